@@ -1,0 +1,1 @@
+"""One module for each system: `python -m experiments.NAME`."""

@@ -1,0 +1,49 @@
+"""A convolutional GAN learns to write digits.
+
+The generator grows 100 numbers into a picture with two dense layers and two transposed convolutions, normalised by the batch; the
+discriminator reads it with two convolutions and two dense layers. Both move by turns under the non-saturating loss, each pair of updates
+playing the same noise.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar
+
+from jaxgan import GAN, losses, make_gan, models, optimizers, priors, runs
+from jaxgan.launch import train_on_images
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(runs.Settings):
+    """The documented run."""
+
+    workdir: Path = Path("runs/mnist_cnn")
+    learning_rate: float = 3e-4
+    """Adam's, for both networks."""
+    noise: int = 100
+    """Numbers that a sample is made of, uniform on [-1, 1]."""
+
+    seconds_per_step: ClassVar[float] = 0.3
+
+
+def build(config: Config) -> GAN:
+    """The two players of the settings."""
+    dtypes = runs.PRECISIONS[config.precision]
+    return make_gan(
+        generator=models.ConvGenerator(**dtypes),
+        discriminator=models.ConvDiscriminator(**dtypes),
+        loss=losses.non_saturating,
+        d_tx=optimizers.adam(config.learning_rate),
+        g_tx=optimizers.adam(config.learning_rate),
+        prior=priors.uniform(config.noise),
+    )
+
+
+def main() -> None:
+    """Trains as the command line says."""
+    with runs.ends_plainly():
+        train_on_images(runs.command_line(Config), build)
+
+
+if __name__ == "__main__":
+    main()

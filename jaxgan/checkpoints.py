@@ -1,0 +1,87 @@
+"""A checkpoint is whole or it is not there. The only file that knows Orbax."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import LatestN
+
+from jaxgan.errors import CheckpointError
+
+FORMAT = 1
+
+
+class Checkpoints:
+    """The checkpoints of a run, by train step; the newest `keep` stay.
+
+    A context manager. Each checkpoint holds a state, a JSON record, and a digest of every array: Orbax's own format would let a flipped
+    bit pass. Saving is synchronous, because a failed asynchronous save keeps the process from ending.
+    """
+
+    def __init__(self, directory: Path, keep: int = 2):
+        self._directory = directory.absolute()
+        options = ocp.CheckpointManagerOptions(preservation_policy=LatestN(keep), enable_async_checkpointing=False)
+        self._manager = ocp.CheckpointManager(self._directory, options=options)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._manager.close()
+
+    @property
+    def steps(self) -> list[int]:
+        """The train steps that can be restored, ascending."""
+        return sorted(self._manager.all_steps())
+
+    def save(self, step: int, state: Any, record: dict[str, Any]) -> None:
+        """Saves a pytree of arrays, and a JSON record of what they belong to, atomically."""
+        meta = {"format": FORMAT, "record": record, "arrays": describe(state, digest)}
+        items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
+        self._manager.save(step, args=items)
+
+    def restore(self, step: int, like: Any) -> tuple[Any, dict[str, Any]]:
+        """The state and the record that were saved at `step`.
+
+        Args:
+          step: one of `steps`.
+          like: a pytree of the state's structure, shapes and dtypes, such as `jax.eval_shape` gives.
+
+        Raises:
+          CheckpointError: where there is none, it is of another format, its arrays are not like `like`, or they are damaged.
+        """
+        if step not in self.steps:
+            raise CheckpointError(f"{self._directory} has no checkpoint of step {step}, only of {self.steps or 'none'}")
+        meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())).meta
+        if meta["format"] != FORMAT:
+            raise CheckpointError(f"{self._directory}/{step} has format {meta['format']}, this release reads format {FORMAT}")
+        shapes = {name: text.partition(" ")[0] for name, text in meta["arrays"].items()}
+        self._compare(step, "are of another shape, as those of another network or optimiser would be", shapes, describe(like, kind))
+        state = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(like))).state
+        self._compare(step, "are damaged", meta["arrays"], describe(state, digest))
+        return state, meta["record"]
+
+    def _compare(self, step: int, what: str, saved: dict[str, str], found: dict[str, str]) -> None:
+        wrong = sorted(name for name in saved.keys() | found.keys() if saved.get(name) != found.get(name))
+        if wrong:
+            first = f"{wrong[0]}: {saved.get(wrong[0])} saved, {found.get(wrong[0])} here"
+            raise CheckpointError(f"{self._directory}/{step}: {len(wrong)} arrays {what}; {first}")
+
+
+def describe(tree: Any, how: Callable[[Any], str]) -> dict[str, str]:
+    """A text for each array of a pytree, by its path."""
+    return {jax.tree_util.keystr(path): how(x) for path, x in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def kind(x: Any) -> str:
+    """Dtype and shape, such as `float32[3,4]`."""
+    return f"{x.dtype}[{','.join(map(str, x.shape))}]"
+
+
+def digest(x: jax.Array) -> str:
+    """Dtype, shape and a 128-bit BLAKE2b of the bytes."""
+    return f"{kind(x)} {hashlib.blake2b(np.ascontiguousarray(x), digest_size=16).hexdigest()}"

@@ -1,0 +1,82 @@
+"""Training data as a function of a key and a step, so that resuming replays it exactly."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan.errors import ConfigError, DtypeError, ShapeError
+
+
+class Source(NamedTuple):
+    """Where batches come from.
+
+    Attributes:
+      arrays: a pytree that stays on the device, such as all images; `()` where batches are made up.
+      batches: how many make an epoch.
+      order: `(key, epoch) -> order`, computed once an epoch; the key is folded with the epoch.
+      batch: `(arrays, order, key, index) -> (real [B, …], condition)`, the epoch's batch `index`; condition is None or `[B, …]`. The key is
+        the batch's own, and consumed.
+    """
+
+    arrays: Any
+    batches: int
+    order: Callable[[jax.Array, jax.Array], Any]
+    batch: Callable[[Any, Any, jax.Array, jax.Array], tuple[jax.Array, jax.Array | None]]
+
+
+def image_source(images: np.ndarray, batch_size: int, *, labels: np.ndarray | None = None, passes: int = 1) -> Source:
+    """Images in a new random order every epoch; those that do not fill the epoch's last batch are left out.
+
+    Args:
+      images: uint8 `[N, H, W, C]`.
+      batch_size: B, at most N.
+      labels: `[N]`, given as the condition; None for none.
+      passes: how often an epoch goes through all images. More than once keeps the epochs of small sets from being short.
+
+    Raises:
+      DtypeError: where images are not uint8.
+      ShapeError: where images are not of rank 4, or labels are not one an image.
+      ConfigError: where batch_size is not in 1..N or passes is below 1.
+    """
+    check_images(images, batch_size, labels, passes)
+    num, batches = len(images), passes * len(images) // batch_size
+    arrays = (jnp.asarray(images), None if labels is None else jnp.asarray(labels))
+
+    def order(key, epoch):
+        keys = jax.random.split(jax.random.fold_in(key, epoch), passes)
+        shuffled = jax.vmap(lambda k: jax.random.permutation(k, num))(keys)
+        return shuffled.reshape(-1)[: batches * batch_size].reshape(batches, batch_size)
+
+    def batch(arrays, order, key, index):
+        del key
+        pixels, labels = jax.tree.map(lambda a: a[order[index]], arrays)
+        return from_pixels(pixels), labels
+
+    return Source(arrays, batches, order, batch)
+
+
+def from_pixels(pixels: jax.Array) -> jax.Array:
+    """uint8 0..255 to float32 [-1, 1], exact at both ends."""
+    return pixels.astype(jnp.float32) / 127.5 - 1.0
+
+
+def to_pixels(images: jax.typing.ArrayLike) -> np.ndarray:
+    """Floating [-1, 1] to uint8 0..255, rounded to the nearest; what lies outside is clipped. The inverse of `from_pixels`."""
+    return np.clip(np.round((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
+
+
+def check_images(images, batch_size, labels, passes):
+    """Raises what `image_source` says."""
+    if images.dtype != np.uint8:
+        raise DtypeError(f"images are {images.dtype}, expected uint8 pixels, 0 to 255")
+    if images.ndim != 4:
+        raise ShapeError(f"images have shape {list(images.shape)}, expected [N, H, W, C]")
+    if labels is not None and labels.shape != images.shape[:1]:
+        raise ShapeError(f"labels have shape {list(labels.shape)}, expected [{len(images)}], one an image")
+    if not 1 <= batch_size <= len(images):
+        raise ConfigError(f"batch_size is {batch_size}, expected 1 to {len(images)}, the number of images")
+    if passes < 1:
+        raise ConfigError(f"passes is {passes}, expected at least 1")

@@ -1,0 +1,212 @@
+"""Two networks, a loss and two optimisers become a tuple of pure functions."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+
+from jaxgan.errors import ConfigError, DtypeError, ShapeError
+from jaxgan.losses import GANLoss
+from jaxgan.priors import Prior
+from jaxgan.states import GANState, NetworkState, at_least_float32, move_average
+
+Penalty = Callable[[Callable[[jax.Array], jax.Array], jax.Array, jax.Array, jax.Array], jax.Array]
+
+
+class GAN(NamedTuple):
+    """Pure functions, jit-compiled; none donates its arguments.
+
+    `real` is `[B, …]`, floating, in the range of G's output; `condition` is None or `[B, …]`, such as labels, handed to both networks.
+    Keys are typed and consumed. All raise ShapeError or DtypeError when they are traced with arguments of another form.
+
+    Attributes:
+      init: `(key, real, condition=None) -> GANState`; reads only the shapes, and gives the same bits for any B.
+      d_step: `(state, real, key, condition=None) -> (state, metrics)`; moves D only.
+      g_step: `(state, real, key, condition=None) -> (state, metrics)`; moves G only, and its average. With the key that `d_step` had,
+        it plays the same noise.
+      step: `(state, real, key, condition=None) -> (state, {"d": metrics, "g": metrics})`; d_step, then g_step with the same key, at the
+        cost of one forward pass of G less, and equal to them up to rounding.
+      prior: `(key, num) -> z`.
+      sample: `(state, key, num, condition=None) -> [num, …]`, from the averaged generator where there is one; `num` is static.
+      generate: `(variables, z, condition=None) -> [B, …]`, with the generator's `variables` given, in evaluation mode.
+
+    The metrics of a step are scalars over its batch: `loss` (without the penalty), `penalty` (D's, where there is one), `real_logits` (D's),
+    `fake_logits`, `real_probability` (D's) and `fake_probability` (means; probabilities where the loss has them), `grad_norm` (Euclidean,
+    over all parameters, before optax transforms it), `finite` (whether loss and gradient are).
+    """
+
+    init: Callable[..., GANState]
+    d_step: Callable[..., tuple[GANState, dict[str, Any]]]
+    g_step: Callable[..., tuple[GANState, dict[str, Any]]]
+    step: Callable[..., tuple[GANState, dict[str, Any]]]
+    prior: Prior
+    sample: Callable[..., jax.Array]
+    generate: Callable[..., jax.Array]
+
+
+def make_gan(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    loss: GANLoss,
+    d_tx: optax.GradientTransformation,
+    g_tx: optax.GradientTransformation,
+    prior: Prior,
+    *,
+    penalty: Penalty | None = None,
+    half_life_images: float | None = None,
+) -> GAN:
+    """Builds the functions of a GAN.
+
+    Both networks run in train mode during either player's update; what the update of one player does to the statistics of the other is
+    dropped. D sees the real batch first, then the fakes, its own statistics threaded in that order.
+
+    Args:
+      generator: called as `(z, *, train)`, or `(z, condition, *, train)` if conditions are given; makes arrays of the data's shape.
+      discriminator: called likewise with the data; gives logits `[B]`. Its output goes to the loss as it is.
+      loss: the pair of objectives.
+      d_tx: moves D's parameters.
+      g_tx: moves G's parameters.
+      prior: draws the noise.
+      penalty: added to D's loss: `(disc_fn, real, fake, key) -> scalar`, where `disc_fn` maps `[B, …] -> [B]` row by row: D with the
+        parameters being differentiated, in evaluation mode, because batch statistics would couple the rows.
+      half_life_images: keep a moving average of G's variables, in which an update counts half after this many images
+        (decay 0.5**(B / half_life_images) an update; Karras et al. 2018, appendix A, with the half-life as Huang et al. 2024 count it).
+        None keeps none.
+
+    Raises:
+      ConfigError: where half_life_images is a number not above 0.
+    """
+    if isinstance(half_life_images, int | float) and half_life_images <= 0:
+        raise ConfigError(f"half_life_images is {half_life_images}, expected a number above 0, or None for no average")
+
+    def init(key, real, condition=None):
+        check_arguments(key, real, condition)
+        d_key, g_key, z_key = jax.random.split(key, 3)
+        d, _ = init_network(discriminator, d_tx, d_key, real, condition)
+        g, fake = init_network(generator, g_tx, g_key, prior(z_key, len(real)), condition)
+        if fake.shape != real.shape:
+            raise ShapeError(f"the generator makes arrays {list(fake.shape[1:])}, the data has {list(real.shape[1:])}; give it that shape")
+        return GANState(d, g, None if half_life_images is None else at_least_float32(g.variables))
+
+    def g_forward(g, real, key, condition):
+        z_key, apply_key = jax.random.split(key)
+        z = prior(z_key, len(real))
+        return jax.vjp(lambda params: apply_train(generator, params, g.model_state, apply_key, z, condition), g.params, has_aux=True)
+
+    def d_forward(params, model_state, real, fake, key, condition):
+        real_key, fake_key = jax.random.split(key)
+        real_logits, model_state = apply_train(discriminator, params, model_state, real_key, real, condition)
+        fake_logits, model_state = apply_train(discriminator, params, model_state, fake_key, fake, condition)
+        return real_logits, fake_logits, model_state
+
+    def move_d(d, real, fake, key, condition):
+        forward_key, penalty_key = jax.random.split(key)
+
+        def objective(params):
+            real_logits, fake_logits, model_state = d_forward(params, d.model_state, real, fake, forward_key, condition)
+            value = loss.discriminator(real_logits, fake_logits)
+            metrics = {"loss": value} | describe("real", real_logits) | describe("fake", fake_logits)
+            if penalty is not None:
+                metrics["penalty"] = penalty(lambda x: apply_eval(discriminator, d.replace(params=params).variables, x, condition), real, fake, penalty_key)
+                value += metrics["penalty"]
+            return value, (metrics, model_state)
+
+        grads, (metrics, model_state) = jax.grad(objective, has_aux=True)(d.params)
+        return d.apply_gradients(d_tx, grads, model_state), metrics | describe_gradient(metrics["loss"], grads)
+
+    def move_g(state, forward, d, real, key, condition):
+        fake, pull, model_state = forward
+
+        def objective(fake):
+            real_logits, fake_logits, _ = d_forward(d.params, d.model_state, real, fake, key, condition)
+            return loss.generator(real_logits, fake_logits), fake_logits
+
+        (value, fake_logits), fake_grads = jax.value_and_grad(objective, has_aux=True)(fake)
+        (grads,) = pull(fake_grads)
+        g, average = state.g.apply_gradients(g_tx, grads, model_state), state.g_average
+        if average is not None:
+            average = move_average(average, g.variables, 0.5 ** (len(real) / half_life_images))
+        metrics = {"loss": value} | describe("fake", fake_logits) | describe_gradient(value, grads)
+        return state.replace(g=g, g_average=average), metrics
+
+    def describe(name, logits):
+        means = {f"{name}_logits": jax.tree.map(jnp.mean, logits)}
+        return means if loss.probability is None else means | {f"{name}_probability": jnp.mean(loss.probability(logits))}
+
+    def d_step(state, real, key, condition=None):
+        check_arguments(key, real, condition)
+        forward_key, d_key, _ = turn_keys(key)
+        fake, _, _ = g_forward(state.g, real, forward_key, condition)
+        d, metrics = move_d(state.d, real, fake, d_key, condition)
+        return state.replace(d=d), metrics
+
+    def g_step(state, real, key, condition=None):
+        check_arguments(key, real, condition)
+        forward_key, _, g_key = turn_keys(key)
+        return move_g(state, g_forward(state.g, real, forward_key, condition), state.d, real, g_key, condition)
+
+    def step(state, real, key, condition=None):
+        check_arguments(key, real, condition)
+        forward_key, d_key, g_key = turn_keys(key)
+        forward = g_forward(state.g, real, forward_key, condition)
+        d, d_metrics = move_d(state.d, real, forward[0], d_key, condition)
+        state, g_metrics = move_g(state.replace(d=d), forward, d, real, g_key, condition)
+        return state, {"d": d_metrics, "g": g_metrics}
+
+    def sample(state, key, num, condition=None):
+        return generate(state.g.variables if state.g_average is None else state.g_average, prior(key, num), condition)
+
+    def generate(variables, z, condition=None):
+        return apply_eval(generator, variables, z, condition)
+
+    steps = (jax.jit(f) for f in (init, d_step, g_step, step))
+    return GAN(*steps, prior, jax.jit(sample, static_argnames="num"), jax.jit(generate))
+
+
+def turn_keys(key):
+    """For G's forward pass, D's update and G's update. Of a clone, since both players may be handed one key."""
+    return jax.random.split(jax.random.clone(key), 3)
+
+
+def init_network(module, tx, key, x, condition):
+    """A player's first state, and its output."""
+    output, variables = module.init_with_output(key, *inputs(x, condition), train=True)
+    model_state = {name: tree for name, tree in variables.items() if name != "params"}
+    params = variables.get("params", {})
+    return NetworkState(jnp.int32(0), params, model_state, tx.init(params)), output
+
+
+def apply_train(module, params, model_state, key, x, condition):
+    """The module's output on a batch, and its other collections as the batch leaves them."""
+    variables = {"params": params, **model_state}
+    output, model_state = module.apply(variables, *inputs(x, condition), train=True, mutable=list(model_state), rngs=key)
+    return at_least_float32(output), model_state
+
+
+def apply_eval(module, variables, x, condition):
+    """The module's output, row by row."""
+    return at_least_float32(module.apply(variables, *inputs(x, condition), train=False))
+
+
+def inputs(x, condition):
+    """A model without classes has no argument for a condition."""
+    return (x,) if condition is None else (x, condition)
+
+
+def describe_gradient(value, grads):
+    """The gradient's length, and whether it and the loss are finite."""
+    norm = optax.global_norm(grads)
+    return {"grad_norm": norm, "finite": jnp.isfinite(value) & jnp.isfinite(norm)}
+
+
+def check_arguments(key, real, condition):
+    """Refuses what would otherwise be cast, broadcast or half understood."""
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        raise DtypeError(f"key is {key.dtype}{list(key.shape)}, expected a typed key; make it with jax.random.key(seed)")
+    if not jnp.issubdtype(real.dtype, jnp.floating):
+        raise DtypeError(f"real is {real.dtype}, expected floating values in the range of G's output; scale pixels to [-1, 1] first")
+    if condition is not None and condition.shape[:1] != real.shape[:1]:
+        raise ShapeError(f"condition has shape {list(condition.shape)}, expected [{len(real)}, …] like real, {list(real.shape)}")

@@ -1,0 +1,103 @@
+"""From settings to a trained image GAN."""
+
+import dataclasses
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from rich.console import Console
+
+from jaxgan import runs
+from jaxgan.data.images import Images, load
+from jaxgan.data.sources import image_source
+from jaxgan.errors import DataError, ShapeError
+from jaxgan.gan import GAN
+from jaxgan.pictures import image_drawer
+from jaxgan.progress import reporter
+from jaxgan.training import train
+
+EPOCH_IMAGES = 60_000
+
+
+def train_on_images(settings: runs.Settings, build: Callable[[runs.Config], GAN]) -> None:
+    """Trains the GAN that `build` makes of the settings, or goes on training it, and says what it does.
+
+    An epoch goes through the set once, or through a small one as often as it takes to see 60,000 images.
+
+    Raises:
+      JaxganError: where the settings, the data or the folder will not do; before anything that is saved is touched.
+    """
+    runs.use_precision(settings.precision)
+    console = Console()
+    before = None if settings.overwrite else runs.read(settings.workdir)
+    wanted = settings.dataset or (before and before["data"]["name"])
+    data, said = choose_data(wanted, settings.data_dir.expanduser())
+    console.print(f"Data: {said}", highlight=False, soft_wrap=True)
+    settings = dataclasses.replace(settings, dataset=data.name)
+    passes = -(-EPOCH_IMAGES // len(data.images))
+    source = image_source(data.images, settings.batch_size, passes=passes)
+    gan = build(settings)
+    check_shape(gan, data)
+    record = runs.settle(settings, {"name": data.name, "images": len(data.images), "shape": list(data.images.shape[1:])})
+    steps = settings.steps or settings.epochs * source.batches
+    console.print(f"Run: {describe(settings, steps, source.batches, passes)}", highlight=False, soft_wrap=True)
+    draw = image_drawer(gan, settings.workdir, source.batches, f"{settings.workdir.name} · {data.name}")
+    with reporter(console) as report:
+        limits = {"seed": settings.seed, "steps": steps, "block": settings.block}
+        _, step = train(gan, source, settings.workdir, **limits, record=record, draw=draw, report=report)
+    console.print(farewell(settings, step, steps), highlight=False, soft_wrap=True)
+    if step < steps:
+        sys.exit(130)
+
+
+def choose_data(name: str | None, data_dir: Path) -> tuple[Images, str]:
+    """The set of that name, or MNIST where it can be had and the embedded digits where not; and what to say of it."""
+    try:
+        data = load(name or "mnist", data_dir)
+    except DataError as error:
+        if name is not None:
+            raise
+        data = load("digits", data_dir)
+        return data, f"{len(data.images):,} small handwritten digits that are always there, because MNIST cannot be had. {error}"
+    return data, f"{data.name}, {len(data.images):,} images"
+
+
+def check_shape(gan: GAN, data: Images) -> None:
+    """Raises DataError where the networks are for images of another shape."""
+    real = jax.ShapeDtypeStruct((1, *data.images.shape[1:]), jnp.float32)
+    try:
+        jax.eval_shape(gan.init, jax.random.key(0), real)
+    except ShapeError as error:
+        raise DataError(f"{data.name} does not fit: {error}, or take another set") from error
+
+
+def describe(settings: runs.Settings, steps: int, steps_per_epoch: int, passes: int) -> str:
+    """How much there is to do, how long that takes, and what the full run is."""
+    epoch = f"{steps_per_epoch:,} steps an epoch" + (f", which goes through the set {passes} times" if passes > 1 else "")
+    said = f"{steps:,} steps of {settings.batch_size} images ({epoch}), {duration(settings, steps)} on 2 cores, into {settings.workdir}."
+    full = settings.epochs * steps_per_epoch
+    if steps < full:
+        said += f" The full run, {duration(settings, full)}: python -m {runs.module_name(type(settings))}"
+    return said
+
+
+def duration(settings: runs.Settings, steps: int) -> str:
+    """About how long so many train steps take."""
+    minutes = steps * settings.seconds_per_step * settings.batch_size / type(settings).batch_size / 60
+    return f"about {minutes:.0f} minutes" if minutes >= 1.5 else "about a minute"
+
+
+def farewell(settings: runs.Settings, step: int, steps: int) -> str:
+    """Where things are, and how to go on."""
+    module = runs.module_name(type(settings))
+    if step < steps:
+        again = [argument for argument in sys.argv[1:] if argument != "--overwrite"]
+        return f"Stopped at step {step:,} of {steps:,}; all is saved. To go on: {shlex.join(['python', '-m', module, *again])}"
+    return (
+        f"Finished at step {step:,}. Look at {settings.workdir}/progress.png and losses.png; draw more with\n"
+        f"  python -m experiments.sample {settings.workdir} --out samples.png\n"
+        f"Train on with more --epochs or --steps, or start anew with --overwrite."
+    )

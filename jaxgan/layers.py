@@ -1,0 +1,175 @@
+"""PyTorch's initialisation, and convolutions that stay fast on CPUs, inside loops too.
+
+XLA:CPU has fast kernels for convolutions `NHWC x HWIO -> NHWC` only. Automatic differentiation writes gradients in other layouts, which
+are rewritten at a program's top level but not in the body of a loop, where they run some twenty times slower. So `conv` states its
+gradients in the forms that are fast everywhere: the input's as a convolution of the plain layout, and the kernel's, on CPUs, as one
+matrix product for each tap of the kernel.
+"""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import lax
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+def uniform_fan_in(fan_in: int) -> nn.initializers.Initializer:
+    """Uniform on ±1/sqrt(fan_in): PyTorch's default for kernels and biases alike."""
+    bound = fan_in**-0.5
+    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
+
+
+def dense(x, features, **options):
+    """`nn.Dense` with PyTorch's initialisation: `[B, F] -> [B, features]`. Options go to `nn.Dense`."""
+    init = uniform_fan_in(x.shape[-1])
+    return nn.Dense(features, kernel_init=init, bias_init=init, **options)(x)
+
+
+def conv(x, features, kernel_size, padding="VALID", **options):
+    """`nn.Conv` with PyTorch's initialisation: `[B, H, W, C] -> [B, H', W', features]`. Options go to `nn.Conv`."""
+    init = uniform_fan_in(math.prod(kernel_size) * x.shape[-1])
+    options |= {"kernel_init": init, "bias_init": init, "conv_general_dilated_cls": lambda: fast_conv_general_dilated}
+    return nn.Conv(features, kernel_size, padding=padding, **options)(x)
+
+
+def conv_transpose(x, features, kernel_size, strides, **options):
+    """`ConvTranspose` with PyTorch's initialisation, whose fan_in is `features * kh * kw` here: `[B, H, W, C] -> [B, sH, sW, features]`."""
+    init = uniform_fan_in(math.prod(kernel_size) * features)
+    return ConvTranspose(features, kernel_size, strides, kernel_init=init, bias_init=init, **options)(x)
+
+
+def max_pool(x):
+    """The maxima of 2x2 windows: `[B, H, W, C] -> [B, H//2, W//2, C]`, an odd last row or column dropped.
+
+    Written as a reshape, because the gradient of `nn.max_pool` is slow on CPUs. Equal maxima share their gradient.
+    """
+    b, h, w, c = x.shape
+    x = x[:, : h // 2 * 2, : w // 2 * 2]
+    return x.reshape(b, h // 2, 2, w // 2, 2, c).max((2, 4))
+
+
+class ConvTranspose(nn.Module):
+    """`nn.ConvTranspose` with padding "SAME" and a bias, on the convolutions of this file: `[B, H, W, C] -> [B, sH, sW, features]`.
+
+    Attributes:
+      features: channels of the output.
+      kernel_size: `(kh, kw)`, each at least its stride.
+      strides: `(sh, sw)`.
+      dtype: of the computation; None takes what the input and the parameters promote to.
+      param_dtype: of the parameters.
+      kernel_init: of the kernel `[kh, kw, C, features]`, which is not flipped.
+      bias_init: of the bias `[features]`.
+    """
+
+    features: int
+    kernel_size: tuple[int, int]
+    strides: tuple[int, int]
+    dtype: jax.typing.DTypeLike | None = None
+    param_dtype: jax.typing.DTypeLike = jnp.float32
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros_init()
+
+    @nn.compact
+    def __call__(self, x):
+        """Spreads the input out by the strides and convolves it."""
+        kernel = self.param("kernel", self.kernel_init, (*self.kernel_size, x.shape[-1], self.features), self.param_dtype)
+        bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
+        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+        totals = [k + s - 2 for k, s in zip(self.kernel_size, self.strides, strict=True)]
+        pads = tuple((total - total // 2, total // 2) for total in totals)
+        return fast_conv(x, kernel, (1, 1), pads, self.strides) + bias.reshape(1, 1, 1, -1)
+
+
+def fast_conv_general_dilated(
+    lhs, rhs, window_strides, padding, lhs_dilation=None, rhs_dilation=None, dimension_numbers=None, feature_group_count=1, precision=None
+):
+    """`lax.conv_general_dilated` as `nn.Conv` calls it; what `fast_conv` does not cover goes to lax."""
+    if lhs.ndim != 4 or feature_group_count != 1 or precision is not None or any(d != 1 for d in rhs_dilation or ()):
+        return lax.conv_general_dilated(
+            lhs, rhs, window_strides, padding, lhs_dilation, rhs_dilation, dimension_numbers, feature_group_count, precision=precision
+        )
+    spread = tuple(lhs_dilation or (1, 1))
+    if isinstance(padding, str):
+        sizes = [dilated(n, d) for n, d in zip(lhs.shape[1:3], spread, strict=True)]
+        padding = lax.padtype_to_pads(sizes, rhs.shape[:2], window_strides, padding)
+    return fast_conv(lhs, rhs, tuple(window_strides), tuple(map(tuple, padding)), spread)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def fast_conv(x, kernel, strides, pads, spread):
+    """`lax.conv_general_dilated` with our own gradients.
+
+    Args:
+      x: `[B, H, W, C]`.
+      kernel: `[kh, kw, C, F]`.
+      strides: `(sh, sw)`, of the window.
+      pads: `((top, bottom), (left, right))`, at least 0.
+      spread: `(dh, dw)`, the steps by which the rows and columns of `x` are spread out first (lax's lhs_dilation).
+
+    Returns:
+      `[B, H', W', F]`.
+    """
+    return lax.conv_general_dilated(x, kernel, strides, pads, lhs_dilation=spread, dimension_numbers=LAYOUT)
+
+
+def forward(x, kernel, strides, pads, spread):
+    # Through fast_conv again, so that second derivatives take the fast way too.
+    return fast_conv(x, kernel, strides, pads, spread), (x, kernel)
+
+
+def backward(strides, pads, spread, saved, g):
+    x, kernel = saved
+    flipped = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
+    sizes = zip(x.shape[1:3], g.shape[1:3], kernel.shape[:2], strides, pads, spread, strict=True)
+    x_gradient = fast_conv(g, flipped, spread, tuple(map(transposed_pads, *zip(*sizes, strict=True))), strides)
+    arguments = {"shape": kernel.shape, "strides": strides, "pads": pads, "spread": spread}
+    kernel_gradient = lax.platform_dependent(
+        x, g, cpu=partial(kernel_gradient_by_taps, **arguments), default=partial(kernel_gradient_by_lax, **arguments)
+    )
+    return x_gradient, kernel_gradient
+
+
+fast_conv.defvjp(forward, backward)
+
+
+def transposed_pads(x_size, g_size, k, stride, pads, spread):
+    """The padding with which convolving the output's gradient gives the input's, along one axis; can be negative."""
+    low = k - 1 - pads[0]
+    return low, dilated(x_size, spread) + k - 1 - dilated(g_size, stride) - low
+
+
+def dilated(size, step):
+    """The length of an axis whose entries are spread out by `step`."""
+    return (size - 1) * step + 1
+
+
+def kernel_gradient_by_lax(x, g, shape, strides, pads, spread):
+    """The kernel's gradient as XLA derives it."""
+    kernel = jax.ShapeDtypeStruct(shape, x.dtype)
+    convolve = partial(lax.conv_general_dilated, window_strides=strides, padding=pads, lhs_dilation=spread, dimension_numbers=LAYOUT)
+    return jax.linear_transpose(lambda kernel: convolve(x, kernel), kernel)(g)[0]
+
+
+def kernel_gradient_by_taps(x, g, shape, strides, pads, spread):
+    """The kernel's gradient as one product `[C, BHW] @ [BHW, F]` for each tap, of the pixels that meet there."""
+    kh, kw = shape[:2]
+    (top, bottom), (left, right) = pads
+    if spread == (1, 1):
+        x = lax.pad(x, x.dtype.type(0), ((0, 0, 0), (top, bottom, 0), (left, right, 0), (0, 0, 0)))
+        pixels = lambda i, j: (window(x, i, j, g.shape, strides), g)
+    else:  # the gradient is sliced instead of the spread-out input, which is mostly zeros
+        below = [dilated(x.shape[1 + i], spread[i]) + pads[i][0] - g.shape[1 + i] for i in (0, 1)]
+        g = lax.pad(g, g.dtype.type(0), ((0, 0, 0), (kh - 1 - top, below[0], 0), (kw - 1 - left, below[1], 0), (0, 0, 0)))
+        pixels = lambda i, j: (x, window(g, kh - 1 - i, kw - 1 - j, x.shape, spread))
+    taps = [lax.dot_general(*pixels(i, j), (((0, 1, 2), (0, 1, 2)), ((), ()))) for i in range(kh) for j in range(kw)]
+    return jnp.stack(taps).reshape(shape)
+
+
+def window(x, row, column, shape, steps):
+    """From `x`, `shape[1]` rows and `shape[2]` columns, starting at `(row, column)`, by `steps`."""
+    stops = row + dilated(shape[1], steps[0]), column + dilated(shape[2], steps[1])
+    return lax.slice(x, (0, row, column, 0), (len(x), *stops, x.shape[3]), (1, *steps, 1))

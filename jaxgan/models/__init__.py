@@ -1,0 +1,5 @@
+"""Networks, as Linen modules that take and return arrays of the data's own shape."""
+
+from jaxgan.models.conv import ConvDiscriminator, ConvGenerator
+
+__all__ = ["ConvDiscriminator", "ConvGenerator"]

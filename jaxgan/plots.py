@@ -1,0 +1,101 @@
+"""Pictures, as PNG files. The only file that knows matplotlib."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from jaxgan.history import write_whole
+
+DPI = 100
+MARGIN = 0.32  # inches above a picture for its caption
+
+
+def tile(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
+    """Lays images out row by row: uint8 `[N, H, W, C]` to `[rows * (H + gap) - gap, columns * (W + gap) - gap, C]`, on grey."""
+    num, height, width, channels = images.shape
+    rows = -(-num // columns)
+    canvas = np.full((rows * (height + gap), columns * (width + gap), channels), 96, np.uint8)
+    for i, image in enumerate(images):
+        top, left = i // columns * (height + gap), i % columns * (width + gap)
+        canvas[top : top + height, left : left + width] = image
+    return canvas[:-gap, :-gap]
+
+
+def save_grid(path: Path, images: np.ndarray, caption: str, columns: int = 8, zoom: int = 2) -> None:
+    """Draws uint8 images `[N, H, W, C]`, C = 1 or 3, `columns` to a row, each pixel `zoom` pixels wide, below a caption."""
+    save_strip(path, [("", images)], caption, columns, zoom)
+
+
+def save_strip(path: Path, rows: Sequence[tuple[str, np.ndarray]], caption: str, columns: int = 8, zoom: int = 2) -> None:
+    """Draws blocks of uint8 images `[N, H, W, C]` one below the other, each with its label to the left."""
+    tiles = [np.kron(tile(images, columns), np.ones((zoom, zoom, 1), np.uint8)) for _, images in rows]
+    heights = [t.shape[0] / DPI for t in tiles]
+    left = 0.09 * max(len(label) for label, _ in rows) + (0.1 if rows[0][0] else 0.0)
+    gap = 0.08
+    width, height = left + tiles[0].shape[1] / DPI, MARGIN + sum(heights) + gap * (len(rows) - 1)
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    top = height - MARGIN
+    for (label, _), pixels, tall in zip(rows, tiles, heights, strict=True):
+        axes = figure.add_axes((left / width, (top - tall) / height, 1 - left / width, tall / height))
+        axes.imshow(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.set_axis_off()
+        figure.text(0.05 / width, (top - tall / 2) / height, label, va="center", fontsize=9)
+        top -= tall + gap
+    figure.text(0.05 / width, 1 - MARGIN / 2 / height, caption, va="center", fontsize=9)
+    save(path, figure)
+
+
+def save_losses(path: Path, history: dict[str, np.ndarray], caption: str) -> None:
+    """Draws both losses, and what D makes of real and fake, against the train step.
+
+    Where the loss gives probabilities these are D(x) and D(G(z)), with the line at 0.5 where D cannot tell them apart; otherwise the mean
+    scores. Every step is drawn faintly, and a running mean over it.
+
+    Args:
+      path: of the PNG.
+      history: the columns of metrics.jsonl.
+      caption: drawn above.
+    """
+    figure = Figure(figsize=(9, 6), dpi=DPI, layout="constrained")
+    figure.suptitle(caption, fontsize=10)
+    top, bottom = figure.subplots(2, 1, sharex=True)
+    draw_curves(top, history, {"discriminator": "d_loss", "generator": "g_loss"})
+    top.set_ylabel("loss (nats)")
+    if "d_real_probability" in history:
+        draw_curves(bottom, history, {"D(x), of real": "d_real_probability", "D(G(z)), of fake": "d_fake_probability"})
+        bottom.axhline(0.5, color="black", linewidth=0.8, linestyle="--", label="0.5: cannot tell")
+        bottom.set(ylabel="probability of being real", ylim=(0, 1))
+    else:
+        draw_curves(bottom, history, {"of real": "d_real_logits", "of fake": "d_fake_logits"})
+        bottom.set_ylabel("mean score")
+    bottom.set_xlabel("train step")
+    for axes in (top, bottom):
+        axes.legend(loc="upper right", fontsize=8)
+        axes.grid(alpha=0.3)
+    save(path, figure)
+
+
+def draw_curves(axes, history: dict[str, np.ndarray], columns: dict[str, str]) -> None:
+    """A faint line for each column, and its running mean with the column's label."""
+    for color, (label, name) in zip(("tab:blue", "tab:orange"), columns.items(), strict=True):
+        axes.plot(history["step"], history[name], color=color, alpha=0.25, linewidth=0.6)
+        axes.plot(history["step"], running_mean(history[name]), color=color, linewidth=1.4, label=label)
+
+
+def running_mean(values: np.ndarray) -> np.ndarray:
+    """The mean over a centred window of a fiftieth of all values, narrower at the ends: `[N] -> [N]`."""
+    half = len(values) // 100
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    index = np.arange(len(values))
+    low, high = np.maximum(index - half, 0), np.minimum(index + half + 1, len(values))
+    return (sums[high] - sums[low]) / (high - low)
+
+
+def save(path: Path, figure: Figure) -> None:
+    """Writes the figure as a whole file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    write_whole(path, buffer.getvalue())

@@ -1,0 +1,74 @@
+"""What a run says while it trains: a bar on a terminal, plain lines elsewhere. The only file that knows rich's bars."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from rich import progress
+from rich.console import Console
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress(NamedTuple):
+    """How far a run is.
+
+    Attributes:
+      step: train steps done.
+      steps: train steps in all.
+      steps_per_epoch: train steps that make an epoch.
+      steps_per_second: over the last block.
+      metrics: the last train step's, by name: `{"d_loss": …, "g_loss": …}`.
+    """
+
+    step: int
+    steps: int
+    steps_per_epoch: int
+    steps_per_second: float
+    metrics: dict[str, float]
+
+
+@contextmanager
+def reporter(console: Console) -> Iterator[Callable[[Progress], None]]:
+    """A `report` for `training.train` that writes to the console."""
+    if console.is_terminal:
+        columns = (
+            progress.TextColumn("epoch {task.fields[epoch]}"),
+            progress.BarColumn(bar_width=24),
+            progress.TextColumn("{task.fields[speed]}"),
+            progress.TimeRemainingColumn(),
+            progress.TextColumn("{task.fields[metrics]}"),
+        )
+        with progress.Progress(*columns, console=console) as bar:
+            task = bar.add_task("", total=None, epoch="", speed="compiling …", metrics="")
+            yield lambda now: bar.update(task, completed=now.step, total=now.steps, **describe(now))
+    else:
+        yield lines(console)
+
+
+def lines(console: Console) -> Callable[[Progress], None]:
+    """Prints a line every few seconds, after every epoch and at the end."""
+    last = -SECONDS_BETWEEN_LINES
+
+    def report(now: Progress) -> None:
+        nonlocal last
+        if now.step % now.steps_per_epoch == 0 or now.step == now.steps or time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            said = describe(now)
+            left = time.strftime("%H:%M:%S", time.gmtime((now.steps - now.step) / now.steps_per_second))
+            console.print(f"epoch {said['epoch']}  step {now.step}/{now.steps}  {said['speed']}  {left} left  {said['metrics']}", highlight=False, soft_wrap=True)
+
+    return report
+
+
+def describe(now: Progress) -> dict[str, str]:
+    """The epoch that the last step belongs to, the speed, and what the players' losses and scores are."""
+    epochs = -(-now.steps // now.steps_per_epoch)
+    kind, brackets = ("probability", "D") if "d_real_probability" in now.metrics else ("logits", "score of ")
+    real, fake = (now.metrics[f"d_{which}_{kind}"] for which in ("real", "fake"))
+    return {
+        "epoch": f"{(now.step - 1) // now.steps_per_epoch + 1}/{epochs}",
+        "speed": f"{now.steps_per_second:.1f} steps/s",
+        "metrics": f"loss D {now.metrics['d_loss']:.3f} G {now.metrics['g_loss']:.3f}  D(x) {real:.2f}  D(G(z)) {fake:.2f}",
+    }

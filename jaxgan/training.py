@@ -1,0 +1,205 @@
+"""The training loop: the only one, and the only impure place."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxgan import history
+from jaxgan.alternate import alternate
+from jaxgan.checkpoints import Checkpoints
+from jaxgan.data.sources import Source
+from jaxgan.errors import ConfigError, TrainingError
+from jaxgan.gan import GAN
+from jaxgan.interrupts import asked_to_stop
+from jaxgan.progress import Progress
+from jaxgan.states import GANState
+
+
+class Keys(NamedTuple):
+    """The random streams of a run. With the step they determine all it draws.
+
+    Attributes:
+      init: the networks' first parameters.
+      order: folded with the epoch, its order.
+      batch: folded with the batch's number, what a source draws for it.
+      play: folded with the train step, all that the players draw.
+      sample: the fixed noise of the pictures.
+    """
+
+    init: jax.Array
+    order: jax.Array
+    batch: jax.Array
+    play: jax.Array
+    sample: jax.Array
+
+
+def run_keys(seed: int) -> Keys:
+    """The streams of a seed."""
+    return Keys(*jax.random.split(jax.random.key(seed), len(Keys._fields)))
+
+
+def train(
+    gan: GAN,
+    source: Source,
+    workdir: Path,
+    *,
+    seed: int,
+    steps: int,
+    block: int = 20,
+    d_steps: int = 1,
+    g_steps: int = 1,
+    share_noise: bool = True,
+    record: dict[str, Any] | None = None,
+    draw: Callable[[GANState, jax.Array, int], None] = lambda state, key, step: None,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[GANState, int]:
+    """Trains up to a train step, going on from the newest checkpoint in the workdir if there is one.
+
+    After every epoch and at the end it draws and saves a checkpoint. Ctrl-C and SIGTERM end it after the block, with a checkpoint. What a
+    run computes depends on the seed and the step alone: interrupted or not, in blocks of whatever length, it ends with the same bits.
+
+    Args:
+      gan: the players.
+      source: the data. A train step takes `d_steps` of its batches; those that are too few for one end the epoch unused.
+      workdir: a folder; metrics.jsonl (every train step), timing.jsonl (every block) and checkpoints/ are kept there.
+      seed: of all randomness.
+      steps: train steps in all, those before the checkpoint counted in.
+      block: at most so many train steps run in one call of the compiled program. It decides how often the run reports.
+      d_steps: see `alternate`.
+      g_steps: see `alternate`.
+      share_noise: see `alternate`.
+      record: what to keep with each checkpoint, as JSON.
+      draw: called with (state, key, step) at the start, after every epoch and at the end, before the checkpoint; always with the same key.
+      report: called after every block.
+
+    Returns:
+      The state, and the train step it is at: less than `steps` if the run was interrupted.
+
+    Raises:
+      ConfigError: where a number is out of its range.
+      TrainingError: where a loss or a gradient is not finite. The newest checkpoint is from before.
+    """
+    steps_per_epoch = check_counts(source, seed, steps, block, d_steps)
+    keys = run_keys(seed)
+    play = make_block(alternate(gan, d_steps, g_steps, share_noise=share_noise), source, keys, block, d_steps)
+    workdir.mkdir(parents=True, exist_ok=True)
+    with Checkpoints(workdir / "checkpoints") as checkpoints, asked_to_stop() as stop:
+        state, step = restore_or_init(gan, source, keys, checkpoints)
+        history.cut_back(workdir / "metrics.jsonl", step)
+        if step == 0:
+            draw(state, keys.sample, step)
+        for state, lines, timing in play_blocks(play, source, keys, state, plan(step, steps, steps_per_epoch, block)):
+            history.append(workdir / "metrics.jsonl", [{"step": step + i} | line for i, line in enumerate(lines, 1)])
+            step += len(lines)
+            history.append(workdir / "timing.jsonl", [{"step": step} | timing])
+            check_finite(step, lines)
+            report(Progress(step, steps, steps_per_epoch, timing["steps"] / timing["seconds"], lines[-1]))
+            if step % steps_per_epoch == 0 or step == steps:
+                draw(state, keys.sample, step)
+                checkpoints.save(step, state, record or {})
+            if stop.is_set():
+                break
+        if step not in checkpoints.steps:
+            checkpoints.save(step, state, record or {})
+    return state, step
+
+
+def plan(step: int, steps: int, steps_per_epoch: int, block: int) -> Iterator[tuple[int, int, int]]:
+    """The blocks that lead from `step` to `steps`, as (epoch, index within it, count); none goes over an epoch's end."""
+    while step < steps:
+        epoch, index = divmod(step, steps_per_epoch)
+        count = min(block, steps_per_epoch - index, steps - step)
+        yield epoch, index, count
+        step += count
+
+
+def make_block(train_step: Callable, source: Source, keys: Keys, length: int, d_steps: int = 1) -> Callable:
+    """One compiled program that runs up to `length` train steps.
+
+    However many it is asked for, each runs through the same instructions, so blocks of any lengths lead to the same bits.
+
+    Returns:
+      `(state, arrays, order, epoch, index, count) -> (state, metrics [length])`: train steps `index` to `index + count` of an epoch. The
+      numbers are int32; the state is donated; metrics from `count` on are 0.
+    """
+    steps_per_epoch = source.batches // d_steps
+
+    def one(state, arrays, order, epoch, index):
+        step = epoch * steps_per_epoch + index
+        turns = [(jax.random.fold_in(keys.batch, step * d_steps + i), index * d_steps + i) for i in range(d_steps)]
+        batches = [source.batch(arrays, order, *turn) for turn in turns]
+        real, condition = jax.tree.map(lambda *rows: jnp.stack(rows), *batches)
+        return train_step(state, real, jax.random.fold_in(keys.play, step), condition)
+
+    def block(state, arrays, order, epoch, index, count):
+        def run(i, carry):
+            state, metrics = one(carry[0], arrays, order, epoch, index + i)
+            return state, jax.tree.map(lambda rows, row: rows.at[i].set(row), carry[1], metrics)
+
+        _, metrics = jax.eval_shape(one, state, arrays, order, epoch, index)
+        rows = jax.tree.map(lambda m: jnp.zeros((length, *m.shape), m.dtype), metrics)
+        # The count is an argument: a loop of known length would be compiled another way, and round another way.
+        return jax.lax.fori_loop(0, count, run, (state, rows))
+
+    return jax.jit(block, donate_argnums=0)
+
+
+def play_blocks(play: Callable, source: Source, keys: Keys, state: GANState, blocks: Iterable[tuple[int, int, int]]) -> Iterator:
+    """Runs blocks, yielding after each (state, lines of metrics, timing); compiles the program before the first."""
+    order_of, compiled = jax.jit(source.order), None
+    for epoch, index, count in blocks:
+        if compiled is None or index == 0:
+            order = order_of(keys.order, jnp.int32(epoch))
+        arguments = (state, source.arrays, order, *map(jnp.int32, (epoch, index, count)))
+        timing = {"steps": count, "compile_seconds": 0.0}
+        began = time.perf_counter()
+        if compiled is None:
+            compiled = play.lower(*arguments).compile()
+            timing["compile_seconds"] = time.perf_counter() - began
+        state, metrics = compiled(*arguments)
+        metrics = jax.device_get(metrics)
+        timing["seconds"] = time.perf_counter() - began - timing["compile_seconds"]
+        yield state, to_lines(metrics, count), timing
+
+
+def to_lines(metrics: dict[str, dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """`{"d": {"loss": [length]}}` as a `{"d_loss": …}` for each of the first `count` train steps."""
+    flat = {f"{player}_{name}": rows[:count].tolist() for player, named in metrics.items() for name, rows in named.items()}
+    return [dict(zip(flat, row, strict=True)) for row in zip(*flat.values(), strict=True)]
+
+
+def restore_or_init(gan: GAN, source: Source, keys: Keys, checkpoints: Checkpoints) -> tuple[GANState, int]:
+    """The newest checkpoint's state and train step, or fresh networks and 0; placed on the device in the same way."""
+    order = jax.eval_shape(source.order, keys.order, 0)
+    example = jax.eval_shape(source.batch, source.arrays, order, keys.batch, 0)
+    real, condition = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), example)
+    if not checkpoints.steps:
+        return jax.device_put(gan.init(keys.init, real, condition), jax.devices()[0]), 0
+    step = checkpoints.steps[-1]
+    state, _ = checkpoints.restore(step, jax.eval_shape(gan.init, keys.init, real, condition))
+    return jax.device_put(state, jax.devices()[0]), step
+
+
+def check_counts(source: Source, seed: int, steps: int, block: int, d_steps: int) -> int:
+    """The train steps of an epoch. Raises ConfigError where a number is out of its range."""
+    for name, value, least in (("seed", seed, 0), ("steps", steps, 1), ("block", block, 1), ("d_steps", d_steps, 1)):
+        if value < least:
+            raise ConfigError(f"{name} is {value}, expected at least {least}")
+    if source.batches < d_steps:
+        raise ConfigError(f"an epoch has {source.batches} batches, too few for the {d_steps} that a train step takes; use smaller batches")
+    return source.batches // d_steps
+
+
+def check_finite(step: int, lines: list[dict[str, Any]]) -> None:
+    """Raises TrainingError at the first train step whose loss or gradient is not finite; the last of `lines` is at `step`."""
+    for back, line in zip(range(len(lines) - 1, -1, -1), lines, strict=True):
+        bad = [player for player in "dg" if not line[f"{player}_finite"]]
+        if bad:
+            raise TrainingError(
+                f"step {step - back}: the loss or the gradient of {' and '.join(bad)} is not finite; the checkpoints are from before. "
+                "A lower learning rate, or another loss, may train"
+            )
