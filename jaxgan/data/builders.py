@@ -8,6 +8,7 @@ import contextlib
 import gzip
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -25,36 +26,37 @@ URLS = dict(OFFICIAL)  # where files are fetched from; put a mirror here, the ch
 FILES = [f"{split}-{kind}-ubyte.gz" for split in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 
 
-with tfds.core.registered.skip_registration():
+class IdxImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """28x28 grey images in 10 classes, from four gzipped IDX files. A subclass is named after its set."""
 
-    class IdxImages(tfds.core.GeneratorBasedBuilder):
-        """28x28 grey images in 10 classes, from four gzipped IDX files. A subclass is named after its set."""
+    VERSION = tfds.core.Version("0.1.0")
 
-        VERSION = tfds.core.Version("0.1.0")
+    def _info(self):
+        image = tfds.features.Tensor(shape=(28, 28, 1), dtype=np.uint8, encoding="bytes")
+        features = {"image": image, "label": tfds.features.ClassLabel(num_classes=10)}
+        features = tfds.features.FeaturesDict(features)
+        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
 
-        def _info(self):
-            image = tfds.features.Tensor(shape=(28, 28, 1), dtype=np.uint8, encoding="bytes")
-            features = {"image": image, "label": tfds.features.ClassLabel(num_classes=10)}
-            features = tfds.features.FeaturesDict(features)
-            return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+    def _split_generators(self, dl_manager: Any):
+        paths = dl_manager.download([OFFICIAL[self.name] + file for file in FILES])
+        return {"train": self._generate_examples(*paths[:2]), "test": self._generate_examples(*paths[2:])}
 
-        def _split_generators(self, dl_manager):
-            paths = dl_manager.download([OFFICIAL[self.name] + file for file in FILES])
-            return {"train": self._generate_examples(*paths[:2]), "test": self._generate_examples(*paths[2:])}
+    def _generate_examples(self, images, labels):
+        pairs = zip(_read_idx(images, (28, 28, 1)), _read_idx(labels, ()), strict=True)
+        for i, (image, label) in enumerate(pairs):
+            yield i, {"image": image, "label": label}
 
-        def _generate_examples(self, images, labels):
-            pairs = zip(_read_idx(images, (28, 28, 1)), _read_idx(labels, ()), strict=True)
-            for i, (image, label) in enumerate(pairs):
-                yield i, {"image": image, "label": label}
 
-    class Mnist(IdxImages):
-        """Handwritten digits (LeCun and Cortes)."""
+class Mnist(IdxImages, skip_registration=True):
+    """Handwritten digits (LeCun and Cortes)."""
 
-    class FashionMnist(IdxImages):
-        """Articles of clothing (Xiao, Rasul and Vollgraf 2017)."""
 
-    class Kmnist(IdxImages):
-        """Cursive Japanese characters (Clanuwat et al. 2018)."""
+class FashionMnist(IdxImages, skip_registration=True):
+    """Articles of clothing (Xiao, Rasul and Vollgraf 2017)."""
+
+
+class Kmnist(IdxImages, skip_registration=True):
+    """Cursive Japanese characters (Clanuwat et al. 2018)."""
 
 
 BUILDERS = {builder.name: builder for builder in (Mnist, FashionMnist, Kmnist)}
@@ -109,12 +111,12 @@ def _fetch_missing(name: str, manual: Path) -> list[str]:
 
 
 def _verify(name: str, manual: Path, fetched: list[str]) -> None:
-    """Compares all files with what TFDS has registered. Wrong ones are removed if fetched; the user's are not touched."""
+    """Compares all files with what TFDS has registered. Wrong ones are removed if fetched; the user's stay."""
     official = checksums.get_all_url_infos()
     wrong = [file for file in FILES if checksums.compute_url_info(manual / file) != official[OFFICIAL[name] + file]]
     removed = [file for file in wrong if file in fetched]
     for file in removed:
-        (manual / file).unlink()
+        (manual / file).unlink(missing_ok=True)
     if wrong:
         origin = f" Fetched from {URLS[name]} and removed again: {', '.join(removed)}." if removed else ""
         message = f"{name}: not the official files (wrong checksum) in {manual}: {', '.join(wrong)}."
@@ -134,7 +136,7 @@ def _write(name: str, data_dir: Path, manual: Path) -> None:
 
 
 def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Reads a gzipped IDX file of bytes: `[N, *shape]`. The header has 4 bytes, and 4 more for each dimension."""
+    """Reads a gzipped IDX file of bytes: `[N, *shape]`. Its header tells the rank in byte 3, then 4 bytes a size."""
     with gzip.open(path) as file:
         data = file.read()
-    return np.frombuffer(data, np.uint8, offset=4 * (2 + len(shape[:2]))).reshape(-1, *shape)
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(-1, *shape)
