@@ -15,7 +15,6 @@ from flax import linen as nn
 from jax import lax
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
-BAND_LIMIT = 2**18
 
 
 def uniform_fan_in(fan_in: int) -> nn.initializers.Initializer:
@@ -88,7 +87,7 @@ class ConvTranspose(nn.Module):
 def fast_conv_general_dilated(
     lhs, rhs, window_strides, padding, lhs_dilation=None, rhs_dilation=None, dimension_numbers=None, feature_group_count=1, precision=None
 ):
-    """`lax.conv_general_dilated` as `nn.Conv` calls it; what the convolutions of this file do not cover goes to lax."""
+    """`lax.conv_general_dilated` as `nn.Conv` calls it; what `fast_conv` does not cover goes to lax."""
     if lhs.ndim != 4 or feature_group_count != 1 or precision is not None or any(d != 1 for d in rhs_dilation or ()):
         return lax.conv_general_dilated(
             lhs, rhs, window_strides, padding, lhs_dilation, rhs_dilation, dimension_numbers, feature_group_count, precision=precision
@@ -97,37 +96,7 @@ def fast_conv_general_dilated(
     if isinstance(padding, str):
         sizes = [dilated(n, d) for n, d in zip(lhs.shape[1:3], spread, strict=True)]
         padding = lax.padtype_to_pads(sizes, rhs.shape[:2], window_strides, padding)
-    strides, pads = tuple(window_strides), tuple(map(tuple, padding))
-    if strides == spread == (1, 1) and band_size(lhs, rhs, pads) <= BAND_LIMIT:
-        return lax.platform_dependent(lhs, rhs, cpu=partial(conv_by_rows, pads=pads), default=partial(plain_conv, strides=strides, pads=pads, spread=spread))
-    return fast_conv(lhs, rhs, strides, pads, spread)
-
-
-def band_size(x, kernel, pads):
-    width = x.shape[2] + sum(pads[1])
-    return width * x.shape[3] * (width - kernel.shape[1] + 1) * kernel.shape[3]
-
-
-def conv_by_rows(x, kernel, pads):
-    """A convolution of stride 1 as one matrix product for each row of the kernel, of whole image rows with a banded matrix.
-
-    The product's zeros cost less than what XLA:CPU loses on a convolution's gradients, as long as the matrix stays in the cache.
-    """
-    kh, kw, channels, features = kernel.shape
-    x = lax.pad(x, x.dtype.type(0), ((0, 0, 0), (*pads[0], 0), (*pads[1], 0), (0, 0, 0)))
-    batch, height, width, _ = x.shape
-    rows, columns = height - kh + 1, width - kw + 1
-    # Laying kernel rows of length width + 1 out at a pitch of width moves each one place further than the one before.
-    long = jnp.pad(kernel, ((0, 0), (0, width + 1 - kw), (0, 0), (0, 0)))
-    long = jnp.broadcast_to(long[:, None], (kh, columns, width + 1, channels, features)).reshape(kh, -1, channels, features)
-    bands = long[:, : columns * width].reshape(kh, columns, width, channels, features).transpose(0, 2, 3, 1, 4)
-    bands = bands.reshape(kh, width * channels, columns * features)
-    y = sum(x[:, i : i + rows].reshape(batch * rows, -1) @ bands[i] for i in range(kh))
-    return y.reshape(batch, rows, columns, features)
-
-
-def plain_conv(x, kernel, strides, pads, spread):
-    return lax.conv_general_dilated(x, kernel, strides, pads, lhs_dilation=spread, dimension_numbers=LAYOUT)
+    return fast_conv(lhs, rhs, tuple(window_strides), tuple(map(tuple, padding)), spread)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
