@@ -1,8 +1,8 @@
 """A convolutional GAN learns to write digits.
 
-The generator grows 100 numbers into a picture with two dense layers and two transposed convolutions, normalised by the batch; the
-discriminator reads it with two convolutions and two dense layers. Both move by turns under the non-saturating loss, each pair of updates
-playing the same noise.
+The generator grows 100 numbers into a picture with two dense layers and two transposed convolutions, normalised by the
+batch; the discriminator reads it with two convolutions and two dense layers. Both move by turns under the
+non-saturating loss, each pair of updates playing the same noise.
 """
 
 import dataclasses

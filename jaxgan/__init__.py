@@ -1,6 +1,7 @@
 """Training generative adversarial networks with pure functions.
 
-`make_gan` turns two Linen modules, a loss and two optax optimisers into jit-compiled pure functions on an immutable state.
+`make_gan` turns two Linen modules, a loss and two optax optimisers into jit-compiled pure functions on an immutable
+state.
 """
 
 from jaxgan import errors, losses, models, optimizers, priors

@@ -18,8 +18,9 @@ FORMAT = 1
 class Checkpoints:
     """The checkpoints of a run, by train step; the newest `keep` stay.
 
-    A context manager. Each checkpoint holds a state, a JSON record, and a digest of every array: Orbax's own format would let a flipped
-    bit pass. Saving is synchronous, because a failed asynchronous save keeps the process from ending.
+    A context manager. Each checkpoint holds a state, a JSON record, and a digest of every array: Orbax's own format
+    would let a flipped bit pass. Saving is synchronous, because a failed asynchronous save keeps the process from
+    ending.
     """
 
     def __init__(self, directory: Path, keep: int = 2):
@@ -52,15 +53,23 @@ class Checkpoints:
           like: a pytree of the state's structure, shapes and dtypes, such as `jax.eval_shape` gives.
 
         Raises:
-          CheckpointError: where there is none, it is of another format, its arrays are not like `like`, or they are damaged.
+          CheckpointError: where there is none, it is of another format, its arrays are not like `like`, or they are
+            damaged.
         """
         if step not in self.steps:
             raise CheckpointError(f"{self._directory} has no checkpoint of step {step}, only of {self.steps or 'none'}")
         meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())).meta
         if meta["format"] != FORMAT:
-            raise CheckpointError(f"{self._directory}/{step} has format {meta['format']}, this release reads format {FORMAT}")
+            raise CheckpointError(
+                f"{self._directory}/{step} has format {meta['format']}, this release reads format {FORMAT}"
+            )
         shapes = {name: text.partition(" ")[0] for name, text in meta["arrays"].items()}
-        self._compare(step, "are of another shape, as those of another network or optimiser would be", shapes, describe(like, kind))
+        self._compare(
+            step,
+            "are of another shape, as those of another network or optimiser would be",
+            shapes,
+            describe(like, kind),
+        )
         state = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(like))).state
         self._compare(step, "are damaged", meta["arrays"], describe(state, digest))
         return state, meta["record"]

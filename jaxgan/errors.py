@@ -1,6 +1,7 @@
 """The errors a user can cause. Each message gives the value, what was expected and what to do.
 
-Ranks and dtypes are refused when a function is traced, so a check costs nothing at run time; values are checked at the host's
+Ranks and dtypes are refused when a function is traced, so a check costs nothing at run time; values are checked at the
+host's
 borders: command lines, files, and arrays as they are handed in.
 """
 

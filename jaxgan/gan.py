@@ -19,23 +19,26 @@ Penalty = Callable[[Callable[[jax.Array], jax.Array], jax.Array, jax.Array, jax.
 class GAN(NamedTuple):
     """Pure functions, jit-compiled; none donates its arguments.
 
-    `real` is `[B, …]`, floating, in the range of G's output; `condition` is None or `[B, …]`, such as labels, handed to both networks.
-    Keys are typed and consumed. All raise ShapeError or DtypeError when they are traced with arguments of another form.
+    `real` is `[B, …]`, floating, in the range of G's output; `condition` is None or `[B, …]`, such as labels, handed to
+    both networks. Keys are typed and consumed. All raise ShapeError or DtypeError when they are traced with arguments
+    of another form.
 
     Attributes:
       init: `(key, real, condition=None) -> GANState`; reads only the shapes, and gives the same bits for any B.
       d_step: `(state, real, key, condition=None) -> (state, metrics)`; moves D only.
-      g_step: `(state, real, key, condition=None) -> (state, metrics)`; moves G only, and its average. With the key that `d_step` had,
-        it plays the same noise.
-      step: `(state, real, key, condition=None) -> (state, {"d": metrics, "g": metrics})`; d_step, then g_step with the same key, at the
-        cost of one forward pass of G less, and equal to them up to rounding.
+      g_step: `(state, real, key, condition=None) -> (state, metrics)`; moves G only, and its average. With the key that
+        `d_step` had, it plays the same noise.
+      step: `(state, real, key, condition=None) -> (state, {"d": metrics, "g": metrics})`; d_step, then g_step with the
+        same key, at the cost of one forward pass of G less, and equal to them up to rounding.
       prior: `(key, num) -> z`.
-      sample: `(state, key, num, condition=None) -> [num, …]`, from the averaged generator where there is one; `num` is static.
+      sample: `(state, key, num, condition=None) -> [num, …]`, from the averaged generator where there is one; `num` is
+        static.
       generate: `(variables, z, condition=None) -> [B, …]`, with the generator's `variables` given, in evaluation mode.
 
-    The metrics of a step are scalars over its batch: `loss` (without the penalty), `penalty` (D's, where there is one), `real_logits` (D's),
-    `fake_logits`, `real_probability` (D's) and `fake_probability` (means; probabilities where the loss has them), `grad_norm` (Euclidean,
-    over all parameters, before optax transforms it), `finite` (whether loss and gradient are).
+    The metrics of a step are scalars over its batch: `loss` (without the penalty), `penalty` (D's, where there is one),
+    `real_logits` (D's), `fake_logits`, `real_probability` (D's) and `fake_probability` (means; probabilities where the
+    loss has them), `grad_norm` (Euclidean, over all parameters, before optax transforms it), `finite` (whether loss and
+    gradient are).
     """
 
     init: Callable[..., GANState]
@@ -60,21 +63,23 @@ def make_gan(
 ) -> GAN:
     """Builds the functions of a GAN.
 
-    Both networks run in train mode during either player's update; what the update of one player does to the statistics of the other is
-    dropped. D sees the real batch first, then the fakes, its own statistics threaded in that order.
+    Both networks run in train mode during either player's update; what the update of one player does to the statistics
+    of the other is dropped. D sees the real batch first, then the fakes, its own statistics threaded in that order.
 
     Args:
-      generator: called as `(z, *, train)`, or `(z, condition, *, train)` if conditions are given; makes arrays of the data's shape.
+      generator: called as `(z, *, train)`, or `(z, condition, *, train)` if conditions are given; makes arrays of the
+        data's shape.
       discriminator: called likewise with the data; gives logits `[B]`. Its output goes to the loss as it is.
       loss: the pair of objectives.
       d_tx: moves D's parameters.
       g_tx: moves G's parameters.
       prior: draws the noise.
-      penalty: added to D's loss: `(disc_fn, real, fake, key) -> scalar`, where `disc_fn` maps `[B, …] -> [B]` row by row: D with the
-        parameters being differentiated, in evaluation mode, because batch statistics would couple the rows.
+      penalty: added to D's loss: `(disc_fn, real, fake, key) -> scalar`, where `disc_fn` maps `[B, …] -> [B]` row by
+        row: D with the parameters being differentiated, in evaluation mode, because batch statistics would couple the
+        rows.
       half_life_images: keep a moving average of G's variables, in which an update counts half after this many images
-        (decay 0.5**(B / half_life_images) an update; Karras et al. 2018, appendix A, with the half-life as Huang et al. 2024 count it).
-        None keeps none.
+        (decay 0.5**(B / half_life_images) an update; Karras et al. 2018, appendix A, with the half-life as Huang et al.
+        2024 count it). None keeps none.
 
     Raises:
       ConfigError: where half_life_images is a number not above 0.
@@ -88,13 +93,19 @@ def make_gan(
         d, _ = init_network(discriminator, d_tx, d_key, real, condition)
         g, fake = init_network(generator, g_tx, g_key, prior(z_key, len(real)), condition)
         if fake.shape != real.shape:
-            raise ShapeError(f"the generator makes arrays {list(fake.shape[1:])}, the data has {list(real.shape[1:])}; give it that shape")
+            raise ShapeError(
+                f"the generator makes {list(fake.shape[1:])}, the data has {list(real.shape[1:])}; give it that shape"
+            )
         return GANState(d, g, None if half_life_images is None else at_least_float32(g.variables))
 
     def g_forward(g, real, key, condition):
         z_key, apply_key = jax.random.split(key)
         z = prior(z_key, len(real))
-        return jax.vjp(lambda params: apply_train(generator, params, g.model_state, apply_key, z, condition), g.params, has_aux=True)
+        return jax.vjp(
+            lambda params: apply_train(generator, params, g.model_state, apply_key, z, condition),
+            g.params,
+            has_aux=True,
+        )
 
     def d_forward(params, model_state, real, fake, key, condition):
         real_key, fake_key = jax.random.split(key)
@@ -110,7 +121,12 @@ def make_gan(
             value = loss.discriminator(real_logits, fake_logits)
             metrics = {"loss": value} | describe("real", real_logits) | describe("fake", fake_logits)
             if penalty is not None:
-                metrics["penalty"] = penalty(lambda x: apply_eval(discriminator, d.replace(params=params).variables, x, condition), real, fake, penalty_key)
+                metrics["penalty"] = penalty(
+                    lambda x: apply_eval(discriminator, d.replace(params=params).variables, x, condition),
+                    real,
+                    fake,
+                    penalty_key,
+                )
                 value += metrics["penalty"]
             return value, (metrics, model_state)
 
@@ -134,7 +150,9 @@ def make_gan(
 
     def describe(name, logits):
         means = {f"{name}_logits": jax.tree.map(jnp.mean, logits)}
-        return means if loss.probability is None else means | {f"{name}_probability": jnp.mean(loss.probability(logits))}
+        return (
+            means if loss.probability is None else means | {f"{name}_probability": jnp.mean(loss.probability(logits))}
+        )
 
     def d_step(state, real, key, condition=None):
         check_arguments(key, real, condition)
@@ -182,7 +200,9 @@ def init_network(module, tx, key, x, condition):
 def apply_train(module, params, model_state, key, x, condition):
     """The module's output on a batch, and its other collections as the batch leaves them."""
     variables = {"params": params, **model_state}
-    output, model_state = module.apply(variables, *inputs(x, condition), train=True, mutable=list(model_state), rngs=key)
+    output, model_state = module.apply(
+        variables, *inputs(x, condition), train=True, mutable=list(model_state), rngs=key
+    )
     return at_least_float32(output), model_state
 
 
@@ -198,15 +218,21 @@ def inputs(x, condition):
 
 def describe_gradient(value, grads):
     """The gradient's length, and whether it and the loss are finite."""
-    norm = optax.global_norm(grads)
+    norm = optax.tree.norm(grads)
     return {"grad_norm": norm, "finite": jnp.isfinite(value) & jnp.isfinite(norm)}
 
 
 def check_arguments(key, real, condition):
     """Refuses what would otherwise be cast, broadcast or half understood."""
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        raise DtypeError(f"key is {key.dtype}{list(key.shape)}, expected a typed key; make it with jax.random.key(seed)")
+        raise DtypeError(
+            f"key is {key.dtype}{list(key.shape)}, expected a typed key; make it with jax.random.key(seed)"
+        )
     if not jnp.issubdtype(real.dtype, jnp.floating):
-        raise DtypeError(f"real is {real.dtype}, expected floating values in the range of G's output; scale pixels to [-1, 1] first")
+        raise DtypeError(
+            f"real is {real.dtype}, expected floating values in the range of G's output; scale pixels to [-1, 1] first"
+        )
     if condition is not None and condition.shape[:1] != real.shape[:1]:
-        raise ShapeError(f"condition has shape {list(condition.shape)}, expected [{len(real)}, …] like real, {list(real.shape)}")
+        raise ShapeError(
+            f"condition has shape {list(condition.shape)}, expected [{len(real)}, …] like real, {list(real.shape)}"
+        )

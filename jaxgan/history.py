@@ -27,7 +27,11 @@ def cut_back(path: Path, step: int) -> None:
     """Drops the lines after a train step, and a last line that was cut off while being written."""
     if not path.exists():
         return
-    kept = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n") and json.loads(line)["step"] <= step]
+    kept = [
+        line
+        for line in path.read_text().splitlines(keepends=True)
+        if line.endswith("\n") and json.loads(line)["step"] <= step
+    ]
     write_whole(path, "".join(kept).encode())
 
 

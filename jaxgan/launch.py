@@ -34,17 +34,19 @@ def train_on_images(settings: runs.Settings, build: Callable[[runs.Config], GAN]
     console = Console()
     before = None if settings.overwrite else runs.read(settings.workdir)
     wanted = settings.dataset or (before and before["data"]["name"])
-    data, said = choose_data(wanted, settings.data_dir.expanduser())
+    data, said = choose_data(wanted, settings.data_dir)
     console.print(f"Data: {said}", highlight=False, soft_wrap=True)
     settings = dataclasses.replace(settings, dataset=data.name)
     passes = -(-EPOCH_IMAGES // len(data.images))
     source = image_source(data.images, settings.batch_size, passes=passes)
     gan = build(settings)
     check_shape(gan, data)
-    record = runs.settle(settings, {"name": data.name, "images": len(data.images), "shape": list(data.images.shape[1:])})
+    record = runs.settle(
+        settings, {"name": data.name, "images": len(data.images), "shape": list(data.images.shape[1:])}
+    )
     steps = settings.steps or settings.epochs * source.batches
     console.print(f"Run: {describe(settings, steps, source.batches, passes)}", highlight=False, soft_wrap=True)
-    draw = image_drawer(gan, settings.workdir, source.batches, f"{settings.workdir.name} · {data.name}")
+    draw = image_drawer(gan, settings.workdir, source.batches, runs.title(record))
     with reporter(console) as report:
         limits = {"seed": settings.seed, "steps": steps, "block": settings.block}
         _, step = train(gan, source, settings.workdir, **limits, record=record, draw=draw, report=report)
@@ -61,7 +63,7 @@ def choose_data(name: str | None, data_dir: Path) -> tuple[Images, str]:
         if name is not None:
             raise
         data = load("digits", data_dir)
-        return data, f"{len(data.images):,} small handwritten digits that are always there, because MNIST cannot be had. {error}"
+        return data, f"the {len(data.images):,} embedded digits, because MNIST cannot be had. {error}"
     return data, f"{data.name}, {len(data.images):,} images"
 
 
@@ -76,8 +78,9 @@ def check_shape(gan: GAN, data: Images) -> None:
 
 def describe(settings: runs.Settings, steps: int, steps_per_epoch: int, passes: int) -> str:
     """How much there is to do, how long that takes, and what the full run is."""
-    epoch = f"{steps_per_epoch:,} steps an epoch" + (f", which goes through the set {passes} times" if passes > 1 else "")
-    said = f"{steps:,} steps of {settings.batch_size} images ({epoch}), {duration(settings, steps)} on 2 cores, into {settings.workdir}."
+    epoch = f"{steps_per_epoch:,} an epoch" + (f", {passes} times through the set" if passes > 1 else "")
+    size = f"{steps:,} steps of {settings.batch_size} images ({epoch})"
+    said = f"{size}, {duration(settings, steps)} on 2 cores, into {settings.workdir}."
     full = settings.epochs * steps_per_epoch
     if steps < full:
         said += f" The full run, {duration(settings, full)}: python -m {runs.module_name(type(settings))}"
@@ -95,9 +98,10 @@ def farewell(settings: runs.Settings, step: int, steps: int) -> str:
     module = runs.module_name(type(settings))
     if step < steps:
         again = [argument for argument in sys.argv[1:] if argument != "--overwrite"]
-        return f"Stopped at step {step:,} of {steps:,}; all is saved. To go on: {shlex.join(['python', '-m', module, *again])}"
+        command = shlex.join(["python", "-m", module, *again])
+        return f"Stopped at step {step:,} of {steps:,}; all is saved. To go on: {command}"
     return (
         f"Finished at step {step:,}. Look at {settings.workdir}/progress.png and losses.png; draw more with\n"
         f"  python -m experiments.sample {settings.workdir} --out samples.png\n"
-        f"Train on with more --epochs or --steps, or start anew with --overwrite."
+        "Train on with more --epochs or --steps, or start anew with --overwrite."
     )

@@ -1,9 +1,9 @@
 """PyTorch's initialisation, and convolutions that stay fast on CPUs, inside loops too.
 
-XLA:CPU has fast kernels for convolutions `NHWC x HWIO -> NHWC` only. Automatic differentiation writes gradients in other layouts, which
-are rewritten at a program's top level but not in the body of a loop, where they run some twenty times slower. So `conv` states its
-gradients in the forms that are fast everywhere: the input's as a convolution of the plain layout, and the kernel's, on CPUs, as one
-matrix product for each tap of the kernel.
+XLA:CPU has fast kernels for convolutions `NHWC x HWIO -> NHWC` only. Automatic differentiation writes gradients in
+other layouts, which are rewritten at a program's top level but not in the body of a loop, where they run some twenty
+times slower. So `conv` states its gradients in the forms that are fast everywhere: the input's as a convolution of the
+plain layout, and the kernel's, on CPUs, as one matrix product for each tap of the kernel.
 """
 
 import math
@@ -37,7 +37,10 @@ def conv(x, features, kernel_size, padding="VALID", **options):
 
 
 def conv_transpose(x, features, kernel_size, strides, **options):
-    """`ConvTranspose` with PyTorch's initialisation, whose fan_in is `features * kh * kw` here: `[B, H, W, C] -> [B, sH, sW, features]`."""
+    """`ConvTranspose` with PyTorch's initialisation: `[B, H, W, C] -> [B, sH, sW, features]`.
+
+    PyTorch counts a transposed convolution's fan_in as `features * kh * kw`.
+    """
     init = uniform_fan_in(math.prod(kernel_size) * features)
     return ConvTranspose(features, kernel_size, strides, kernel_init=init, bias_init=init, **options)(x)
 
@@ -53,7 +56,7 @@ def max_pool(x):
 
 
 class ConvTranspose(nn.Module):
-    """`nn.ConvTranspose` with padding "SAME" and a bias, on the convolutions of this file: `[B, H, W, C] -> [B, sH, sW, features]`.
+    """`nn.ConvTranspose` with padding "SAME" and a bias: `[B, H, W, C] -> [B, sH, sW, features]`.
 
     Attributes:
       features: channels of the output.
@@ -76,7 +79,9 @@ class ConvTranspose(nn.Module):
     @nn.compact
     def __call__(self, x):
         """Spreads the input out by the strides and convolves it."""
-        kernel = self.param("kernel", self.kernel_init, (*self.kernel_size, x.shape[-1], self.features), self.param_dtype)
+        kernel = self.param(
+            "kernel", self.kernel_init, (*self.kernel_size, x.shape[-1], self.features), self.param_dtype
+        )
         bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
         totals = [k + s - 2 for k, s in zip(self.kernel_size, self.strides, strict=True)]
@@ -85,30 +90,42 @@ class ConvTranspose(nn.Module):
 
 
 def fast_conv_general_dilated(
-    lhs, rhs, window_strides, padding, lhs_dilation=None, rhs_dilation=None, dimension_numbers=None, feature_group_count=1, precision=None
+    lhs,
+    rhs,
+    window_strides,
+    padding,
+    lhs_dilation=None,
+    rhs_dilation=None,
+    dimension_numbers=None,
+    feature_group_count=1,
+    precision=None,
 ):
     """`lax.conv_general_dilated` as `nn.Conv` calls it; what `fast_conv` does not cover goes to lax."""
-    if lhs.ndim != 4 or feature_group_count != 1 or precision is not None or any(d != 1 for d in rhs_dilation or ()):
+    strides, spread = tuple(window_strides), tuple(lhs_dilation or (1, 1))
+    plain = lhs.ndim == 4 and feature_group_count == 1 and precision is None and set(rhs_dilation or (1,)) == {1}
+    if not plain or max(strides) > 1 < max(spread):
+        dilations = {"lhs_dilation": lhs_dilation, "rhs_dilation": rhs_dilation}
+        options = {"feature_group_count": feature_group_count, "precision": precision}
         return lax.conv_general_dilated(
-            lhs, rhs, window_strides, padding, lhs_dilation, rhs_dilation, dimension_numbers, feature_group_count, precision=precision
+            lhs, rhs, strides, padding, **dilations, dimension_numbers=dimension_numbers, **options
         )
-    spread = tuple(lhs_dilation or (1, 1))
     if isinstance(padding, str):
         sizes = [dilated(n, d) for n, d in zip(lhs.shape[1:3], spread, strict=True)]
-        padding = lax.padtype_to_pads(sizes, rhs.shape[:2], window_strides, padding)
-    return fast_conv(lhs, rhs, tuple(window_strides), tuple(map(tuple, padding)), spread)
+        padding = lax.padtype_to_pads(sizes, rhs.shape[:2], strides, padding)
+    return fast_conv(lhs, rhs, strides, tuple(map(tuple, padding)), spread)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def fast_conv(x, kernel, strides, pads, spread):
-    """`lax.conv_general_dilated` with our own gradients.
+    """`lax.conv_general_dilated` with gradients that stay fast.
 
     Args:
       x: `[B, H, W, C]`.
       kernel: `[kh, kw, C, F]`.
       strides: `(sh, sw)`, of the window.
-      pads: `((top, bottom), (left, right))`, at least 0.
-      spread: `(dh, dw)`, the steps by which the rows and columns of `x` are spread out first (lax's lhs_dilation).
+      pads: `((top, bottom), (left, right))`; what is below 0 is cut off.
+      spread: `(dh, dw)`, the steps by which rows and columns of `x` are spread out first (lax's lhs_dilation);
+        `(1, 1)` unless the strides are.
 
     Returns:
       `[B, H', W', F]`.
@@ -116,28 +133,26 @@ def fast_conv(x, kernel, strides, pads, spread):
     return lax.conv_general_dilated(x, kernel, strides, pads, lhs_dilation=spread, dimension_numbers=LAYOUT)
 
 
-def forward(x, kernel, strides, pads, spread):
+def _forward(x, kernel, strides, pads, spread):
     # Through fast_conv again, so that second derivatives take the fast way too.
     return fast_conv(x, kernel, strides, pads, spread), (x, kernel)
 
 
-def backward(strides, pads, spread, saved, g):
+def _backward(strides, pads, spread, saved, g):
     x, kernel = saved
     flipped = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
     sizes = zip(x.shape[1:3], g.shape[1:3], kernel.shape[:2], strides, pads, spread, strict=True)
-    x_gradient = fast_conv(g, flipped, spread, tuple(map(transposed_pads, *zip(*sizes, strict=True))), strides)
-    arguments = {"shape": kernel.shape, "strides": strides, "pads": pads, "spread": spread}
-    kernel_gradient = lax.platform_dependent(
-        x, g, cpu=partial(kernel_gradient_by_taps, **arguments), default=partial(kernel_gradient_by_lax, **arguments)
-    )
-    return x_gradient, kernel_gradient
+    x_gradient = fast_conv(g, flipped, spread, tuple(transposed_pads(*axis) for axis in sizes), strides)
+    form = {"shape": kernel.shape, "strides": strides, "pads": pads, "spread": spread}
+    by_taps, by_lax = partial(kernel_gradient_by_taps, **form), partial(kernel_gradient_by_lax, **form)
+    return x_gradient, lax.platform_dependent(x, g, cpu=by_taps, default=by_lax)
 
 
-fast_conv.defvjp(forward, backward)
+fast_conv.defvjp(_forward, _backward)
 
 
 def transposed_pads(x_size, g_size, k, stride, pads, spread):
-    """The padding with which convolving the output's gradient gives the input's, along one axis; can be negative."""
+    """The padding with which convolving the output's gradient gives the input's, along one axis; can be below 0."""
     low = k - 1 - pads[0]
     return low, dilated(x_size, spread) + k - 1 - dilated(g_size, stride) - low
 
@@ -148,28 +163,34 @@ def dilated(size, step):
 
 
 def kernel_gradient_by_lax(x, g, shape, strides, pads, spread):
-    """The kernel's gradient as XLA derives it."""
-    kernel = jax.ShapeDtypeStruct(shape, x.dtype)
-    convolve = partial(lax.conv_general_dilated, window_strides=strides, padding=pads, lhs_dilation=spread, dimension_numbers=LAYOUT)
-    return jax.linear_transpose(lambda kernel: convolve(x, kernel), kernel)(g)[0]
+    """The kernel's gradient as XLA derives it: `[kh, kw, C, F]`."""
+
+    def convolve(kernel):
+        return lax.conv_general_dilated(x, kernel, strides, pads, lhs_dilation=spread, dimension_numbers=LAYOUT)
+
+    return jax.linear_transpose(convolve, jax.ShapeDtypeStruct(shape, x.dtype))(g)[0]
 
 
 def kernel_gradient_by_taps(x, g, shape, strides, pads, spread):
-    """The kernel's gradient as one product `[C, BHW] @ [BHW, F]` for each tap, of the pixels that meet there."""
-    kh, kw = shape[:2]
-    (top, bottom), (left, right) = pads
+    """The kernel's gradient `[kh, kw, C, F]`, a product `[C, BHW] @ [BHW, F]` for each tap, of the pixels it joins."""
+    taps = [(i, j) for i in range(shape[0]) for j in range(shape[1])]
     if spread == (1, 1):
-        x = lax.pad(x, x.dtype.type(0), ((0, 0, 0), (top, bottom, 0), (left, right, 0), (0, 0, 0)))
-        pixels = lambda i, j: (window(x, i, j, g.shape, strides), g)
-    else:  # the gradient is sliced instead of the spread-out input, which is mostly zeros
-        below = [dilated(x.shape[1 + i], spread[i]) + pads[i][0] - g.shape[1 + i] for i in (0, 1)]
-        g = lax.pad(g, g.dtype.type(0), ((0, 0, 0), (kh - 1 - top, below[0], 0), (kw - 1 - left, below[1], 0), (0, 0, 0)))
-        pixels = lambda i, j: (x, window(g, kh - 1 - i, kw - 1 - j, x.shape, spread))
-    taps = [lax.dot_general(*pixels(i, j), (((0, 1, 2), (0, 1, 2)), ((), ()))) for i in range(kh) for j in range(kw)]
-    return jnp.stack(taps).reshape(shape)
+        x = pad(x, pads)
+        pairs = [(window(x, tap, g.shape, strides), g) for tap in taps]
+    else:  # the gradient is cut into windows, because most of the spread-out input is zeros
+        sizes = zip(x.shape[1:3], g.shape[1:3], shape[:2], pads, spread, strict=True)
+        g = pad(g, [(k - 1 - low, dilated(n, d) + low - m) for n, m, k, (low, _), d in sizes])
+        pairs = [(x, window(g, (shape[0] - 1 - i, shape[1] - 1 - j), x.shape, spread)) for i, j in taps]
+    over_pixels = (((0, 1, 2), (0, 1, 2)), ((), ()))
+    return jnp.stack([lax.dot_general(*pair, over_pixels) for pair in pairs]).reshape(shape)
 
 
-def window(x, row, column, shape, steps):
-    """From `x`, `shape[1]` rows and `shape[2]` columns, starting at `(row, column)`, by `steps`."""
-    stops = row + dilated(shape[1], steps[0]), column + dilated(shape[2], steps[1])
-    return lax.slice(x, (0, row, column, 0), (len(x), *stops, x.shape[3]), (1, *steps, 1))
+def pad(x, pads):
+    """Adds rows and columns of zeros, or cuts off as many as a padding is below 0."""
+    return lax.pad(x, x.dtype.type(0), ((0, 0, 0), *((low, high, 0) for low, high in pads), (0, 0, 0)))
+
+
+def window(x, start, shape, steps):
+    """`shape[1]` rows and `shape[2]` columns of `x`, beginning at `start`, by `steps`."""
+    stops = [begin + dilated(size, step) for begin, size, step in zip(start, shape[1:3], steps, strict=True)]
+    return lax.slice(x, (0, *start, 0), (len(x), *stops, x.shape[3]), (1, *steps, 1))

@@ -1,8 +1,8 @@
 """The objectives of the two players, as pure functions of logits.
 
-Every loss maps `(real_logits [B], fake_logits [B]) -> scalar`, in nats, in that order, for either player. A logit is the
-discriminator's unbounded score; higher means more real, and `sigmoid(logit)` is the tutorials' D(x). Working on logits keeps every loss
-and gradient finite wherever the logits are. Players minimise.
+Every loss maps `(real_logits [B], fake_logits [B]) -> scalar`, in nats, in that order, for either player. A logit is
+the discriminator's unbounded score; higher means more real, and `sigmoid(logit)` is the tutorials' D(x). Working on
+logits keeps every loss and gradient finite wherever the logits are. Players minimise.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,8 @@ class GANLoss(NamedTuple):
     Attributes:
       discriminator: the loss that D minimises.
       generator: the loss that G minimises.
-      probability: maps logits to the probability of being real, or None where logits are scores without such a meaning (critics).
+      probability: maps logits to the probability of being real, or None where logits are scores without such a meaning
+        (critics).
     """
 
     discriminator: LossFn

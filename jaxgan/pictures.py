@@ -16,12 +16,14 @@ NUM = 64
 ROWS = 6
 
 
-def image_drawer(gan: GAN, workdir: Path, steps_per_epoch: int, caption: str) -> Callable[[GANState, jax.Array, int], None]:
+def image_drawer(
+    gan: GAN, workdir: Path, steps_per_epoch: int, caption: str
+) -> Callable[[GANState, jax.Array, int], None]:
     """A `draw` for `training.train`.
 
-    Keeps `samples/STEP.png`, 64 samples from noise that is the same each time, and the same as uint8 `[64, H, W, C]` in `samples/STEP.npy`;
-    `progress.png`, the first samples of a few steps from the first to the last; and `losses.png`. Samples of later steps than the one it
-    is called with are from a run that was not saved, and are removed.
+    Keeps `samples/STEP.png`, 64 samples from noise that is the same each time, and the same as uint8 `[64, H, W, C]` in
+    `samples/STEP.npy`; `progress.png`, the first samples of a few steps from the first to the last; and `losses.png`.
+    Samples of later steps than the one it is called with are from a run that was not saved, and are removed.
 
     Args:
       gan: makes the samples.

@@ -1,4 +1,4 @@
-"""Pictures, as PNG files. The only file that knows matplotlib."""
+"""Pictures, as PNG and GIF files. The only file that knows matplotlib."""
 
 import io
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 from jaxgan.history import write_whole
 
@@ -14,7 +15,7 @@ MARGIN = 0.32  # inches above a picture for its caption
 
 
 def tile(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
-    """Lays images out row by row: uint8 `[N, H, W, C]` to `[rows * (H + gap) - gap, columns * (W + gap) - gap, C]`, on grey."""
+    """Lays uint8 images `[N, H, W, C]` out in rows of so many columns, on grey: `[rows * (H + gap) - gap, …, C]`."""
     num, height, width, channels = images.shape
     rows = -(-num // columns)
     canvas = np.full((rows * (height + gap), columns * (width + gap), channels), 96, np.uint8)
@@ -25,11 +26,13 @@ def tile(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
 
 
 def save_grid(path: Path, images: np.ndarray, caption: str, columns: int = 8, zoom: int = 2) -> None:
-    """Draws uint8 images `[N, H, W, C]`, C = 1 or 3, `columns` to a row, each pixel `zoom` pixels wide, below a caption."""
+    """Draws uint8 images `[N, H, W, C]`, C = 1 or 3, `columns` to a row, each pixel `zoom` wide, below a caption."""
     save_strip(path, [("", images)], caption, columns, zoom)
 
 
-def save_strip(path: Path, rows: Sequence[tuple[str, np.ndarray]], caption: str, columns: int = 8, zoom: int = 2) -> None:
+def save_strip(
+    path: Path, rows: Sequence[tuple[str, np.ndarray]], caption: str, columns: int = 8, zoom: int = 2
+) -> None:
     """Draws blocks of uint8 images `[N, H, W, C]` one below the other, each with its label to the left."""
     tiles = [np.kron(tile(images, columns), np.ones((zoom, zoom, 1), np.uint8)) for _, images in rows]
     heights = [t.shape[0] / DPI for t in tiles]
@@ -40,7 +43,13 @@ def save_strip(path: Path, rows: Sequence[tuple[str, np.ndarray]], caption: str,
     top = height - MARGIN
     for (label, _), pixels, tall in zip(rows, tiles, heights, strict=True):
         axes = figure.add_axes((left / width, (top - tall) / height, 1 - left / width, tall / height))
-        axes.imshow(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.imshow(
+            pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels,
+            cmap="gray",
+            vmin=0,
+            vmax=255,
+            interpolation="nearest",
+        )
         axes.set_axis_off()
         figure.text(0.05 / width, (top - tall / 2) / height, label, va="center", fontsize=9)
         top -= tall + gap
@@ -48,11 +57,19 @@ def save_strip(path: Path, rows: Sequence[tuple[str, np.ndarray]], caption: str,
     save(path, figure)
 
 
+def save_animation(path: Path, images: np.ndarray, zoom: int = 4, milliseconds: int = 80) -> None:
+    """Shows uint8 images `[N, H, W, C]` one after the other, each pixel `zoom` pixels wide, over and over."""
+    frames = [Image.fromarray(np.kron(image, np.ones((zoom, zoom, 1), np.uint8)).squeeze()) for image in images]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, format="GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)
+    write_whole(path, buffer.getvalue())
+
+
 def save_losses(path: Path, history: dict[str, np.ndarray], caption: str) -> None:
     """Draws both losses, and what D makes of real and fake, against the train step.
 
-    Where the loss gives probabilities these are D(x) and D(G(z)), with the line at 0.5 where D cannot tell them apart; otherwise the mean
-    scores. Every step is drawn faintly, and a running mean over it.
+    Where the loss gives probabilities these are D(x) and D(G(z)), with the line at 0.5 where D cannot tell them apart;
+    otherwise the mean scores. Every step is drawn faintly, and a running mean over it.
 
     Args:
       path: of the PNG.

@@ -53,11 +53,19 @@ def lines(console: Console) -> Callable[[Progress], None]:
 
     def report(now: Progress) -> None:
         nonlocal last
-        if now.step % now.steps_per_epoch == 0 or now.step == now.steps or time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+        if (
+            now.step % now.steps_per_epoch == 0
+            or now.step == now.steps
+            or time.monotonic() - last >= SECONDS_BETWEEN_LINES
+        ):
             last = time.monotonic()
             said = describe(now)
             left = time.strftime("%H:%M:%S", time.gmtime((now.steps - now.step) / now.steps_per_second))
-            console.print(f"epoch {said['epoch']}  step {now.step}/{now.steps}  {said['speed']}  {left} left  {said['metrics']}", highlight=False, soft_wrap=True)
+            console.print(
+                f"epoch {said['epoch']}  step {now.step}/{now.steps}  {said['speed']}  {left} left  {said['metrics']}",
+                highlight=False,
+                soft_wrap=True,
+            )
 
     return report
 
@@ -65,10 +73,11 @@ def lines(console: Console) -> Callable[[Progress], None]:
 def describe(now: Progress) -> dict[str, str]:
     """The epoch that the last step belongs to, the speed, and what the players' losses and scores are."""
     epochs = -(-now.steps // now.steps_per_epoch)
-    kind, brackets = ("probability", "D") if "d_real_probability" in now.metrics else ("logits", "score of ")
-    real, fake = (now.metrics[f"d_{which}_{kind}"] for which in ("real", "fake"))
+    of = now.metrics
+    kind = "probability" if "d_real_probability" in of else "logits"
+    losses = f"loss D {of['d_loss']:.3f} G {of['g_loss']:.3f}"
     return {
         "epoch": f"{(now.step - 1) // now.steps_per_epoch + 1}/{epochs}",
         "speed": f"{now.steps_per_second:.1f} steps/s",
-        "metrics": f"loss D {now.metrics['d_loss']:.3f} G {now.metrics['g_loss']:.3f}  D(x) {real:.2f}  D(G(z)) {fake:.2f}",
+        "metrics": f"{losses}  D(x) {of[f'd_real_{kind}']:.2f}  D(G(z)) {of[f'd_fake_{kind}']:.2f}",
     }

@@ -10,7 +10,7 @@ import json
 import shutil
 import sys
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
@@ -20,6 +20,7 @@ import tyro
 from rich.console import Console
 
 from jaxgan.checkpoints import Checkpoints
+from jaxgan.data.images import DATA_DIR
 from jaxgan.errors import CheckpointError, ConfigError, JaxganError
 from jaxgan.gan import GAN
 from jaxgan.history import write_whole
@@ -30,7 +31,13 @@ PRECISIONS = {
     "bf16": {"dtype": jnp.bfloat16, "param_dtype": jnp.float32},
     "float64": {"dtype": jnp.float64, "param_dtype": jnp.float64},
 }
-FREE = ("workdir", "data_dir", "epochs", "steps", "block")  # may change when a run goes on: the bits of a train step do not depend on them
+FREE = (
+    "workdir",
+    "data_dir",
+    "epochs",
+    "steps",
+    "block",
+)  # may change when a run goes on: the bits of a train step do not depend on them
 KEPT = ("config.json", "metrics.jsonl", "timing.jsonl", "losses.png", "progress.png", "samples", "checkpoints")
 
 
@@ -43,8 +50,8 @@ class Settings:
     overwrite: bool = False
     """Remove the run that is in the folder, and start anew."""
     dataset: str | None = None
-    """mnist, fashion_mnist, kmnist, digits, or another set prepared by TFDS. Unset: MNIST where it can be had, else the embedded digits."""
-    data_dir: Path = Path("~/jaxgan_data")
+    """mnist, fashion_mnist, kmnist, digits, or another set that TFDS has prepared. Unset: mnist, else digits."""
+    data_dir: Path = DATA_DIR
     """Folder of the prepared data sets. Files put into downloads/manual/NAME/ there are used instead of a download."""
     epochs: int = 25
     """How long to train, in epochs of at least 60,000 images."""
@@ -63,13 +70,23 @@ class Settings:
 
     def __post_init__(self):
         """Raises ConfigError at the first setting that is out of its range."""
-        for name, least, most in (("epochs", 1, None), ("steps", 1, None), ("batch_size", 1, None), ("seed", 0, 2**32 - 1), ("block", 1, None)):
+        for name, least, most in (
+            ("epochs", 1, None),
+            ("steps", 1, None),
+            ("batch_size", 1, None),
+            ("seed", 0, 2**32 - 1),
+            ("block", 1, None),
+        ):
             value = getattr(self, name)
             if value is not None and (value < least or (most is not None and value > most)):
-                raise ConfigError(f"{name} is {value}, expected {f'at least {least}' if most is None else f'{least} to {most}'}")
+                raise ConfigError(
+                    f"{name} is {value}, expected {f'at least {least}' if most is None else f'{least} to {most}'}"
+                )
 
 
 Config = TypeVar("Config", bound=Settings)
+T = TypeVar("T")
+Positional = tyro.conf.Positional
 
 
 class Run(NamedTuple):
@@ -88,10 +105,11 @@ class Run(NamedTuple):
     record: dict[str, Any]
 
 
-def command_line(settings: type[Config], arguments: Sequence[str] | None = None) -> Config:
-    """The settings that a command line asks for. Raises ConfigError where one is out of its range; exits where it cannot be read."""
-    description = (sys.modules[settings.__module__].__doc__ or "").strip()
-    return tyro.cli(settings, args=arguments, description=description, prog=f"python -m {module_name(settings)}", config=(tyro.conf.FlagCreatePairsOff,))
+def command_line(config: type[T]) -> T:
+    """A dataclass as the command line fills it in. Raises what its `__post_init__` does; exits if it cannot be read."""
+    description = (sys.modules[config.__module__].__doc__ or "").strip()
+    prog = f"python -m {module_name(config)}"
+    return tyro.cli(config, description=description, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
 
 
 @contextlib.contextmanager
@@ -113,8 +131,15 @@ def module_name(thing: Any) -> str:
         return thing.__module__
     spec = sys.modules["__main__"].__spec__
     if spec is None:
-        raise ConfigError("the experiment must be started as a module, `python -m experiments.NAME`, so that the run can find it again")
+        raise ConfigError(
+            "start the experiment as a module, `python -m experiments.NAME`, so that its runs can find it again"
+        )
     return spec.name
+
+
+def title(record: dict[str, Any]) -> str:
+    """What to call a run in its pictures: the system and the data."""
+    return f"{record['experiment'].rpartition('.')[-1]} · {record['data']['name']}"
 
 
 def read(workdir: Path) -> dict[str, Any] | None:
@@ -136,7 +161,9 @@ def settle(settings: Settings, data: dict[str, Any]) -> dict[str, Any]:
     Raises:
       ConfigError: where the folder holds a run with other settings than the FREE ones, naming the fields.
     """
-    config = {name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(settings).items()}
+    config = {
+        name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(settings).items()
+    }
     config.pop("overwrite")
     versions = {package: importlib.import_module(package).__version__ for package in ("jaxgan", "jax", "flax", "optax")}
     record = {"experiment": module_name(type(settings)), "config": config, "data": data, "versions": versions}
@@ -162,13 +189,21 @@ def refuse_other(workdir: Path, before: dict[str, Any], now: dict[str, Any]) -> 
     """Raises ConfigError where going on would not be going on with the same run."""
 
     def fixed(record):
-        return {"experiment": record["experiment"], "data": record["data"]} | {k: v for k, v in record["config"].items() if k not in FREE}
+        return {"experiment": record["experiment"], "data": record["data"]} | {
+            k: v for k, v in record["config"].items() if k not in FREE
+        }
 
     old, new = fixed(before), fixed(now)
-    differing = [f"{name}: {old.get(name)!r} in the run, {new.get(name)!r} now" for name in old | new if old.get(name) != new.get(name)]
+    differing = [
+        f"{name}: {old.get(name)!r} in the run, {new.get(name)!r} now"
+        for name in old | new
+        if old.get(name) != new.get(name)
+    ]
     if differing:
         raise ConfigError(
-            f"{workdir} holds a run with other settings:\n  " + "\n  ".join(differing) + "\nGive those, another --workdir, or --overwrite"
+            f"{workdir} holds a run with other settings:\n  "
+            + "\n  ".join(differing)
+            + "\nGive those, another --workdir, or --overwrite"
         )
 
 
@@ -186,22 +221,33 @@ def restore(workdir: Path, step: int | None = None) -> Run:
     record = read(workdir)
     if record is None:
         raise ConfigError(f"{workdir} holds no run: there is no config.json")
-    module = importlib.import_module(record["experiment"])
+    try:
+        module = importlib.import_module(record["experiment"])
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{workdir} was made by {record['experiment']}, which cannot be imported here: {error}"
+        ) from error
     settings = from_json(module.Config, record["config"])
     use_precision(settings.precision)
     gan = module.build(settings)
     real = jax.ShapeDtypeStruct((1, *record["data"]["shape"]), jnp.float32)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         if not checkpoints.steps:
-            raise CheckpointError(f"{workdir} has no checkpoint yet; train it first: python -m {record['experiment']} --workdir {workdir}")
+            raise CheckpointError(
+                f"{workdir} has no checkpoint yet; train it first: python -m {record['experiment']} --workdir {workdir}"
+            )
         step = checkpoints.steps[-1] if step is None else step
         state, _ = checkpoints.restore(step, jax.eval_shape(gan.init, jax.random.key(0), real))
     return Run(gan, state, step, record)
 
 
 def from_json(settings: type[Config], config: dict[str, Any]) -> Config:
-    """Settings from what `settle` has written of them."""
-    paths = {name for name, hint in typing.get_type_hints(settings).items() if hint is Path}
+    """Settings from what `settle` has written. Raises ConfigError where they name what the class does not have."""
+    hints = typing.get_type_hints(settings)
+    unknown = sorted(config.keys() - hints.keys())
+    if unknown:
+        raise ConfigError(f"the run has settings that this release does not know: {', '.join(unknown)}")
+    paths = {name for name, hint in hints.items() if hint is Path}
     return settings(**{name: Path(value) if name in paths else value for name, value in config.items()})
 
 

@@ -29,7 +29,9 @@ class NetworkState:
         """What Linen's `apply` takes."""
         return {"params": self.params, **self.model_state}
 
-    def apply_gradients(self, tx: optax.GradientTransformation, grads: Any, model_state: dict[str, Any]) -> "NetworkState":
+    def apply_gradients(
+        self, tx: optax.GradientTransformation, grads: Any, model_state: dict[str, Any]
+    ) -> "NetworkState":
         """The state after one update by `grads`, a pytree like `params`."""
         updates, opt_state = tx.update(grads, self.opt_state, self.params)
         params = optax.apply_updates(self.params, updates)

@@ -59,12 +59,14 @@ def train(
 ) -> tuple[GANState, int]:
     """Trains up to a train step, going on from the newest checkpoint in the workdir if there is one.
 
-    After every epoch and at the end it draws and saves a checkpoint. Ctrl-C and SIGTERM end it after the block, with a checkpoint. What a
-    run computes depends on the seed and the step alone: interrupted or not, in blocks of whatever length, it ends with the same bits.
+    After every epoch and at the end it draws and saves a checkpoint. Ctrl-C and SIGTERM end it after the block, with a
+    checkpoint. What a run computes depends on the seed and the step alone: interrupted or not, in blocks of whatever
+    length, it ends with the same bits.
 
     Args:
       gan: the players.
-      source: the data. A train step takes `d_steps` of its batches; those that are too few for one end the epoch unused.
+      source: the data. A train step takes `d_steps` of its batches; those that are too few for one end the epoch
+        unused.
       workdir: a folder; metrics.jsonl (every train step), timing.jsonl (every block) and checkpoints/ are kept there.
       seed: of all randomness.
       steps: train steps in all, those before the checkpoint counted in.
@@ -73,7 +75,8 @@ def train(
       g_steps: see `alternate`.
       share_noise: see `alternate`.
       record: what to keep with each checkpoint, as JSON.
-      draw: called with (state, key, step) at the start, after every epoch and at the end, before the checkpoint; always with the same key.
+      draw: called with (state, key, step) at the start, after every epoch and at the end, before the checkpoint; always
+        with the same key.
       report: called after every block.
 
     Returns:
@@ -92,7 +95,8 @@ def train(
         history.cut_back(workdir / "metrics.jsonl", step)
         if step == 0:
             draw(state, keys.sample, step)
-        for state, lines, timing in play_blocks(play, source, keys, state, plan(step, steps, steps_per_epoch, block)):
+        blocks = play_blocks(play, source, keys, state, plan(step, steps, steps_per_epoch, block))
+        for state, lines, timing in blocks:
             history.append(workdir / "metrics.jsonl", [{"step": step + i} | line for i, line in enumerate(lines, 1)])
             step += len(lines)
             history.append(workdir / "timing.jsonl", [{"step": step} | timing])
@@ -109,7 +113,7 @@ def train(
 
 
 def plan(step: int, steps: int, steps_per_epoch: int, block: int) -> Iterator[tuple[int, int, int]]:
-    """The blocks that lead from `step` to `steps`, as (epoch, index within it, count); none goes over an epoch's end."""
+    """The blocks that lead from `step` to `steps`, as (epoch, index in it, count); none goes over an epoch's end."""
     while step < steps:
         epoch, index = divmod(step, steps_per_epoch)
         count = min(block, steps_per_epoch - index, steps - step)
@@ -120,11 +124,12 @@ def plan(step: int, steps: int, steps_per_epoch: int, block: int) -> Iterator[tu
 def make_block(train_step: Callable, source: Source, keys: Keys, length: int, d_steps: int = 1) -> Callable:
     """One compiled program that runs up to `length` train steps.
 
-    However many it is asked for, each runs through the same instructions, so blocks of any lengths lead to the same bits.
+    However many it is asked for, each runs through the same instructions, so blocks of any lengths lead to the same
+    bits.
 
     Returns:
-      `(state, arrays, order, epoch, index, count) -> (state, metrics [length])`: train steps `index` to `index + count` of an epoch. The
-      numbers are int32; the state is donated; metrics from `count` on are 0.
+      `(state, arrays, order, epoch, index, count) -> (state, metrics [length])`: train steps `index` to `index + count`
+      of an epoch. The numbers are int32; the state is donated; metrics from `count` on are 0.
     """
     steps_per_epoch = source.batches // d_steps
 
@@ -148,7 +153,9 @@ def make_block(train_step: Callable, source: Source, keys: Keys, length: int, d_
     return jax.jit(block, donate_argnums=0)
 
 
-def play_blocks(play: Callable, source: Source, keys: Keys, state: GANState, blocks: Iterable[tuple[int, int, int]]) -> Iterator:
+def play_blocks(
+    play: Callable, source: Source, keys: Keys, state: GANState, blocks: Iterable[tuple[int, int, int]]
+) -> Iterator:
     """Runs blocks, yielding after each (state, lines of metrics, timing); compiles the program before the first."""
     order_of, compiled = jax.jit(source.order), None
     for epoch, index, count in blocks:
@@ -168,7 +175,9 @@ def play_blocks(play: Callable, source: Source, keys: Keys, state: GANState, blo
 
 def to_lines(metrics: dict[str, dict[str, Any]], count: int) -> list[dict[str, Any]]:
     """`{"d": {"loss": [length]}}` as a `{"d_loss": …}` for each of the first `count` train steps."""
-    flat = {f"{player}_{name}": rows[:count].tolist() for player, named in metrics.items() for name, rows in named.items()}
+    flat = {
+        f"{player}_{name}": rows[:count].tolist() for player, named in metrics.items() for name, rows in named.items()
+    }
     return [dict(zip(flat, row, strict=True)) for row in zip(*flat.values(), strict=True)]
 
 
@@ -190,16 +199,16 @@ def check_counts(source: Source, seed: int, steps: int, block: int, d_steps: int
         if value < least:
             raise ConfigError(f"{name} is {value}, expected at least {least}")
     if source.batches < d_steps:
-        raise ConfigError(f"an epoch has {source.batches} batches, too few for the {d_steps} that a train step takes; use smaller batches")
+        raise ConfigError(f"an epoch has {source.batches} batches, a train step takes {d_steps}; use smaller batches")
     return source.batches // d_steps
 
 
 def check_finite(step: int, lines: list[dict[str, Any]]) -> None:
-    """Raises TrainingError at the first train step whose loss or gradient is not finite; the last of `lines` is at `step`."""
+    """Raises TrainingError at the first train step that is not finite; the last of `lines` is at `step`."""
     for back, line in zip(range(len(lines) - 1, -1, -1), lines, strict=True):
         bad = [player for player in "dg" if not line[f"{player}_finite"]]
         if bad:
             raise TrainingError(
-                f"step {step - back}: the loss or the gradient of {' and '.join(bad)} is not finite; the checkpoints are from before. "
-                "A lower learning rate, or another loss, may train"
+                f"step {step - back}: the loss or the gradient of {' and '.join(bad)} is not finite; "
+                "the checkpoints are from before. A lower learning rate, or another loss, may train"
             )

@@ -19,7 +19,7 @@ from urllib.error import HTTPError
 
 from jaxgan.errors import DataError
 
-# What has just arrived (b"" for the headers), why nothing more will, or the end.
+# What has just arrived, why nothing more will, or None at the end.
 Messages = queue.SimpleQueue[bytes | Exception | None]
 
 
@@ -29,7 +29,7 @@ def fetch(url: str, path: Path, stall: float = 5.0, deadline: float = 300.0) -> 
     Args:
       url: Anything `urllib` opens.
       path: The file to write, in a folder that exists. It appears there only when it is complete.
-      stall: Seconds without a single byte after which to give up; finding the host and connecting count as such.
+      stall: Seconds without a byte of the file after which to give up, finding the host and connecting included.
       deadline: Seconds after which to give up in any case.
 
     Raises:
@@ -75,7 +75,6 @@ def _receive(url: str, timeout: float, messages: Messages, stop: threading.Event
     """Reports all that happens to `url`. The timeout is only there to end the thread some time after the caller."""
     try:
         with urllib.request.urlopen(url, timeout=timeout) as response:
-            messages.put(b"")
             expected, received = response.headers["Content-Length"], 0
             while not stop.is_set() and (chunk := response.read1(1 << 16)):
                 messages.put(chunk)

@@ -22,6 +22,9 @@ NAMES = {
 }
 
 
+DATA_DIR = Path("~/jaxgan_data")  # unless told otherwise
+
+
 class Images(NamedTuple):
     """A split of a set. `images`: uint8 `[N, H, W, C]`; `labels`: int32 `[N]`, all 0 if there is no integer label."""
 
@@ -30,17 +33,12 @@ class Images(NamedTuple):
     labels: np.ndarray
 
 
-def default_data_dir() -> Path:
-    """Where sets are kept unless told otherwise: `~/jaxgan_data`."""
-    return Path("~/jaxgan_data").expanduser()
-
-
-def load(name: str, data_dir: str | Path | None = None, split: str = "train") -> Images:
+def load(name: str, data_dir: str | Path = DATA_DIR, split: str = "train") -> Images:
     """Reads one split of a set, after preparing the set if it is a known one.
 
     Args:
       name: One of `NAMES`, or a set that TFDS has prepared in `data_dir/<name>[/<config>]/<version>`, the newest.
-      data_dir: TFDS's folder; `default_data_dir()` if None.
+      data_dir: TFDS's folder.
       split: `"train"`, `"test"`, or whatever TFDS understands, such as `"train[:1000]"`. `digits` has only `"train"`.
 
     Raises:
@@ -48,7 +46,7 @@ def load(name: str, data_dir: str | Path | None = None, split: str = "train") ->
     """
     if name == "digits":
         return _digits(split)
-    data_dir = Path(data_dir or default_data_dir()).expanduser().absolute()
+    data_dir = Path(data_dir).expanduser().absolute()
     if name not in NAMES:
         return _read(name, _find(name, data_dir), split)
     from jaxgan.data import builders  # only here, as it imports TFDS, which takes a while
@@ -57,7 +55,7 @@ def load(name: str, data_dir: str | Path | None = None, split: str = "train") ->
 
 
 def _digits(split: str) -> Images:
-    """Scikit-learn's 8x8 digits, with a margin of one pixel, enlarged by cubic splines; a curve makes the strokes crisp."""
+    """Scikit-learn's 8x8 digits, one pixel of margin, enlarged by cubic splines; a curve makes the strokes crisp."""
     if split != "train":
         raise DataError(f"digits has no split {split!r}, only 'train', which holds all 1,797 images.")
     from scipy import ndimage
@@ -120,8 +118,8 @@ def _open(name: str, folder: Path) -> Any:
         raise DataError(f"{name}: {folder} is in {' and '.join(formats)}, not in array_record. {_conversion(folder)}")
     features = dict(builder.info.features.items())
     image: Any = features.get("image")
-    fixed = isinstance(image, tfds.features.Tensor) and all(image.shape)
-    if not (fixed or isinstance(image, tfds.features.Image)) or image.np_dtype != np.uint8:
+    is_image = isinstance(image, tfds.features.Image | tfds.features.Tensor) and image.np_dtype == np.uint8
+    if not is_image or isinstance(image.get_serialized_info(), dict):  # a dict: several unknown sizes, stored apart
         raise DataError(f"{name}: no feature 'image' of uint8 and known shape in {folder}, only {features}.")
     return builder
 
@@ -139,12 +137,15 @@ def _records(name: str, folder: Path, builder: Any, split: str) -> list[bytes]:
     raw = tfds.decode.DeserializeMethod.RAW_BYTES
     try:
         source = builder.as_data_source(split, deserialize_method=raw, file_format="array_record")
-        return source.__getitems__(range(len(source)))
+        records = source.__getitems__(range(len(source)))
     except ValueError as error:
         sizes = ", ".join(f"{each.name}: {each.num_examples}" for each in builder.info.splits.values())
         raise DataError(f"{name}: no images in split {split!r} of {folder}, which has {sizes}: {error}") from error
     except (OSError, RuntimeError) as error:
         raise _damaged(name, folder, error) from error
+    if not all(records):  # what array_record makes of some files that end too early
+        raise _damaged(name, folder, "there are empty records")
+    return records
 
 
 def _decode(records: list[bytes], features: dict[str, Any]) -> tuple[list[np.ndarray], list[int]]:
@@ -165,5 +166,5 @@ def _value(feature: Any) -> bytes | np.ndarray:
     return encoded[0] if encoded else np.array(feature.int64_list.value, np.uint8)
 
 
-def _damaged(name: str, folder: Path, error: Exception) -> DataError:
+def _damaged(name: str, folder: Path, error: Exception | str) -> DataError:
     return DataError(f"{name}: {folder} is damaged: {error}. Remove it, and prepare it again.")

@@ -17,8 +17,8 @@ class Source(NamedTuple):
       arrays: a pytree that stays on the device, such as all images; `()` where batches are made up.
       batches: how many make an epoch.
       order: `(key, epoch) -> order`, computed once an epoch; the key is folded with the epoch.
-      batch: `(arrays, order, key, index) -> (real [B, …], condition)`, the epoch's batch `index`; condition is None or `[B, …]`. The key is
-        the batch's own, and consumed.
+      batch: `(arrays, order, key, index) -> (real [B, …], condition)`, the epoch's batch `index`; condition is None or
+        `[B, …]`. The key is the batch's own, and consumed.
     """
 
     arrays: Any
@@ -34,7 +34,8 @@ def image_source(images: np.ndarray, batch_size: int, *, labels: np.ndarray | No
       images: uint8 `[N, H, W, C]`.
       batch_size: B, at most N.
       labels: `[N]`, given as the condition; None for none.
-      passes: how often an epoch goes through all images. More than once keeps the epochs of small sets from being short.
+      passes: how often an epoch goes through all images. More than once keeps the epochs of small sets from being
+        short.
 
     Raises:
       DtypeError: where images are not uint8.
@@ -64,7 +65,7 @@ def from_pixels(pixels: jax.Array) -> jax.Array:
 
 
 def to_pixels(images: jax.typing.ArrayLike) -> np.ndarray:
-    """Floating [-1, 1] to uint8 0..255, rounded to the nearest; what lies outside is clipped. The inverse of `from_pixels`."""
+    """Floating [-1, 1] to uint8 0..255, the inverse of `from_pixels`; rounds to the nearest, clips what lies outside."""
     return np.clip(np.round((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 

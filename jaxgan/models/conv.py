@@ -44,7 +44,7 @@ class ConvGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, z, *, train):
-        """Two dense layers and two transposed convolutions; normalised by the batch in training, by running averages in evaluation."""
+        """Two dense layers and two transposed convolutions; normalised by the batch if `train`, else by averages."""
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         norm = partial(nn.BatchNorm, use_running_average=not train, momentum=0.9, **dtypes)
         x = norm()(nn.relu(dense(z, 1024, **dtypes)))

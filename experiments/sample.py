@@ -1,0 +1,90 @@
+"""Draws samples from a run, with the averaged generator if the run keeps one.
+
+Needs only the folder of the run, not the data it was trained on.
+"""
+
+import dataclasses
+import io
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan import plots, runs
+from jaxgan.data.sources import to_pixels
+from jaxgan.errors import ConfigError
+from jaxgan.gan import GAN
+from jaxgan.history import write_whole
+
+COLUMNS = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to draw."""
+
+    workdir: runs.Positional[Path]
+    """Folder of the run."""
+    num: int = 64
+    """How many samples."""
+    out: Path = Path("samples.png")
+    """Where to: .png, a grid; .gif, one after the other; .npy, float32 [num, H, W, C] in [-1, 1]."""
+    seed: int = 0
+    """Decides the noise."""
+    step: int | None = None
+    """Train step of one of the checkpoints that the run has kept. Unset: the newest."""
+    interpolate: bool = False
+    """Walk slowly from one sample to the next, eight steps each, and back to the first."""
+
+
+def main() -> None:
+    """Draws as the command line says."""
+    with runs.ends_plainly():
+        config = runs.command_line(Config)
+        check(config)
+        run = runs.restore(config.workdir, config.step)
+        samples = draw(run, config)
+        save(config.out, samples, f"{runs.title(run.record)} · step {run.step}")
+        print(f"{len(samples)} samples of step {run.step} are in {config.out}")
+
+
+def check(config: Config) -> None:
+    """Raises ConfigError where the settings will not do."""
+    if config.num < 1:
+        raise ConfigError(f"num is {config.num}, expected at least 1")
+    if config.out.suffix not in (".png", ".gif", ".npy"):
+        raise ConfigError(f"out is {config.out}, expected a name that ends in .png, .gif or .npy")
+
+
+def draw(run: runs.Run, config: Config) -> np.ndarray:
+    """float32 `[num, H, W, C]` in [-1, 1]."""
+    key = jax.random.key(config.seed)
+    if not config.interpolate:
+        return np.asarray(run.gan.sample(run.state, key, config.num), np.float32)
+    variables = run.state.g.variables if run.state.g_average is None else run.state.g_average
+    return np.asarray(run.gan.generate(variables, walk(run.gan, key, config.num)), np.float32)
+
+
+def walk(gan: GAN, key: jax.Array, num: int) -> jax.Array:
+    """`z [num, dim]` on straight lines from draw to draw of the prior, `COLUMNS` steps each, in a closed round."""
+    corners = gan.prior(key, -(-num // COLUMNS))
+    share = jnp.linspace(0, 1, COLUMNS, endpoint=False)[None, :, None]
+    lines = corners[:, None] * (1 - share) + jnp.roll(corners, -1, axis=0)[:, None] * share
+    return lines.reshape(-1, corners.shape[-1])[:num]
+
+
+def save(path: Path, samples: np.ndarray, caption: str) -> None:
+    """Writes the samples as the path's ending says."""
+    if path.suffix == ".npy":
+        buffer = io.BytesIO()
+        np.save(buffer, samples)
+        write_whole(path, buffer.getvalue())
+    elif path.suffix == ".gif":
+        plots.save_animation(path, to_pixels(samples))
+    else:
+        plots.save_grid(path, to_pixels(samples), caption, columns=min(COLUMNS, len(samples)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""The strictest JAX there is: what is silently wrong elsewhere is an error here."""
+
+import os
+from pathlib import Path
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_legacy_prng_key", "error")
+jax.config.update("jax_debug_key_reuse", True)
+jax.config.update("jax_num_cpu_devices", 2)
+
+
+def pytest_configure(config):
+    """Programs are compiled once, not once a test; processes that tests start find them too."""
+    folder = str(config.cache.mkdir("jax"))
+    os.environ |= {"JAX_COMPILATION_CACHE_DIR": folder, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+@pytest.fixture(scope="session")
+def mnist_files():
+    """The folder of the four official MNIST files; skips where JAXGAN_MNIST does not name it."""
+    folder = os.environ.get("JAXGAN_MNIST")
+    if not folder:
+        pytest.skip("JAXGAN_MNIST names no folder with MNIST's files")
+    return Path(folder)
