@@ -103,15 +103,12 @@ def fast_conv_general_dilated(
     """`lax.conv_general_dilated` as `nn.Conv` calls it; what `fast_conv` does not cover goes to lax."""
     strides, spread = tuple(window_strides), tuple(lhs_dilation or (1, 1))
     plain = lhs.ndim == 4 and feature_group_count == 1 and precision is None and set(rhs_dilation or (1,)) == {1}
-    if not plain or max(strides) > 1 < max(spread):
-        dilations = {"lhs_dilation": lhs_dilation, "rhs_dilation": rhs_dilation}
+    if not plain or (max(spread) > 1 and (max(strides) > 1 or isinstance(padding, str))):
+        dilations = {"lhs_dilation": lhs_dilation, "rhs_dilation": rhs_dilation, "dimension_numbers": dimension_numbers}
         options = {"feature_group_count": feature_group_count, "precision": precision}
-        return lax.conv_general_dilated(
-            lhs, rhs, strides, padding, **dilations, dimension_numbers=dimension_numbers, **options
-        )
+        return lax.conv_general_dilated(lhs, rhs, strides, padding, **dilations, **options)
     if isinstance(padding, str):
-        sizes = [dilated(n, d) for n, d in zip(lhs.shape[1:3], spread, strict=True)]
-        padding = lax.padtype_to_pads(sizes, rhs.shape[:2], strides, padding)
+        padding = lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], strides, padding)
     return fast_conv(lhs, rhs, strides, tuple(map(tuple, padding)), spread)
 
 

@@ -63,7 +63,9 @@ def test_step_is_d_step_then_g_step_with_the_same_key(loss):
 def test_scan_is_single_calls():
     gan, state = start()
     numbers = jnp.arange(3)
-    scanned, metrics = jax.lax.scan(lambda s, i: gan.step(s, REAL, jax.random.fold_in(jax.random.key(1), i)), state, numbers)
+    scanned, metrics = jax.lax.scan(
+        lambda s, i: gan.step(s, REAL, jax.random.fold_in(jax.random.key(1), i)), state, numbers
+    )
     for i in numbers:
         state, newest = gan.step(state, REAL, jax.random.fold_in(jax.random.key(1), i))
         np.testing.assert_allclose(metrics["d"]["loss"][i], newest["d"]["loss"], rtol=1e-5)
@@ -216,7 +218,9 @@ def test_critics_report_no_probabilities():
     gan, state = start(loss=critic)
     _, metrics = gan.step(state, REAL, jax.random.key(1))
     assert set(metrics["d"]) == {"loss", "real_logits", "fake_logits", "grad_norm", "finite"}
-    np.testing.assert_allclose(metrics["d"]["loss"], metrics["d"]["fake_logits"] - metrics["d"]["real_logits"], rtol=1e-5)
+    np.testing.assert_allclose(
+        metrics["d"]["loss"], metrics["d"]["fake_logits"] - metrics["d"]["real_logits"], rtol=1e-5
+    )
 
 
 def test_finite_tells_when_it_is_not():

@@ -66,7 +66,9 @@ def test_values_and_gradients_are_the_closed_forms_even_far_out(name, scale):
     loss = getattr(losses, name)
     rng = np.random.default_rng(0)
     ends = [-scale, 0.0, scale]
-    rows = [(np.r_[ends, rng.uniform(-scale, scale, 5)], np.r_[ends[::-1], rng.uniform(-scale, scale, 5)]) for _ in "123"]
+    rows = [
+        (np.r_[ends, rng.uniform(-scale, scale, 5)], np.r_[ends[::-1], rng.uniform(-scale, scale, 5)]) for _ in "123"
+    ]
     rows = [(r.astype(np.float32), f.astype(np.float32)) for r, f in rows]
     for r, f in rows:
         np.testing.assert_allclose(jax.jit(loss)(r, f), value(r, f), rtol=1e-6)

@@ -1,0 +1,55 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from toys import assert_same_bits, real_batch, small_gan
+
+from jaxgan import alternate
+from jaxgan.errors import ConfigError
+
+GAN = small_gan()
+
+
+def start():
+    return GAN.init(jax.random.key(0), real_batch())
+
+
+def by_hand(turns, real, key):
+    """Plays (player, batch, fold) by turns."""
+    state = start()
+    for player, batch, fold in turns:
+        state, _ = getattr(GAN, player)(state, real[batch], jax.random.fold_in(key, fold))
+    return state
+
+
+@pytest.mark.parametrize(
+    ("counts", "share", "turns"),
+    [
+        ((1, 1), True, [("step", 0, 0)]),
+        ((1, 1), False, [("d_step", 0, 0), ("g_step", 0, 1)]),
+        ((3, 1), True, [("d_step", 0, 0), ("d_step", 1, 1), ("step", 2, 2)]),
+        ((2, 2), False, [("d_step", 0, 0), ("d_step", 1, 1), ("g_step", 1, 2), ("g_step", 1, 3)]),
+        ((1, 3), True, [("step", 0, 0), ("g_step", 0, 1), ("g_step", 0, 2)]),
+    ],
+)
+def test_order_of_play(counts, share, turns):
+    real = jnp.stack([real_batch(seed=seed) for seed in range(counts[0])])
+    key = jax.random.key(7)
+    state, metrics = alternate(GAN, *counts, share_noise=share)(start(), real, key)
+    assert_same_bits(state, by_hand(turns, real, jax.random.key(7)))
+    assert (int(state.d.step), int(state.g.step)) == counts
+    assert metrics.keys() == {"d", "g"}
+
+
+def test_shared_noise_is_the_same_noise():
+    real = real_batch()[None]
+    _, shared = alternate(GAN)(start(), real, jax.random.key(7))
+    _, fresh = alternate(GAN, share_noise=False)(start(), real, jax.random.key(7))
+    np.testing.assert_allclose(shared["d"]["loss"], fresh["d"]["loss"], rtol=1e-6)
+    assert abs(float(shared["g"]["loss"] - fresh["g"]["loss"])) > 1e-5
+
+
+@pytest.mark.parametrize("counts", [(0, 1), (1, 0), (-1, 1)])
+def test_counts_below_one_are_refused(counts):
+    with pytest.raises(ConfigError, match=f"d_steps is {counts[0]} and g_steps is {counts[1]}"):
+        alternate(GAN, *counts)
