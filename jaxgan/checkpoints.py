@@ -58,7 +58,7 @@ class Checkpoints:
         """
         if step not in self.steps:
             raise CheckpointError(f"{self._directory} has no checkpoint of step {step}, only of {self.steps or 'none'}")
-        meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())).meta
+        meta = self._read(step, meta=ocp.args.JsonRestore()).meta
         if meta["format"] != FORMAT:
             raise CheckpointError(
                 f"{self._directory}/{step} has format {meta['format']}, this release reads format {FORMAT}"
@@ -70,9 +70,16 @@ class Checkpoints:
             shapes,
             describe(like, kind),
         )
-        state = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(like))).state
+        state = self._read(step, state=ocp.args.StandardRestore(like)).state
         self._compare(step, "are damaged", meta["arrays"], describe(state, digest))
         return state, meta["record"]
+
+    def _read(self, step: int, **items: ocp.args.CheckpointArgs) -> Any:
+        try:
+            return self._manager.restore(step, args=ocp.args.Composite(**items))
+        except (ValueError, KeyError, OSError) as error:
+            reason = str(error).partition("\n")[0][:200]
+            raise CheckpointError(f"{self._directory}/{step} is damaged, it cannot be read: {reason}") from error
 
     def _compare(self, step: int, what: str, saved: dict[str, str], found: dict[str, str]) -> None:
         wrong = sorted(name for name in saved.keys() | found.keys() if saved.get(name) != found.get(name))

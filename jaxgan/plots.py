@@ -89,8 +89,8 @@ def save_losses(path: Path, history: dict[str, np.ndarray], caption: str) -> Non
         draw_curves(bottom, history, {"of real": "d_real_logits", "of fake": "d_fake_logits"})
         bottom.set_ylabel("mean score")
     bottom.set_xlabel("train step")
-    for axes in (top, bottom):
-        axes.legend(loc="upper right", fontsize=8)
+    for axes, place in ((top, "upper right"), (bottom, "center right")):
+        axes.legend(loc=place, fontsize=8)
         axes.grid(alpha=0.3)
     save(path, figure)
 
