@@ -43,13 +43,8 @@ def save_strip(
     top = height - MARGIN
     for (label, _), pixels, tall in zip(rows, tiles, heights, strict=True):
         axes = figure.add_axes((left / width, (top - tall) / height, 1 - left / width, tall / height))
-        axes.imshow(
-            pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels,
-            cmap="gray",
-            vmin=0,
-            vmax=255,
-            interpolation="nearest",
-        )
+        # As RGB: a colour map would round the greys.
+        axes.imshow(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), interpolation="nearest")
         axes.set_axis_off()
         figure.text(0.05 / width, (top - tall / 2) / height, label, va="center", fontsize=9)
         top -= tall + gap

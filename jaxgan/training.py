@@ -94,7 +94,7 @@ def train(
         state, step = restore_or_init(gan, source, keys, checkpoints)
         history.cut_back(workdir / "metrics.jsonl", step)
         if step == 0:
-            draw(state, keys.sample, step)
+            draw(state, jax.random.clone(keys.sample), step)
         blocks = play_blocks(play, source, keys, state, plan(step, steps, steps_per_epoch, block))
         for state, lines, timing in blocks:
             history.append(workdir / "metrics.jsonl", [{"step": step + i} | line for i, line in enumerate(lines, 1)])
@@ -103,7 +103,7 @@ def train(
             check_finite(step, lines)
             report(Progress(step, steps, steps_per_epoch, timing["steps"] / timing["seconds"], lines[-1]))
             if step % steps_per_epoch == 0 or step == steps:
-                draw(state, keys.sample, step)
+                draw(state, jax.random.clone(keys.sample), step)
                 checkpoints.save(step, state, record or {})
             if stop.is_set():
                 break
