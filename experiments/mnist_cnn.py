@@ -23,7 +23,7 @@ class Config(runs.Settings):
     noise: int = 100
     """Numbers that a sample is made of, uniform on [-1, 1]."""
 
-    seconds_per_step: ClassVar[float] = 0.3
+    seconds_per_step: ClassVar[float] = 0.43
 
 
 def build(config: Config) -> GAN:

@@ -194,6 +194,11 @@ def init_network(module, tx, key, x, condition):
     output, variables = module.init_with_output(key, *inputs(x, condition), train=True)
     model_state = {name: tree for name, tree in variables.items() if name != "params"}
     params = variables.get("params", {})
+    # Linen starts statistics in float32 and keeps them in the precision of the computation: start as a step leaves them.
+    _, after = jax.eval_shape(
+        lambda key: apply_train(module, params, model_state, key, x, condition), jax.random.clone(key)
+    )
+    model_state = jax.tree.map(lambda start, end: start.astype(end.dtype), model_state, after)
     return NetworkState(jnp.int32(0), params, model_state, tx.init(params)), output
 
 

@@ -83,7 +83,8 @@ def describe(settings: runs.Settings, steps: int, steps_per_epoch: int, passes: 
     said = f"{size}, {duration(settings, steps)} on 2 cores, into {settings.workdir}."
     full = settings.epochs * steps_per_epoch
     if steps < full:
-        said += f" The full run, {duration(settings, full)}: python -m {runs.module_name(type(settings))}"
+        command = shlex.join(runs.program(runs.module_name(type(settings))))
+        said += f" The full run, {duration(settings, full)}: {command}"
     return said
 
 
@@ -98,10 +99,10 @@ def farewell(settings: runs.Settings, step: int, steps: int) -> str:
     module = runs.module_name(type(settings))
     if step < steps:
         again = [argument for argument in sys.argv[1:] if argument != "--overwrite"]
-        command = shlex.join(["python", "-m", module, *again])
+        command = shlex.join([*runs.program(module), *again])
         return f"Stopped at step {step:,} of {steps:,}; all is saved. To go on: {command}"
+    sample = shlex.join([*runs.program("experiments.sample"), str(settings.workdir), "--out", "samples.png"])
     return (
-        f"Finished at step {step:,}. Look at {settings.workdir}/progress.png and losses.png; draw more with\n"
-        f"  python -m experiments.sample {settings.workdir} --out samples.png\n"
+        f"Finished at step {step:,}. Look at {settings.workdir}/progress.png and losses.png; draw more with\n  {sample}\n"
         "Train on with more --epochs or --steps, or start anew with --overwrite."
     )

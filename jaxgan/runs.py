@@ -137,6 +137,12 @@ def module_name(thing: Any) -> str:
     return spec.name
 
 
+def program(module: str) -> list[str]:
+    """The words that start a module from here with the Python that is running."""
+    python = Path(sys.executable)
+    return [str(python.relative_to(Path.cwd())) if python.is_relative_to(Path.cwd()) else "python", "-m", module]
+
+
 def title(record: dict[str, Any]) -> str:
     """What to call a run in its pictures: the system and the data."""
     return f"{record['experiment'].rpartition('.')[-1]} · {record['data']['name']}"
@@ -233,9 +239,7 @@ def restore(workdir: Path, step: int | None = None) -> Run:
     real = jax.ShapeDtypeStruct((1, *record["data"]["shape"]), jnp.float32)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         if not checkpoints.steps:
-            raise CheckpointError(
-                f"{workdir} has no checkpoint yet; train it first: python -m {record['experiment']} --workdir {workdir}"
-            )
+            raise CheckpointError(f"{workdir} has no checkpoint yet; train it first")
         step = checkpoints.steps[-1] if step is None else step
         state, _ = checkpoints.restore(step, jax.eval_shape(gan.init, jax.random.key(0), real))
     return Run(gan, state, step, record)

@@ -1,0 +1,25 @@
+# `make mnist` and `make test` need Python 3.11 or newer and a package index, and do the rest.
+
+PYTHON ?= python3
+VENV := .venv/bin/python
+
+.PHONY: mnist test lint
+
+mnist: .venv/run
+	@$(VENV) -m experiments.mnist_cnn --steps 700 --workdir runs/quick
+
+test: .venv/test
+	$(VENV) -m pytest
+	JAX_ENABLE_X64=1 XLA_FLAGS=--xla_backend_optimization_level=0 $(VENV) -m pytest tests/test_losses.py tests/test_gan.py
+
+lint: .venv/test .venv/lint
+	$(VENV) -m ruff check .
+	$(VENV) -m ruff format --check .
+	$(VENV) -m pyright --pythonpath $(VENV)
+
+# The name of the file is that of the extra it has installed.
+.venv/%: pyproject.toml
+	@test -x $(VENV) || $(PYTHON) -m venv .venv
+	@echo "Installing what \`$*\` needs into .venv; this takes a minute or two, once."
+	@$(VENV) -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@

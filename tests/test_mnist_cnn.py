@@ -1,0 +1,74 @@
+"""The main job, as processes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import mnist_cnn
+from jaxgan import history, runs
+
+ROOT = Path(__file__).parent.parent
+
+
+def python(*arguments, **environment):
+    command = [sys.executable, "-W", "error", "-m", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=300, cwd=ROOT, env=os.environ | environment, check=False
+    )
+
+
+@pytest.mark.parametrize("precision", ["float64", "bf16"])
+def test_it_trains_and_samples(tmp_path, precision):
+    options = ["--dataset", "digits", "--steps", 2, "--batch-size", 8, "--block", 1, "--precision", precision]
+    done = python("experiments.mnist_cnn", "--workdir", tmp_path / "run", *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Data: digits, 1,797 images\nRun: 2 steps of 8 images")
+    assert history.read(tmp_path / "run" / "metrics.jsonl")["step"].tolist() == [1, 2]
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["experiment"] == "experiments.mnist_cnn"
+    done = python("experiments.sample", tmp_path / "run", "--num", 3, "--out", tmp_path / "samples.npy")
+    assert done.returncode == 0, done.stderr
+    samples = np.load(tmp_path / "samples.npy")
+    assert samples.shape == (3, 28, 28, 1)
+    assert samples.dtype == np.float32
+    assert 0 < np.abs(samples).max() <= 1
+
+
+def test_precisions_are_what_they_say():
+    state = jax.eval_shape(
+        mnist_cnn.build(mnist_cnn.Config(precision="bf16")).init,
+        jax.random.key(0),
+        np.zeros((1, 28, 28, 1), np.float32),
+    )
+    assert {x.dtype for x in jax.tree.leaves((state.d.params, state.g.params))} == {np.dtype(np.float32)}
+    compute = str(
+        jax.make_jaxpr(lambda s, k: mnist_cnn.build(mnist_cnn.Config(precision="bf16")).sample(s, k, 2))(
+            state, jax.random.key(1)
+        )
+    )
+    assert "bf16" in compute
+    assert set(runs.PRECISIONS) == {"float32", "bf16", "float64"}
+
+
+def test_on_real_mnist(tmp_path, mnist_files):
+    manual = tmp_path / "data" / "downloads" / "manual" / "mnist"
+    shutil.copytree(mnist_files, manual)
+    options = ["--data-dir", tmp_path / "data", "--steps", 3, "--batch-size", 16, "--block", 3]
+    done = python("experiments.mnist_cnn", "--workdir", tmp_path / "run", *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Data: mnist, 60,000 images\nRun: 3 steps of 16 images (3,750 an epoch)")
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["data"]["images"] == 60_000
+    (manual / "t10k-labels-idx1-ubyte.gz").unlink()
+    shutil.rmtree(tmp_path / "data" / "mnist")
+    unreachable = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    done = python("experiments.mnist_cnn", "--dataset", "mnist", *options, **unreachable)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    for part in ("mnist", "t10k-labels-idx1-ubyte.gz", str(manual), "--dataset digits"):
+        assert part in done.stderr
