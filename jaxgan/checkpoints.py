@@ -100,4 +100,4 @@ def kind(x: Any) -> str:
 
 def digest(x: jax.Array) -> str:
     """Dtype, shape and a 128-bit BLAKE2b of the bytes."""
-    return f"{kind(x)} {hashlib.blake2b(np.ascontiguousarray(x), digest_size=16).hexdigest()}"
+    return f"{kind(x)} {hashlib.blake2b(np.asarray(x).tobytes(), digest_size=16).hexdigest()}"

@@ -1,6 +1,7 @@
 """Two networks, a loss and two optimisers become a tuple of pure functions."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -101,11 +102,11 @@ def make_gan(
     def g_forward(g, real, key, condition):
         z_key, apply_key = jax.random.split(key)
         z = prior(z_key, len(real))
-        return jax.vjp(
-            lambda params: apply_train(generator, params, g.model_state, apply_key, z, condition),
-            g.params,
-            has_aux=True,
-        )
+
+        def forward(params):
+            return apply_train(generator, params, g.model_state, apply_key, z, condition)
+
+        return jax.vjp(forward, g.params, has_aux=True)
 
     def d_forward(params, model_state, real, fake, key, condition):
         real_key, fake_key = jax.random.split(key)
@@ -121,12 +122,9 @@ def make_gan(
             value = loss.discriminator(real_logits, fake_logits)
             metrics = {"loss": value} | describe("real", real_logits) | describe("fake", fake_logits)
             if penalty is not None:
-                metrics["penalty"] = penalty(
-                    lambda x: apply_eval(discriminator, d.replace(params=params).variables, x, condition),
-                    real,
-                    fake,
-                    penalty_key,
-                )
+                variables = d.replace(params=params).variables
+                disc_fn = partial(apply_eval, discriminator, variables, condition=condition)
+                metrics["penalty"] = penalty(disc_fn, real, fake, penalty_key)
                 value += metrics["penalty"]
             return value, (metrics, model_state)
 
@@ -143,16 +141,16 @@ def make_gan(
         (value, fake_logits), fake_grads = jax.value_and_grad(objective, has_aux=True)(fake)
         (grads,) = pull(fake_grads)
         g, average = state.g.apply_gradients(g_tx, grads, model_state), state.g_average
-        if average is not None:
+        if half_life_images is not None:
             average = move_average(average, g.variables, 0.5 ** (len(real) / half_life_images))
         metrics = {"loss": value} | describe("fake", fake_logits) | describe_gradient(value, grads)
         return state.replace(g=g, g_average=average), metrics
 
     def describe(name, logits):
-        means = {f"{name}_logits": jax.tree.map(jnp.mean, logits)}
-        return (
-            means if loss.probability is None else means | {f"{name}_probability": jnp.mean(loss.probability(logits))}
-        )
+        metrics = {f"{name}_logits": jax.tree.map(jnp.mean, logits)}
+        if loss.probability is not None:
+            metrics[f"{name}_probability"] = jnp.mean(loss.probability(logits))
+        return metrics
 
     def d_step(state, real, key, condition=None):
         check_arguments(key, real, condition)
@@ -180,8 +178,15 @@ def make_gan(
     def generate(variables, z, condition=None):
         return apply_eval(generator, variables, z, condition)
 
-    steps = (jax.jit(f) for f in (init, d_step, g_step, step))
-    return GAN(*steps, prior, jax.jit(sample, static_argnames="num"), jax.jit(generate))
+    return GAN(
+        init=jax.jit(init),
+        d_step=jax.jit(d_step),
+        g_step=jax.jit(g_step),
+        step=jax.jit(step),
+        prior=prior,
+        sample=jax.jit(sample, static_argnames="num"),
+        generate=jax.jit(generate),
+    )
 
 
 def turn_keys(key):
@@ -194,10 +199,9 @@ def init_network(module, tx, key, x, condition):
     output, variables = module.init_with_output(key, *inputs(x, condition), train=True)
     model_state = {name: tree for name, tree in variables.items() if name != "params"}
     params = variables.get("params", {})
-    # Linen starts statistics in float32 and keeps them in the precision of the computation: start as a step leaves them.
-    _, after = jax.eval_shape(
-        lambda key: apply_train(module, params, model_state, key, x, condition), jax.random.clone(key)
-    )
+    # Linen starts statistics in float32, but a step leaves them in the precision of the computation.
+    step = partial(apply_train, module, params, model_state, x=x, condition=condition)
+    _, after = jax.eval_shape(step, jax.random.clone(key))
     model_state = jax.tree.map(lambda start, end: start.astype(end.dtype), model_state, after)
     return NetworkState(jnp.int32(0), params, model_state, tx.init(params)), output
 

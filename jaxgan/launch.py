@@ -22,7 +22,7 @@ from jaxgan.training import train
 EPOCH_IMAGES = 60_000
 
 
-def train_on_images(settings: runs.Settings, build: Callable[[runs.Config], GAN]) -> None:
+def train_on_images(settings: runs.Config, build: Callable[[runs.Config], GAN]) -> None:
     """Trains the GAN that `build` makes of the settings, or goes on training it, and says what it does.
 
     An epoch goes through the set once, or through a small one as often as it takes to see 60,000 images.
@@ -33,7 +33,7 @@ def train_on_images(settings: runs.Settings, build: Callable[[runs.Config], GAN]
     runs.use_precision(settings.precision)
     console = Console()
     before = None if settings.overwrite else runs.read(settings.workdir)
-    wanted = settings.dataset or (before and before["data"]["name"])
+    wanted = settings.dataset or (before["data"]["name"] if before else None)
     data, said = choose_data(wanted, settings.data_dir)
     console.print(f"Data: {said}", highlight=False, soft_wrap=True)
     settings = dataclasses.replace(settings, dataset=data.name)
@@ -46,10 +46,18 @@ def train_on_images(settings: runs.Settings, build: Callable[[runs.Config], GAN]
     )
     steps = settings.steps or settings.epochs * source.batches
     console.print(f"Run: {describe(settings, steps, source.batches, passes)}", highlight=False, soft_wrap=True)
-    draw = image_drawer(gan, settings.workdir, source.batches, runs.title(record))
     with reporter(console) as report:
-        limits = {"seed": settings.seed, "steps": steps, "block": settings.block}
-        _, step = train(gan, source, settings.workdir, **limits, record=record, draw=draw, report=report)
+        _, step = train(
+            gan,
+            source,
+            settings.workdir,
+            seed=settings.seed,
+            steps=steps,
+            block=settings.block,
+            record=record,
+            draw=image_drawer(gan, settings.workdir, source.batches, runs.title(record)),
+            report=report,
+        )
     console.print(farewell(settings, step, steps), highlight=False, soft_wrap=True)
     if step < steps:
         sys.exit(130)
@@ -103,6 +111,7 @@ def farewell(settings: runs.Settings, step: int, steps: int) -> str:
         return f"Stopped at step {step:,} of {steps:,}; all is saved. To go on: {command}"
     sample = shlex.join([*runs.program("experiments.sample"), str(settings.workdir), "--out", "samples.png"])
     return (
-        f"Finished at step {step:,}. Look at {settings.workdir}/progress.png and losses.png; draw more with\n  {sample}\n"
+        f"Finished at step {step:,}. Look at {settings.workdir}/progress.png and losses.png; draw more with\n"
+        f"  {sample}\n"
         "Train on with more --epochs or --steps, or start anew with --overwrite."
     )

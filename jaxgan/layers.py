@@ -12,6 +12,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from flax.linen.dtypes import promote_dtype
 from jax import lax
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -83,7 +84,7 @@ class ConvTranspose(nn.Module):
             "kernel", self.kernel_init, (*self.kernel_size, x.shape[-1], self.features), self.param_dtype
         )
         bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
-        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
         totals = [k + s - 2 for k, s in zip(self.kernel_size, self.strides, strict=True)]
         pads = tuple((total - total // 2, total // 2) for total in totals)
         return fast_conv(x, kernel, (1, 1), pads, self.strides) + bias.reshape(1, 1, 1, -1)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich import progress
 from rich.console import Console
@@ -70,7 +70,7 @@ def lines(console: Console) -> Callable[[Progress], None]:
     return report
 
 
-def describe(now: Progress) -> dict[str, str]:
+def describe(now: Progress) -> dict[str, Any]:
     """The epoch that the last step belongs to, the speed, and what the players' losses and scores are."""
     epochs = -(-now.steps // now.steps_per_epoch)
     of = now.metrics

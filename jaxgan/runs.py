@@ -252,7 +252,8 @@ def from_json(settings: type[Config], config: dict[str, Any]) -> Config:
     if unknown:
         raise ConfigError(f"the run has settings that this release does not know: {', '.join(unknown)}")
     paths = {name for name, hint in hints.items() if hint is Path}
-    return settings(**{name: Path(value) if name in paths else value for name, value in config.items()})
+    values: dict[str, Any] = {name: Path(value) if name in paths else value for name, value in config.items()}
+    return settings(**values)
 
 
 def use_precision(precision: str) -> None:

@@ -56,7 +56,8 @@ def test_imports_go_down(name):
             continue
         below, here = floor_of(imported), floor_of(name)
         assert below is not None, f"{name} imports {imported}"
-        assert here is not None and below < here, f"{name}, on floor {here}, imports {imported}, on floor {below}"
+        assert here is not None
+        assert below < here, f"{name}, on floor {here}, imports {imported}, on floor {below}"
 
 
 @pytest.mark.parametrize("package", HEAVY)

@@ -61,8 +61,7 @@ def test_second_derivatives_and_vmap_are_those_of_lax(arguments):
 
     @jax.jit
     def both(kernels, x):
-        gradients = [jax.vmap(jax.grad(penalty), (0, None, None))(kernels, x, f) for f in (layers.fast_conv, plain)]
-        return gradients
+        return [jax.vmap(jax.grad(penalty), (0, None, None))(kernels, x, f) for f in (layers.fast_conv, plain)]
 
     ours, theirs = both(jnp.stack([kernel, -2 * kernel]), x)
     np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=2e-3 * float(jnp.abs(theirs).max()))

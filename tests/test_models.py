@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ MODELS = {"d": (ConvDiscriminator, (2, 28, 28, 1), (2,)), "g": (ConvGenerator, (
 @pytest.fixture(scope="module")
 def variables():
     return {
-        name: jax.jit(lambda key, m=model(), s=shape: m.init(key, jnp.zeros(s), train=True))(jax.random.key(0))
+        name: jax.jit(partial(model().init, train=True))(jax.random.key(0), jnp.zeros(shape))
         for name, (model, shape, _) in MODELS.items()
     }
 

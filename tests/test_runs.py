@@ -169,6 +169,7 @@ def test_without_a_dataset_the_embedded_digits_stand_in_and_stay(command, tmp_pa
     assert said.splitlines()[0] == "Data: digits, 1,797 images"
     status, _, complained = toy(command, tmp_path, "--steps", 60, dataset="mnist")
     assert status == 1
+    assert "mnist" in complained
 
 
 @pytest.mark.parametrize(
@@ -180,7 +181,7 @@ def test_without_a_dataset_the_embedded_digits_stand_in_and_stay(command, tmp_pa
     ],
 )
 def test_a_dataset_that_is_named_is_had_or_refused(command, tmp_path, dataset, message):
-    status, said, complained = toy(command, tmp_path / "run", dataset=dataset)
+    status, _, complained = toy(command, tmp_path / "run", dataset=dataset)
     assert status == 1
     assert complained.startswith("error:")
     assert message in complained

@@ -65,7 +65,7 @@ def from_pixels(pixels: jax.Array) -> jax.Array:
 
 
 def to_pixels(images: jax.typing.ArrayLike) -> np.ndarray:
-    """Floating [-1, 1] to uint8 0..255, the inverse of `from_pixels`; rounds to the nearest, clips what lies outside."""
+    """Floating [-1, 1] to uint8 0..255, the inverse of `from_pixels`; rounds to the nearest, clips what is outside."""
     return np.clip(np.round((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
