@@ -9,12 +9,13 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
-from jaxgan import GAN, losses, make_gan, models, optimizers, priors, runs
+from jaxgan import GAN, losses, make_gan, models, optimizers, priors
 from jaxgan.launch import train_on_images
+from jaxgan.settings import PRECISIONS, Settings, command_line, ends_plainly
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(runs.Settings):
+class Config(Settings):
     """The documented run."""
 
     workdir: Path = Path("runs/mnist_cnn")
@@ -28,7 +29,7 @@ class Config(runs.Settings):
 
 def build(config: Config) -> GAN:
     """The two players of the settings."""
-    dtypes = runs.PRECISIONS[config.precision]
+    dtypes = PRECISIONS[config.precision]
     return make_gan(
         generator=models.ConvGenerator(**dtypes),
         discriminator=models.ConvDiscriminator(**dtypes),
@@ -41,8 +42,8 @@ def build(config: Config) -> GAN:
 
 def main() -> None:
     """Trains as the command line says."""
-    with runs.ends_plainly():
-        train_on_images(runs.command_line(Config), build)
+    with ends_plainly():
+        train_on_images(command_line(Config), build)
 
 
 if __name__ == "__main__":

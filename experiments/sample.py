@@ -16,6 +16,7 @@ from jaxgan.data.sources import to_pixels
 from jaxgan.errors import ConfigError
 from jaxgan.gan import GAN
 from jaxgan.history import write_whole
+from jaxgan.settings import Positional, command_line, ends_plainly
 
 COLUMNS = 8
 
@@ -24,7 +25,7 @@ COLUMNS = 8
 class Config:
     """What to draw."""
 
-    workdir: runs.Positional[Path]
+    workdir: Positional[Path]
     """Folder of the run."""
     num: int = 64
     """How many samples."""
@@ -40,8 +41,8 @@ class Config:
 
 def main() -> None:
     """Draws as the command line says."""
-    with runs.ends_plainly():
-        config = runs.command_line(Config)
+    with ends_plainly():
+        config = command_line(Config)
         check(config)
         run = runs.restore(config.workdir, config.step)
         samples = draw(run, config)

@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,13 +17,16 @@ from jaxgan.data.sources import image_source
 from jaxgan.errors import DataError, ShapeError
 from jaxgan.gan import GAN
 from jaxgan.pictures import image_drawer
-from jaxgan.progress import reporter
+from jaxgan.progress import reporter, say
+from jaxgan.settings import Settings, module_name, program, use_precision
 from jaxgan.training import train
 
 EPOCH_IMAGES = 60_000
 
+Config = TypeVar("Config", bound=Settings)
 
-def train_on_images(settings: runs.Config, build: Callable[[runs.Config], GAN]) -> None:
+
+def train_on_images(settings: Config, build: Callable[[Config], GAN]) -> None:
     """Trains the GAN that `build` makes of the settings, or goes on training it, and says what it does.
 
     An epoch goes through the set once, or through a small one as often as it takes to see 60,000 images.
@@ -30,12 +34,12 @@ def train_on_images(settings: runs.Config, build: Callable[[runs.Config], GAN]) 
     Raises:
       JaxganError: where the settings, the data or the folder will not do; before anything that is saved is touched.
     """
-    runs.use_precision(settings.precision)
+    use_precision(settings.precision)
     console = Console()
     before = None if settings.overwrite else runs.read(settings.workdir)
     wanted = settings.dataset or (before["data"]["name"] if before else None)
     data, said = choose_data(wanted, settings.data_dir)
-    console.print(f"Data: {said}", highlight=False, soft_wrap=True)
+    say(console, f"Data: {said}")
     settings = dataclasses.replace(settings, dataset=data.name)
     passes = -(-EPOCH_IMAGES // len(data.images))
     source = image_source(data.images, settings.batch_size, passes=passes)
@@ -45,7 +49,7 @@ def train_on_images(settings: runs.Config, build: Callable[[runs.Config], GAN]) 
         settings, {"name": data.name, "images": len(data.images), "shape": list(data.images.shape[1:])}
     )
     steps = settings.steps or settings.epochs * source.batches
-    console.print(f"Run: {describe(settings, steps, source.batches, passes)}", highlight=False, soft_wrap=True)
+    say(console, f"Run: {describe(settings, steps, source.batches, passes)}")
     with reporter(console) as report:
         _, step = train(
             gan,
@@ -58,7 +62,7 @@ def train_on_images(settings: runs.Config, build: Callable[[runs.Config], GAN]) 
             draw=image_drawer(gan, settings.workdir, source.batches, runs.title(record)),
             report=report,
         )
-    console.print(farewell(settings, step, steps), highlight=False, soft_wrap=True)
+    say(console, farewell(settings, step, steps))
     if step < steps:
         sys.exit(130)
 
@@ -84,32 +88,32 @@ def check_shape(gan: GAN, data: Images) -> None:
         raise DataError(f"{data.name} does not fit: {error}, or take another set") from error
 
 
-def describe(settings: runs.Settings, steps: int, steps_per_epoch: int, passes: int) -> str:
+def describe(settings: Settings, steps: int, steps_per_epoch: int, passes: int) -> str:
     """How much there is to do, how long that takes, and what the full run is."""
     epoch = f"{steps_per_epoch:,} an epoch" + (f", {passes} times through the set" if passes > 1 else "")
     size = f"{steps:,} steps of {settings.batch_size} images ({epoch})"
     said = f"{size}, {duration(settings, steps)} on 2 cores, into {settings.workdir}."
     full = settings.epochs * steps_per_epoch
     if steps < full:
-        command = shlex.join(runs.program(runs.module_name(type(settings))))
+        command = shlex.join(program(module_name(type(settings))))
         said += f" The full run, {duration(settings, full)}: {command}"
     return said
 
 
-def duration(settings: runs.Settings, steps: int) -> str:
+def duration(settings: Settings, steps: int) -> str:
     """About how long so many train steps take."""
     minutes = steps * settings.seconds_per_step * settings.batch_size / type(settings).batch_size / 60
     return f"about {minutes:.0f} minutes" if minutes >= 1.5 else "about a minute"
 
 
-def farewell(settings: runs.Settings, step: int, steps: int) -> str:
+def farewell(settings: Settings, step: int, steps: int) -> str:
     """Where things are, and how to go on."""
-    module = runs.module_name(type(settings))
+    module = module_name(type(settings))
     if step < steps:
         again = [argument for argument in sys.argv[1:] if argument != "--overwrite"]
-        command = shlex.join([*runs.program(module), *again])
+        command = shlex.join([*program(module), *again])
         return f"Stopped at step {step:,} of {steps:,}; all is saved. To go on: {command}"
-    sample = shlex.join([*runs.program("experiments.sample"), str(settings.workdir), "--out", "samples.png"])
+    sample = shlex.join([*program("experiments.sample"), str(settings.workdir), "--out", "samples.png"])
     return (
         f"Finished at step {step:,}. Look at {settings.workdir}/progress.png and losses.png; draw more with\n"
         f"  {sample}\n"

@@ -47,6 +47,11 @@ def reporter(console: Console) -> Iterator[Callable[[Progress], None]]:
         yield lines(console)
 
 
+def say(console: Console, text: str) -> None:
+    """Prints a text as it is: brackets are no markup, and long lines are left to the terminal."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def lines(console: Console) -> Callable[[Progress], None]:
     """Prints a line every few seconds, after every epoch and at the end."""
     last = -SECONDS_BETWEEN_LINES
@@ -61,11 +66,8 @@ def lines(console: Console) -> Callable[[Progress], None]:
             last = time.monotonic()
             said = describe(now)
             left = time.strftime("%H:%M:%S", time.gmtime((now.steps - now.step) / now.steps_per_second))
-            console.print(
-                f"epoch {said['epoch']}  step {now.step}/{now.steps}  {said['speed']}  {left} left  {said['metrics']}",
-                highlight=False,
-                soft_wrap=True,
-            )
+            begin = f"epoch {said['epoch']}  step {now.step}/{now.steps}"
+            say(console, f"{begin}  {said['speed']}  {left} left  {said['metrics']}")
 
     return report
 

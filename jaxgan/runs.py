@@ -1,92 +1,28 @@
-"""A run is a folder: its settings in config.json, and how the folder becomes a GAN again.
+"""A run is a folder: its settings in config.json, and how the folder becomes a GAN again."""
 
-The only file that knows tyro.
-"""
-
-import contextlib
 import dataclasses
 import importlib
 import json
 import shutil
-import sys
 import typing
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
-import tyro
-from rich.console import Console
 
 from jaxgan.checkpoints import Checkpoints
-from jaxgan.data.images import DATA_DIR
-from jaxgan.errors import CheckpointError, ConfigError, JaxganError
+from jaxgan.errors import CheckpointError, ConfigError
 from jaxgan.gan import GAN
 from jaxgan.history import write_whole
+from jaxgan.settings import Settings, module_name, use_precision
 from jaxgan.states import GANState
 
-PRECISIONS = {
-    "float32": {"dtype": jnp.float32, "param_dtype": jnp.float32},
-    "bf16": {"dtype": jnp.bfloat16, "param_dtype": jnp.float32},
-    "float64": {"dtype": jnp.float64, "param_dtype": jnp.float64},
-}
-FREE = (
-    "workdir",
-    "data_dir",
-    "epochs",
-    "steps",
-    "block",
-)  # may change when a run goes on: the bits of a train step do not depend on them
+# What may change when a run goes on: the bits of a train step do not depend on it.
+FREE = ("workdir", "data_dir", "epochs", "steps", "block")
 KEPT = ("config.json", "metrics.jsonl", "timing.jsonl", "losses.png", "progress.png", "samples", "checkpoints")
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What every experiment on images can be told."""
-
-    workdir: Path = Path("runs/run")
-    """Folder of the run. Giving the same one again goes on from its newest checkpoint."""
-    overwrite: bool = False
-    """Remove the run that is in the folder, and start anew."""
-    dataset: str | None = None
-    """mnist, fashion_mnist, kmnist, digits, or another set that TFDS has prepared. Unset: mnist, else digits."""
-    data_dir: Path = DATA_DIR
-    """Folder of the prepared data sets. Files put into downloads/manual/NAME/ there are used instead of a download."""
-    epochs: int = 25
-    """How long to train, in epochs of at least 60,000 images."""
-    steps: int | None = None
-    """How long to train, in train steps, whatever the epochs say."""
-    batch_size: int = 128
-    """Images a train step."""
-    seed: int = 0
-    """Decides everything random, from 0 to 4,294,967,295."""
-    precision: Literal["float32", "bf16", "float64"] = "float32"
-    """Of the computation. bf16 keeps the parameters in float32."""
-    block: int = 20
-    """Train steps between two reports."""
-
-    seconds_per_step: ClassVar[float]
-
-    def __post_init__(self):
-        """Raises ConfigError at the first setting that is out of its range."""
-        for name, least, most in (
-            ("epochs", 1, None),
-            ("steps", 1, None),
-            ("batch_size", 1, None),
-            ("seed", 0, 2**32 - 1),
-            ("block", 1, None),
-        ):
-            value = getattr(self, name)
-            if value is not None and (value < least or (most is not None and value > most)):
-                raise ConfigError(
-                    f"{name} is {value}, expected {f'at least {least}' if most is None else f'{least} to {most}'}"
-                )
-
-
 Config = TypeVar("Config", bound=Settings)
-T = TypeVar("T")
-Positional = tyro.conf.Positional
 
 
 class Run(NamedTuple):
@@ -103,44 +39,6 @@ class Run(NamedTuple):
     state: GANState
     step: int
     record: dict[str, Any]
-
-
-def command_line(config: type[T]) -> T:
-    """A dataclass as the command line fills it in. Raises what its `__post_init__` does; exits if it cannot be read."""
-    description = (sys.modules[config.__module__].__doc__ or "").strip()
-    prog = f"python -m {module_name(config)}"
-    return tyro.cli(config, description=description, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
-
-
-@contextlib.contextmanager
-def ends_plainly() -> Iterator[None]:
-    """Turns our own errors into a message and exit status 1, and a second Ctrl-C into 130."""
-    try:
-        yield
-    except JaxganError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("Stopped at once; the newest checkpoint is as it was.")
-        sys.exit(130)
-
-
-def module_name(thing: Any) -> str:
-    """The module that defines a class or function, by the name under which it can be imported again."""
-    if thing.__module__ != "__main__":
-        return thing.__module__
-    spec = sys.modules["__main__"].__spec__
-    if spec is None:
-        raise ConfigError(
-            "start the experiment as a module, `python -m experiments.NAME`, so that its runs can find it again"
-        )
-    return spec.name
-
-
-def program(module: str) -> list[str]:
-    """The words that start a module from here with the Python that is running."""
-    python = Path(sys.executable)
-    return [str(python.relative_to(Path.cwd())) if python.is_relative_to(Path.cwd()) else "python", "-m", module]
 
 
 def title(record: dict[str, Any]) -> str:
@@ -254,8 +152,3 @@ def from_json(settings: type[Config], config: dict[str, Any]) -> Config:
     paths = {name for name, hint in hints.items() if hint is Path}
     values: dict[str, Any] = {name: Path(value) if name in paths else value for name, value in config.items()}
     return settings(**values)
-
-
-def use_precision(precision: str) -> None:
-    """JAX computes in float64 only where it is told to beforehand."""
-    jax.config.update("jax_enable_x64", precision == "float64")

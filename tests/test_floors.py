@@ -12,12 +12,18 @@ FLOORS = (
     ("losses", "states", "optimizers", "priors", "layers", "history", "interrupts", "data.fetch"),
     ("models.conv", "models", "gan", "data.sources", "data.builders"),
     ("alternate", "checkpoints", "plots", "progress", "data.images"),
-    ("training", "pictures"),
+    ("training", "pictures", "settings"),
     ("runs",),
     ("launch",),
 )
 EVERYWHERE = "errors"  # the ground
-HEAVY = {"orbax": "checkpoints", "matplotlib": "plots", "PIL": "plots", "tyro": "runs", "tensorflow_datasets": "data"}
+HEAVY = {
+    "orbax": "checkpoints",
+    "matplotlib": "plots",
+    "PIL": "plots",
+    "tyro": "settings",
+    "tensorflow_datasets": "data",
+}
 
 
 def modules():

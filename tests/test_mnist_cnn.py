@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from experiments import mnist_cnn
-from jaxgan import history, runs
+from jaxgan import history
+from jaxgan.settings import PRECISIONS
 
 ROOT = Path(__file__).parent.parent
 
@@ -53,7 +54,7 @@ def test_precisions_are_what_they_say():
         )
     )
     assert "bf16" in compute
-    assert set(runs.PRECISIONS) == {"float32", "bf16", "float64"}
+    assert set(PRECISIONS) == {"float32", "bf16", "float64"}
 
 
 def test_on_real_mnist(tmp_path, mnist_files):

@@ -7,8 +7,9 @@ from typing import ClassVar
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgan import GAN, losses, make_gan, optimizers, priors, runs
+from jaxgan import GAN, losses, make_gan, optimizers, priors
 from jaxgan.launch import train_on_images
+from jaxgan.settings import Settings, command_line, ends_plainly
 
 
 class Generator(nn.Module):
@@ -28,7 +29,7 @@ class Discriminator(nn.Module):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(runs.Settings):
+class Config(Settings):
     """The documented run."""
 
     workdir: Path = Path("runs/toy")
@@ -45,8 +46,8 @@ def build(config: Config) -> GAN:
 
 
 def main() -> None:
-    with runs.ends_plainly():
-        train_on_images(runs.command_line(Config), build)
+    with ends_plainly():
+        train_on_images(command_line(Config), build)
 
 
 if __name__ == "__main__":
