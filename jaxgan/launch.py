@@ -29,7 +29,7 @@ Config = TypeVar("Config", bound=Settings)
 def train_on_images(settings: Config, build: Callable[[Config], GAN]) -> None:
     """Trains the GAN that `build` makes of the settings, or goes on training it, and says what it does.
 
-    An epoch goes through the set once, or through a small one as often as it takes to see 60,000 images.
+    An epoch goes through the set once, or through a small one as many times as 60,000 images allow.
 
     Raises:
       JaxganError: where the settings, the data or the folder will not do; before anything that is saved is touched.
@@ -41,7 +41,7 @@ def train_on_images(settings: Config, build: Callable[[Config], GAN]) -> None:
     data, said = choose_data(wanted, settings.data_dir)
     say(console, f"Data: {said}")
     settings = dataclasses.replace(settings, dataset=data.name)
-    passes = -(-EPOCH_IMAGES // len(data.images))
+    passes = max(1, EPOCH_IMAGES // len(data.images))
     source = image_source(data.images, settings.batch_size, passes=passes)
     gan = build(settings)
     check_shape(gan, data)
@@ -75,7 +75,9 @@ def choose_data(name: str | None, data_dir: Path) -> tuple[Images, str]:
         if name is not None:
             raise
         data = load("digits", data_dir)
-        return data, f"the {len(data.images):,} embedded digits, because MNIST cannot be had. {error}"
+        manual = data_dir / "downloads" / "manual" / "mnist"
+        how = f"To train on MNIST, connect to a network, or put its four files into {manual}"
+        return data, f"the {len(data.images):,} embedded digits, because MNIST cannot be had. {how}.\n({error})"
     return data, f"{data.name}, {len(data.images):,} images"
 
 

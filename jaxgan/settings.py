@@ -43,7 +43,7 @@ class Settings:
     data_dir: Path = DATA_DIR
     """Folder of the prepared data sets. Files put into downloads/manual/NAME/ there are used instead of a download."""
     epochs: int = 25
-    """How long to train, in epochs of at least 60,000 images."""
+    """How long to train, in epochs: once through the set, or as often through a small one as 60,000 images allow."""
     steps: int | None = None
     """How long to train, in train steps, whatever the epochs say."""
     batch_size: int = 128

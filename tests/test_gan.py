@@ -68,8 +68,7 @@ def test_scan_is_single_calls():
     )
     for i in numbers:
         state, newest = gan.step(state, REAL, jax.random.fold_in(jax.random.key(1), i))
-        np.testing.assert_allclose(metrics["d"]["loss"][i], newest["d"]["loss"], rtol=1e-5)
-        np.testing.assert_allclose(metrics["d"]["loss"][0], metrics["d"]["loss"][0])
+        np.testing.assert_allclose(metrics["d"]["loss"][i], newest["d"]["loss"], rtol=1e-5 if i else 1e-6)
     chex.assert_trees_all_close(scanned, state, rtol=1e-4, atol=1e-5)
 
 

@@ -56,7 +56,7 @@ def test_a_run_from_start_to_finish(command, tmp_path):
     assert complained == ""
     lines = said.splitlines()
     assert lines[0] == "Data: digits, 1,797 images"
-    assert lines[1].startswith("Run: 120 steps of 64 images (954 an epoch, 34 times through the set), about a minute")
+    assert lines[1].startswith("Run: 120 steps of 64 images (926 an epoch, 33 times through the set), about a minute")
     assert "The full run" in lines[1]
     assert re.match(
         r"epoch 1/1  step 50/120  [\d.]+ steps/s  00:00:0\d left  loss D [\d.]+ G [\d.]+  D\(x\) ", lines[2]
@@ -162,7 +162,8 @@ def test_without_a_dataset_the_embedded_digits_stand_in_and_stay(command, tmp_pa
     assert status == 0
     first = said.splitlines()[0]
     assert first.startswith("Data: the 1,797 embedded digits, because MNIST cannot be had.")
-    assert "jaxgan_data/downloads/manual/mnist" in first
+    assert "put its four files into ~/jaxgan_data/downloads/manual/mnist" in first
+    assert "no network in tests" in said.splitlines()[1]
     assert json.loads((tmp_path / "config.json").read_text())["config"]["dataset"] == "digits"
     status, said, _ = toy(command, tmp_path, "--steps", 60, dataset=None)
     assert status == 0
