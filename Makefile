@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV := .venv/bin/python
+# Most of a test's time goes into compiling; what must be bit for bit the same is tested in programs as users have them.
+QUICKLY := XLA_FLAGS=--xla_backend_optimization_level=0
 
 .PHONY: mnist test lint
 
@@ -9,8 +11,9 @@ mnist: .venv/run
 	@$(VENV) -m experiments.mnist_cnn --steps 700 --workdir runs/quick
 
 test: .venv/test
-	$(VENV) -m pytest
-	JAX_ENABLE_X64=1 XLA_FLAGS=--xla_backend_optimization_level=0 $(VENV) -m pytest tests/test_losses.py tests/test_gan.py
+	$(VENV) -m pytest tests/test_training.py
+	$(QUICKLY) $(VENV) -m pytest --numprocesses 2 --dist loadfile --ignore tests/test_training.py
+	$(QUICKLY) JAX_ENABLE_X64=1 $(VENV) -m pytest --numprocesses 2 --dist load tests/test_losses.py tests/test_gan.py
 
 lint: .venv/test .venv/lint
 	$(VENV) -m ruff check .
