@@ -38,11 +38,12 @@ def save_strip(
     heights = [t.shape[0] / DPI for t in tiles]
     left = 0.09 * max(len(label) for label, _ in rows) + (0.1 if rows[0][0] else 0.0)
     gap = 0.08
-    width, height = left + tiles[0].shape[1] / DPI, MARGIN + sum(heights) + gap * (len(rows) - 1)
+    wide = tiles[0].shape[1] / DPI
+    width, height = max(left + wide, 0.075 * len(caption)), MARGIN + sum(heights) + gap * (len(rows) - 1)
     figure = Figure(figsize=(width, height), dpi=DPI)
     top = height - MARGIN
     for (label, _), pixels, tall in zip(rows, tiles, heights, strict=True):
-        axes = figure.add_axes((left / width, (top - tall) / height, 1 - left / width, tall / height))
+        axes = figure.add_axes((left / width, (top - tall) / height, wide / width, tall / height))
         # As RGB: a colour map would round the greys.
         axes.imshow(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), interpolation="nearest")
         axes.set_axis_off()

@@ -49,10 +49,16 @@ def title(record: dict[str, Any]) -> str:
 def read(workdir: Path) -> dict[str, Any] | None:
     """config.json, or None where the folder holds no run. Raises ConfigError where it cannot be read."""
     path = workdir / "config.json"
+    if not path.exists():
+        return None
     try:
-        return json.loads(path.read_text()) if path.exists() else None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        record = json.loads(path.read_text())
+        missing = [name for name in ("experiment", "config", "data", "versions") if name not in record]
+    except (ValueError, TypeError) as error:
         raise ConfigError(f"{path} is damaged ({error}); mend it, or start anew with --overwrite") from error
+    if missing:
+        raise ConfigError(f"{path} is damaged ({', '.join(missing)} missing); mend it, or start anew with --overwrite")
+    return record
 
 
 def settle(settings: Settings, data: dict[str, Any]) -> dict[str, Any]:

@@ -92,7 +92,8 @@ def train(
     workdir.mkdir(parents=True, exist_ok=True)
     with Checkpoints(workdir / "checkpoints") as checkpoints, asked_to_stop() as stop:
         state, step = restore_or_init(gan, source, keys, checkpoints)
-        history.cut_back(workdir / "metrics.jsonl", step)
+        for name in ("metrics.jsonl", "timing.jsonl"):
+            history.cut_back(workdir / name, step)
         if step == 0:
             draw(state, jax.random.clone(keys.sample), step)
         blocks = play_blocks(play, source, keys, state, plan(step, steps, steps_per_epoch, block))

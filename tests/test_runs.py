@@ -284,10 +284,11 @@ def test_folders_that_hold_no_run(command, tmp_path):
     status, _, complained = command(sample.main, tmp_path / "none")
     assert status == 1
     assert "holds no run: there is no config.json" in complained
-    (tmp_path / "config.json").write_text('{"experi')
-    status, _, complained = command(sample.main, tmp_path)
-    assert status == 1
-    assert "config.json is damaged" in complained
+    for damaged in ('{"experi', "3", '{"config": {}}', "\0"):
+        (tmp_path / "config.json").write_text(damaged)
+        status, _, complained = command(sample.main, tmp_path)
+        assert status == 1
+        assert "config.json is damaged" in complained
     toy(command, tmp_path / "run", "--steps", 50)
     record = json.loads((tmp_path / "run" / "config.json").read_text())
     for change, message in (
