@@ -90,6 +90,7 @@ def make_gan(
 
     def init(key, real, condition=None):
         check_arguments(key, real, condition)
+        real = jnp.zeros(real.shape, jnp.float32)  # as priors and sources are, whatever the example was made of
         d_key, g_key, z_key = jax.random.split(key, 3)
         d, _ = init_network(discriminator, d_tx, d_key, real, condition)
         g, fake = init_network(generator, g_tx, g_key, prior(z_key, len(real)), condition)
