@@ -25,6 +25,10 @@ class Checkpoints:
 
     def __init__(self, directory: Path, keep: int = 2):
         self._directory = directory.absolute()
+        if set("[]*?") & set(str(self._directory)):
+            raise CheckpointError(
+                f"{self._directory}: Orbax takes [, ], * and ? in a path for patterns; choose another"
+            )
         options = ocp.CheckpointManagerOptions(preservation_policy=LatestN(keep), enable_async_checkpointing=False)
         self._manager = ocp.CheckpointManager(self._directory, options=options)
 

@@ -92,12 +92,12 @@ def make_gan(
         check_arguments(key, real, condition)
         real = jnp.zeros(real.shape, jnp.float32)  # as priors and sources are, whatever the example was made of
         d_key, g_key, z_key = jax.random.split(key, 3)
-        d, _ = init_network(discriminator, d_tx, d_key, real, condition)
         g, fake = init_network(generator, g_tx, g_key, prior(z_key, len(real)), condition)
         if fake.shape != real.shape:
             raise ShapeError(
                 f"the generator makes {list(fake.shape[1:])}, the data has {list(real.shape[1:])}; give it that shape"
             )
+        d, _ = init_network(discriminator, d_tx, d_key, real, condition)
         return GANState(d, g, None if half_life_images is None else at_least_float32(g.variables))
 
     def g_forward(g, real, key, condition):

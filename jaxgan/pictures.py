@@ -34,14 +34,14 @@ def image_drawer(
     folder = workdir / "samples"
 
     def draw(state, key, step):
-        for late in [path for path in folder.glob("*.*") if int(path.stem) > step]:
+        for late in [path for path in folder.glob("*.*") if path.stem.isdecimal() and int(path.stem) > step]:
             late.unlink()
         images = to_pixels(gan.sample(state, key, NUM))
         buffer = io.BytesIO()
         np.save(buffer, images)
         history.write_whole(folder / f"{step:06}.npy", buffer.getvalue())
         plots.save_grid(folder / f"{step:06}.png", images, f"{caption} · {when(step)}")
-        paths = choose(sorted(folder.glob("*.npy")), ROWS)
+        paths = choose(sorted(path for path in folder.glob("*.npy") if path.stem.isdecimal()), ROWS)
         rows = [(when(int(path.stem)), np.load(path)[:16]) for path in paths]
         plots.save_strip(workdir / "progress.png", rows, caption, columns=16)
         if step:

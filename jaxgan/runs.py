@@ -20,7 +20,7 @@ from jaxgan.states import GANState
 
 # What may change when a run goes on: the bits of a train step do not depend on it.
 FREE = ("workdir", "data_dir", "epochs", "steps", "block")
-KEPT = ("config.json", "metrics.jsonl", "timing.jsonl", "losses.png", "progress.png", "samples", "checkpoints")
+KEPT = ("checkpoints", "metrics.jsonl", "timing.jsonl", "losses.png", "progress.png", "samples", "config.json")
 
 Config = TypeVar("Config", bound=Settings)
 

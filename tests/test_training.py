@@ -60,6 +60,8 @@ def test_an_interrupted_run_is_saved_and_goes_on_with_the_same_bits(whole, tmp_p
     before = signal.getsignal(which)
     state, step = run(tmp_path, 12, report=lambda now: now.step == 8 and signal.raise_signal(which))
     assert step == int(state.g.step) == 8  # blocks of 3 and 2
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert checkpoints.steps == [5, 8]
     assert signal.getsignal(which) is before
     state, step = run(tmp_path, 12)
     assert step == 12
