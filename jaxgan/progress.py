@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from rich import progress
@@ -35,13 +36,13 @@ def reporter(console: Console) -> Iterator[Callable[[Progress], None]]:
     if console.is_terminal:
         columns = (
             progress.TextColumn("epoch {task.fields[epoch]}"),
-            progress.BarColumn(bar_width=24),
+            progress.BarColumn(bar_width=6),
             progress.TextColumn("{task.fields[speed]}"),
-            progress.TimeRemainingColumn(),
+            progress.TextColumn("{task.fields[left]}"),
             progress.TextColumn("{task.fields[metrics]}"),
         )
         with progress.Progress(*columns, console=console) as bar:
-            task = bar.add_task("", total=None, epoch="", speed="compiling …", metrics="")
+            task = bar.add_task("", total=None, epoch="", speed="compiling …", left="", metrics="")
             yield lambda now: bar.update(task, completed=now.step, total=now.steps, **describe(now))
     else:
         yield lines(console)
@@ -65,21 +66,21 @@ def lines(console: Console) -> Callable[[Progress], None]:
         ):
             last = time.monotonic()
             said = describe(now)
-            left = time.strftime("%H:%M:%S", time.gmtime((now.steps - now.step) / now.steps_per_second))
             begin = f"epoch {said['epoch']}  step {now.step}/{now.steps}"
-            say(console, f"{begin}  {said['speed']}  {left} left  {said['metrics']}")
+            say(console, f"{begin}  {said['speed']}  {said['left']}  loss {said['metrics']}")
 
     return report
 
 
 def describe(now: Progress) -> dict[str, Any]:
-    """The epoch that the last step belongs to, the speed, and what the players' losses and scores are."""
+    """The epoch that the last step belongs to, the speed, the time left, and the players' losses and scores."""
     epochs = -(-now.steps // now.steps_per_epoch)
     of = now.metrics
     kind = "probability" if "d_real_probability" in of else "logits"
-    losses = f"loss D {of['d_loss']:.3f} G {of['g_loss']:.3f}"
+    losses = f"D {of['d_loss']:.3f} G {of['g_loss']:.3f}"
     return {
         "epoch": f"{(now.step - 1) // now.steps_per_epoch + 1}/{epochs}",
         "speed": f"{now.steps_per_second:.1f} steps/s",
-        "metrics": f"{losses}  D(x) {of[f'd_real_{kind}']:.2f}  D(G(z)) {of[f'd_fake_{kind}']:.2f}",
+        "left": f"{timedelta(seconds=int((now.steps - now.step) / now.steps_per_second))} left",
+        "metrics": f"{losses} D(x) {of[f'd_real_{kind}']:.2f} D(G(z)) {of[f'd_fake_{kind}']:.2f}",
     }

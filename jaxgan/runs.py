@@ -82,6 +82,8 @@ def settle(settings: Settings, data: dict[str, Any]) -> dict[str, Any]:
     before = read(settings.workdir)
     if before is not None:
         refuse_other(settings.workdir, before, record)
+    elif any((settings.workdir / "checkpoints").glob("*")):
+        raise ConfigError(f"{settings.workdir} has checkpoints but no config.json; take another, or --overwrite")
     write_whole(settings.workdir / "config.json", (json.dumps(record, indent=2) + "\n").encode())
     return record
 

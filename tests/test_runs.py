@@ -58,9 +58,7 @@ def test_a_run_from_start_to_finish(command, tmp_path):
     assert lines[0] == "Data: digits, 1,797 images"
     assert lines[1].startswith("Run: 120 steps of 64 images (926 an epoch, 33 times through the set), about a minute")
     assert "The full run" in lines[1]
-    assert re.match(
-        r"epoch 1/1  step 50/120  [\d.]+ steps/s  00:00:0\d left  loss D [\d.]+ G [\d.]+  D\(x\) ", lines[2]
-    )
+    assert re.match(r"epoch 1/1  step 50/120  [\d.]+ steps/s  0:00:0\d left  loss D [\d.]+ G [\d.]+ D\(x\) ", lines[2])
     assert any(line.startswith("Finished at step 120.") for line in lines)
     kept = {path.name for path in workdir.iterdir()}
     assert kept == set(runs.KEPT)
@@ -155,6 +153,10 @@ def test_overwrite_starts_anew_and_removes_nothing_of_the_users(command, tmp_pat
     assert runs.restore(tmp_path).step == 50
     assert len(history.read(tmp_path / "metrics.jsonl")["step"]) == 50
     assert (tmp_path / "notes.txt").read_text() == "mine"
+    (tmp_path / "config.json").unlink()
+    status, _, complained = toy(command, tmp_path, "--steps", 60)
+    assert status == 1
+    assert "has checkpoints but no config.json" in complained
 
 
 def test_without_a_dataset_the_embedded_digits_stand_in_and_stay(command, tmp_path):
@@ -303,8 +305,8 @@ def test_folders_that_hold_no_run(command, tmp_path):
 
 def test_a_terminal_gets_a_bar(command, tmp_path, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "80")
     status, said, _ = toy(command, tmp_path, "--steps", 100)
     assert status == 0
-    for part in ("epoch 1/1", "━", "steps/s", "loss D", "D(G(z))"):
+    for part in ("epoch 1/1", "━", "steps/s", "0:00:00 left", " G ", "D(x)", "D(G(z))"):
         assert part in said
