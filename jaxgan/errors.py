@@ -1,8 +1,8 @@
 """The errors a user can cause. Each message gives the value, what was expected and what to do.
 
 Ranks and dtypes are refused when a function is traced, so a check costs nothing at run time; values are checked at the
-host's
-borders: command lines, files, and arrays as they are handed in.
+host's borders:
+command lines, files, and arrays as they are handed in.
 """
 
 

@@ -60,6 +60,7 @@ def make_gan(
     prior: Prior,
     *,
     penalty: Penalty | None = None,
+    projection: Callable[[Any], Any] = lambda params: params,
     half_life_images: float | None = None,
 ) -> GAN:
     """Builds the functions of a GAN.
@@ -78,6 +79,8 @@ def make_gan(
       penalty: added to D's loss: `(disc_fn, real, fake, key) -> scalar`, where `disc_fn` maps `[B, …] -> [B]` row by
         row: D with the parameters being differentiated, in evaluation mode, because batch statistics would couple the
         rows.
+      projection: `(params) -> params`, applied to D's parameters after every update, such as
+        `optimizers.clip_weights(0.01)`.
       half_life_images: keep a moving average of G's variables, in which an update counts half after this many images
         (decay 0.5**(B / half_life_images) an update; Karras et al. 2018, appendix A, with the half-life as Huang et al.
         2024 count it). None keeps none.
@@ -85,7 +88,7 @@ def make_gan(
     Raises:
       ConfigError: where half_life_images is a number not above 0.
     """
-    if isinstance(half_life_images, int | float) and half_life_images <= 0:
+    if isinstance(half_life_images, int | float) and not half_life_images > 0:
         raise ConfigError(f"half_life_images is {half_life_images}, expected a number above 0, or None for no average")
 
     def init(key, real, condition=None):
@@ -130,7 +133,8 @@ def make_gan(
             return value, (metrics, model_state)
 
         grads, (metrics, model_state) = jax.grad(objective, has_aux=True)(d.params)
-        return d.apply_gradients(d_tx, grads, model_state), metrics | describe_gradient(metrics["loss"], grads)
+        d = d.apply_gradients(d_tx, grads, model_state)
+        return d.replace(params=projection(d.params)), metrics | describe_gradient(metrics["loss"], grads)
 
     def move_g(state, forward, d, real, key, condition):
         fake, pull, model_state = forward

@@ -7,6 +7,7 @@ plain layout, and the kernel's, on CPUs, as one matrix product for each tap of t
 """
 
 import math
+import operator
 from functools import partial
 
 import jax
@@ -24,26 +25,50 @@ def uniform_fan_in(fan_in: int) -> nn.initializers.Initializer:
     return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
-def dense(x, features, **options):
+def dense(x, features, apply=operator.call, **options):
     """`nn.Dense` with PyTorch's initialisation: `[B, F] -> [B, features]`. Options go to `nn.Dense`."""
     init = uniform_fan_in(x.shape[-1])
-    return nn.Dense(features, kernel_init=init, bias_init=init, **options)(x)
+    return apply(nn.Dense(features, kernel_init=init, bias_init=init, **options), x)
 
 
-def conv(x, features, kernel_size, padding="VALID", **options):
+def conv(x, features, kernel_size, padding="VALID", apply=operator.call, **options):
     """`nn.Conv` with PyTorch's initialisation: `[B, H, W, C] -> [B, H', W', features]`. Options go to `nn.Conv`."""
     init = uniform_fan_in(math.prod(kernel_size) * x.shape[-1])
     options |= {"kernel_init": init, "bias_init": init, "conv_general_dilated_cls": lambda: fast_conv_general_dilated}
-    return nn.Conv(features, kernel_size, padding=padding, **options)(x)
+    return apply(nn.Conv(features, kernel_size, padding=padding, **options), x)
 
 
-def conv_transpose(x, features, kernel_size, strides, **options):
+def conv_transpose(x, features, kernel_size, strides, apply=operator.call, **options):
     """`ConvTranspose` with PyTorch's initialisation: `[B, H, W, C] -> [B, sH, sW, features]`.
 
     PyTorch counts a transposed convolution's fan_in as `features * kh * kw`.
     """
     init = uniform_fan_in(math.prod(kernel_size) * features)
-    return ConvTranspose(features, kernel_size, strides, kernel_init=init, bias_init=init, **options)(x)
+    return apply(ConvTranspose(features, kernel_size, strides, kernel_init=init, bias_init=init, **options), x)
+
+
+def spectral_norm(layer, x, *, train, **options):
+    """`layer(x)` with each kernel divided by its largest singular value, so that the layer's slope is at most 1.
+
+    A kernel `[kh, kw, C, features]` counts as a matrix `[kh * kw * C, features]`. The singular value is estimated by one
+    step of power iteration a call, from where the last one in training ended. The layers above take it as their `apply`:
+
+        normed = partial(spectral_norm, train=train)
+        x = conv(x, 64, (4, 4), strides=2, apply=normed)
+
+    Args:
+      layer: a Linen module. The names and first values of its parameters are what they would be without the norm.
+      x: `[B, …]`, the layer's input.
+      train: keep the vector and the estimate of this call in the collection `batch_stats`.
+      **options: go to `nn.SpectralNorm`, such as `n_steps`.
+
+    Returns:
+      The layer's output.
+
+    References:
+      Miyato et al. 2018, algorithm 1.
+    """
+    return nn.SpectralNorm(layer, **options)(x, update_stats=train)
 
 
 def max_pool(x):

@@ -1,8 +1,13 @@
 """The objectives of the two players, as pure functions of logits.
 
-Every loss maps `(real_logits [B], fake_logits [B]) -> scalar`, in nats, in that order, for either player. A logit is
-the discriminator's unbounded score; higher means more real, and `sigmoid(logit)` is the tutorials' D(x). Working on
-logits keeps every loss and gradient finite wherever the logits are. Players minimise.
+Every loss maps `(real_logits [B], fake_logits [B]) -> scalar`, in that order, for either player; players minimise. A
+logit is the discriminator's unbounded score; higher means more real. Working on logits keeps every loss and gradient
+finite wherever the logits are. Terms are summed, not averaged. All raise ShapeError naming the argument that is not of
+rank 1; the two batches may differ in size, except where they form pairs.
+
+Logistic losses are in nats, and `sigmoid(logit)` is the tutorials' D(x); relativistic ones are in nats too, but there
+only differences of logits mean something. Hinge and Wasserstein losses are in units of the score, least squares in its
+square.
 """
 
 from collections.abc import Callable
@@ -10,7 +15,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.nn import softplus
+from jax.nn import relu, softplus
 
 from jaxgan.errors import ShapeError
 
@@ -23,8 +28,7 @@ class GANLoss(NamedTuple):
     Attributes:
       discriminator: the loss that D minimises.
       generator: the loss that G minimises.
-      probability: maps logits to the probability of being real, or None where logits are scores without such a meaning
-        (critics).
+      probability: maps logits to the probability of being real, or None where logits are scores without such a meaning.
     """
 
     discriminator: LossFn
@@ -35,15 +39,8 @@ class GANLoss(NamedTuple):
 def logistic_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
     """Cross-entropy of telling real from fake: mean softplus(-D(x)) + mean softplus(D(G(z))).
 
-    Args:
-      real_logits: `[B]`, unbounded; higher means more real.
-      fake_logits: `[B]`, same scale.
-
     Returns:
-      Scalar, in nats; 2 log 2 ≈ 1.386 when every logit is 0 (the terms are summed, not averaged).
-
-    Raises:
-      ShapeError: naming the argument that is not of rank 1.
+      Scalar, in nats, at least 0; 2 log 2 ≈ 1.386 when every logit is 0.
 
     References:
       Goodfellow et al. 2014, eq. 1.
@@ -55,17 +52,10 @@ def logistic_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> ja
 def minimax_generator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
     """The saturating loss: mean log(1 - sigmoid(D(G(z)))) = -mean softplus(D(G(z))).
 
-    Its gradient vanishes where D is sure that the fakes are fake.
-
-    Args:
-      real_logits: `[B]`, unused.
-      fake_logits: `[B]`, unbounded.
+    Its gradient vanishes where D is sure that the fakes are fake. The real logits are unused.
 
     Returns:
       Scalar, in nats, at most 0; -log 2 ≈ -0.693 when every logit is 0.
-
-    Raises:
-      ShapeError: naming the argument that is not of rank 1.
 
     References:
       Goodfellow et al. 2014, eq. 1.
@@ -77,21 +67,130 @@ def minimax_generator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Arr
 def non_saturating_generator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
     """Cross-entropy of passing fakes off as real: -mean log sigmoid(D(G(z))) = mean softplus(-D(G(z))).
 
-    Args:
-      real_logits: `[B]`, unused.
-      fake_logits: `[B]`, unbounded.
+    The real logits are unused.
 
     Returns:
       Scalar, in nats, at least 0; log 2 ≈ 0.693 when every logit is 0.
-
-    Raises:
-      ShapeError: naming the argument that is not of rank 1.
 
     References:
       Goodfellow et al. 2014, section 3.
     """
     check_logits(real_logits, fake_logits)
     return jnp.mean(softplus(-fake_logits))
+
+
+def least_squares_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
+    """Half the squared distances from the targets 1 and 0: mean (D(x) - 1)²/2 + mean D(G(z))²/2.
+
+    Returns:
+      Scalar, at least 0; 1/2 when every logit is 0.
+
+    References:
+      Mao et al. 2017, eq. 9.
+    """
+    check_logits(real_logits, fake_logits)
+    return (jnp.mean((real_logits - 1) ** 2) + jnp.mean(fake_logits**2)) / 2
+
+
+def least_squares_generator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
+    """Half the squared distance from the target 1: mean (D(G(z)) - 1)²/2. The real logits are unused.
+
+    Returns:
+      Scalar, at least 0; 1/2 when every logit is 0.
+
+    References:
+      Mao et al. 2017, eq. 9.
+    """
+    check_logits(real_logits, fake_logits)
+    return jnp.mean((fake_logits - 1) ** 2) / 2
+
+
+def hinge_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
+    """How far the logits are from a margin of 1 on their side: mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))).
+
+    Returns:
+      Scalar, at least 0; 2 when every logit is 0.
+
+    References:
+      Lim and Ye 2017; Miyato et al. 2018, eq. 16.
+    """
+    check_logits(real_logits, fake_logits)
+    return jnp.mean(relu(1 - real_logits)) + jnp.mean(relu(1 + fake_logits))
+
+
+def wasserstein_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
+    """The critic's loss: mean D(G(z)) - mean D(x). A critic whose slope is at most 1 makes of it minus a distance.
+
+    Returns:
+      Scalar, unbounded; 0 when every logit is 0.
+
+    References:
+      Arjovsky et al. 2017, eq. 2.
+    """
+    check_logits(real_logits, fake_logits)
+    return jnp.mean(fake_logits) - jnp.mean(real_logits)
+
+
+def wasserstein_generator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
+    """Minus the score of the fakes: -mean D(G(z)), against Wasserstein and hinge critics. The real logits are unused.
+
+    Returns:
+      Scalar, unbounded; 0 when every logit is 0.
+
+    References:
+      Arjovsky et al. 2017, algorithm 1; Miyato et al. 2018, eq. 17.
+    """
+    check_logits(real_logits, fake_logits)
+    return -jnp.mean(fake_logits)
+
+
+def relativistic_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
+    """Cross-entropy of telling which one of a pair is real: mean softplus(D(G(z)) - D(x)).
+
+    Returns:
+      Scalar, in nats, at least 0; log 2 ≈ 0.693 when every logit is 0.
+
+    Raises:
+      ShapeError: where the batches differ in size; the i-th logits are a pair.
+
+    References:
+      Jolicoeur-Martineau 2019 (RSGAN); Huang et al. 2024 (RpGAN).
+    """
+    check_pairs(real_logits, fake_logits)
+    return jnp.mean(softplus(fake_logits - real_logits))
+
+
+def relativistic_generator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
+    """Cross-entropy of taking the fake one of a pair for the real one: mean softplus(D(x) - D(G(z))).
+
+    Returns, Raises, References: as of `relativistic_discriminator`.
+    """
+    check_pairs(real_logits, fake_logits)
+    return jnp.mean(softplus(real_logits - fake_logits))
+
+
+def relativistic_average_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
+    """Cross-entropy of each logit against the others' mean: mean softplus(f̄ - D(x)) + mean softplus(D(G(z)) - r̄).
+
+    Gradients flow through the means r̄ of D(x) and f̄ of D(G(z)) too.
+
+    Returns:
+      Scalar, in nats, at least 0; 2 log 2 ≈ 1.386 when every logit is 0.
+
+    References:
+      Jolicoeur-Martineau 2019 (RaSGAN).
+    """
+    check_logits(real_logits, fake_logits)
+    return logistic_discriminator(real_logits - jnp.mean(fake_logits), fake_logits - jnp.mean(real_logits))
+
+
+def relativistic_average_generator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
+    """The same with the roles exchanged: mean softplus(D(x) - f̄) + mean softplus(r̄ - D(G(z))).
+
+    Returns, References: as of `relativistic_average_discriminator`.
+    """
+    check_logits(real_logits, fake_logits)
+    return relativistic_average_discriminator(fake_logits, real_logits)
 
 
 def check_logits(real_logits: jax.Array, fake_logits: jax.Array) -> None:
@@ -104,5 +203,20 @@ def check_logits(real_logits: jax.Array, fake_logits: jax.Array) -> None:
             )
 
 
+def check_pairs(real_logits: jax.Array, fake_logits: jax.Array) -> None:
+    """Raises ShapeError unless both are of rank 1 and of one size: a batch of one would be everybody's partner."""
+    check_logits(real_logits, fake_logits)
+    if real_logits.shape != fake_logits.shape:
+        raise ShapeError(
+            f"there are {real_logits.size} real_logits and {fake_logits.size} fake_logits, expected as many of each, to "
+            "form pairs; give batches of one size, or use relativistic_average"
+        )
+
+
 non_saturating = GANLoss(logistic_discriminator, non_saturating_generator, jax.nn.sigmoid)
 minimax = GANLoss(logistic_discriminator, minimax_generator, jax.nn.sigmoid)
+least_squares = GANLoss(least_squares_discriminator, least_squares_generator, None)
+hinge = GANLoss(hinge_discriminator, wasserstein_generator, None)
+wasserstein = GANLoss(wasserstein_discriminator, wasserstein_generator, None)
+relativistic = GANLoss(relativistic_discriminator, relativistic_generator, None)
+relativistic_average = GANLoss(relativistic_average_discriminator, relativistic_average_generator, None)

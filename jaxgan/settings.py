@@ -3,18 +3,21 @@
 The only file that knows tyro.
 """
 
+import argparse
 import contextlib
 import dataclasses
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
 import tyro
 from rich.console import Console
 
+from jaxgan.alternate import Order
 from jaxgan.data.images import DATA_DIR
 from jaxgan.errors import ConfigError, JaxganError
 from jaxgan.progress import say
@@ -32,22 +35,24 @@ PRECISIONS = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What every experiment on images can be told."""
+    """What every experiment can be told. Every whole number but the seed is a count, of at least 1."""
 
     workdir: Path = Path("runs/run")
     """Folder of the run. Giving the same one again goes on from its newest checkpoint."""
     overwrite: bool = False
     """Remove the run that is in the folder, and start anew."""
-    dataset: str | None = None
-    """mnist, fashion_mnist, kmnist, digits, or another set that TFDS has prepared. Unset: mnist, else digits."""
-    data_dir: Path = DATA_DIR
-    """Folder of the prepared data sets. Files put into downloads/manual/NAME/ there are used instead of a download."""
-    epochs: int = 25
-    """How long to train, in epochs: once through the set, or as often through a small one as 60,000 images allow."""
     steps: int | None = None
-    """How long to train, in train steps, whatever the epochs say."""
+    """How long to train, in train steps."""
     batch_size: int = 128
-    """Images a train step."""
+    """Real samples an update of the discriminator."""
+    d_steps: int = 1
+    """Updates of the discriminator a train step."""
+    g_steps: int = 1
+    """Updates of the generator a train step."""
+    order: Order = "d_first"
+    """Who moves first in a train step; simultaneous: both from where the other was."""
+    share_noise: bool = True
+    """Whether the generator's first update plays the noise of the discriminator's last."""
     seed: int = 0
     """Decides everything random, from 0 to 4,294,967,295."""
     precision: Literal["float32", "bf16", "float64"] = "float32"
@@ -56,34 +61,85 @@ class Settings:
     """Train steps between two reports."""
 
     seconds_per_step: ClassVar[float]
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
 
     def __post_init__(self):
         """Raises ConfigError at the first setting that is out of its range."""
-        for name in ("epochs", "steps", "batch_size", "block"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} is {value}, expected at least 1")
-        if not 0 <= self.seed < 2**32:
-            raise ConfigError(f"seed is {self.seed}, expected 0 to {2**32 - 1}")
+        check_numbers(self)
+
+    @classmethod
+    def of_preset(cls, name: str, **changes: Any) -> Self:
+        """The settings of a preset, in those fields that are not given."""
+        return cls(preset=name, **(cls.presets.get(name, {}) | changes))  # pyright: ignore[reportCallIssue]
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """How many train steps the run takes in all."""
+        del steps_per_epoch
+        if self.steps is None:
+            raise ConfigError("steps is not given; say how long to train")
+        return self.steps
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageSettings(Settings):
+    """What every experiment on images can be told."""
+
+    dataset: str | None = None
+    """mnist, fashion_mnist, kmnist, digits, or another set that TFDS has prepared. Unset: mnist, else digits."""
+    data_dir: Path = DATA_DIR
+    """Folder of the prepared data sets. Files put into downloads/manual/NAME/ there are used instead of a download."""
+    epochs: int | None = None
+    """How long to train, in epochs: once through the set, or as often through a small one as 60,000 images allow.
+    Steps, if given, count instead."""
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """The steps that were given, else the epochs', else the steps of the documented run."""
+        if self.epochs is not None and self.steps == type(self).steps:
+            return self.epochs * steps_per_epoch
+        return super().total_steps(steps_per_epoch)
+
+
+def check_numbers(settings: Any) -> None:
+    """Raises ConfigError where a count is below 1, a real number below 0 or not finite, or the seed out of range."""
+    for name, value in ((field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings)):
+        if name == "seed":
+            if not 0 <= value < 2**32:
+                raise ConfigError(f"seed is {value}, expected 0 to {2**32 - 1}")
+        elif isinstance(value, int) and not isinstance(value, bool) and value < 1:
+            raise ConfigError(f"{name} is {value}, expected at least 1")
+        elif isinstance(value, float) and not 0 <= value < math.inf:
+            raise ConfigError(f"{name} is {value}, expected a number from 0")
 
 
 def command_line(config: type[T]) -> T:
-    """A dataclass as the command line fills it in. Raises what its `__post_init__` does; exits if it cannot be read."""
+    """A dataclass as the command line fills it in, its defaults those of `--preset NAME` where there are presets.
+
+    Raises what the dataclass' `__post_init__` does; exits if the command line cannot be read.
+    """
     description = (sys.modules[config.__module__].__doc__ or "").strip()
     prog = f"python -m {module_name(config)}"
+    finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
+    finder.add_argument("--preset")
+    with contextlib.suppress(argparse.ArgumentError):  # tyro will complain of it, better
+        preset = finder.parse_known_args()[0].preset
+        if issubclass(config, Settings) and preset in config.presets:
+            default = config.of_preset(preset)
+            return tyro.cli(
+                config, default=default, description=description, prog=prog, config=(tyro.conf.FlagCreatePairsOff,)
+            )
     return tyro.cli(config, description=description, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
 
 
 @contextlib.contextmanager
 def ends_plainly() -> Iterator[None]:
-    """Turns our own errors into a message and exit status 1, and a second Ctrl-C into 130."""
+    """Turns our own errors and the file system's into a message and exit status 1, and a second Ctrl-C into 130."""
     try:
         yield
-    except JaxganError as error:
+    except (JaxganError, OSError) as error:
         say(Console(stderr=True), f"error: {error}")
         sys.exit(1)
     except KeyboardInterrupt:
-        say(Console(stderr=True), "Stopped at once; the newest checkpoint is as it was.")
+        say(Console(stderr=True), "Stopped at once; what was saved is as it was.")
         sys.exit(130)
 
 
@@ -106,5 +162,5 @@ def program(module: str) -> list[str]:
 
 
 def use_precision(precision: str) -> None:
-    """JAX computes in float64 only where it is told to beforehand."""
+    """Tells JAX, for the whole process, whether to compute in float64, which it does only where told beforehand."""
     jax.config.update("jax_enable_x64", precision == "float64")

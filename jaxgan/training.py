@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxgan import history
-from jaxgan.alternate import alternate
+from jaxgan.alternate import Order, alternate
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data.sources import Source
 from jaxgan.errors import ConfigError, TrainingError
@@ -17,6 +18,8 @@ from jaxgan.gan import GAN
 from jaxgan.interrupts import asked_to_stop
 from jaxgan.progress import Progress
 from jaxgan.states import GANState
+
+LOGS = ("metrics.jsonl", "probes.jsonl", "timing.jsonl")
 
 
 class Keys(NamedTuple):
@@ -28,6 +31,7 @@ class Keys(NamedTuple):
       batch: folded with the batch's number, what a source draws for it.
       play: folded with the train step, all that the players draw.
       sample: the fixed noise of the pictures.
+      probe: the fixed noise of the probe.
     """
 
     init: jax.Array
@@ -35,9 +39,10 @@ class Keys(NamedTuple):
     batch: jax.Array
     play: jax.Array
     sample: jax.Array
+    probe: jax.Array
 
 
-def run_keys(seed: int) -> Keys:
+def run_keys(seed: jax.typing.ArrayLike) -> Keys:
     """The streams of a seed."""
     return Keys(*jax.random.split(jax.random.key(seed), len(Keys._fields)))
 
@@ -48,12 +53,16 @@ def train(
     workdir: Path,
     *,
     seed: int,
+    seeds: int | None = None,
     steps: int,
     block: int = 20,
     d_steps: int = 1,
     g_steps: int = 1,
+    order: Order = "d_first",
     share_noise: bool = True,
     record: dict[str, Any] | None = None,
+    probe: Callable[[GANState, jax.Array], dict[str, jax.Array]] | None = None,
+    probe_every: int = 100,
     draw: Callable[[GANState, jax.Array, int], None] = lambda state, key, step: None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[GANState, int]:
@@ -67,14 +76,22 @@ def train(
       gan: the players.
       source: the data. A train step takes `d_steps` of its batches; those that are too few for one end the epoch
         unused.
-      workdir: a folder; metrics.jsonl (every train step), timing.jsonl (every block) and checkpoints/ are kept there.
+      workdir: a folder; metrics.jsonl (every train step), probes.jsonl, timing.jsonl (every block) and checkpoints/ are
+        kept there.
       seed: of all randomness.
+      seeds: train so many GANs at once, with the seeds `seed`, `seed + 1`, …, each up to rounding as if alone. All
+        arrays of the state, and `draw`'s key, then have a first axis of that length; metrics.jsonl has means over it.
+        None trains one, without the axis.
       steps: train steps in all, those before the checkpoint counted in.
       block: at most so many train steps run in one call of the compiled program. It decides how often the run reports.
       d_steps: see `alternate`.
       g_steps: see `alternate`.
+      order: see `alternate`.
       share_noise: see `alternate`.
       record: what to keep with each checkpoint, as JSON.
+      probe: `(state, key) -> {name: scalar or [n]}` of one GAN's state, pure; called at the start, at every
+        `probe_every`-th train step of an epoch and after its last, always with the same key; kept in probes.jsonl.
+      probe_every: see `probe`.
       draw: called with (state, key, step) at the start, after every epoch and at the end, before the checkpoint; always
         with the same key.
       report: called after every block.
@@ -86,67 +103,93 @@ def train(
       ConfigError: where a number is out of its range.
       TrainingError: where a loss or a gradient is not finite. The newest checkpoint is from before.
     """
-    steps_per_epoch = check_counts(source, seed, steps, block, d_steps)
-    keys = run_keys(seed)
-    play = make_block(alternate(gan, d_steps, g_steps, share_noise=share_noise), source, keys, block, d_steps)
+    counts = {"steps": steps, "block": block, "d_steps": d_steps, "probe_every": probe_every}
+    steps_per_epoch = check_counts(source, counts | ({} if seeds is None else {"seeds": seeds}), seed)
+    keys = run_keys(seed) if seeds is None else jax.vmap(run_keys)(np.arange(seed, seed + seeds, dtype=np.uint32))
+    train_step = alternate(gan, d_steps, g_steps, order=order, share_noise=share_noise)
+    play = make_block(train_step, source, block, d_steps, population=seeds is not None)
+    measure = jax.jit(over_seeds(probe, (0, 0), seeds is not None)) if probe is not None else None
     workdir.mkdir(parents=True, exist_ok=True)
+
+    def look(state, step):
+        """Before the blocks, and after each."""
+        index = step % steps_per_epoch
+        if measure is not None and index % probe_every == 0:
+            values = jax.device_get(measure(state, jax.random.clone(keys.probe)))
+            history.append(workdir / "probes.jsonl", [{"step": step} | {k: v.tolist() for k, v in values.items()}])
+        if index == 0 or step == steps:
+            draw(state, jax.random.clone(keys.sample), step)
+
     with Checkpoints(workdir / "checkpoints") as checkpoints, asked_to_stop() as stop:
-        state, step = restore_or_init(gan, source, keys, checkpoints)
-        for name in ("metrics.jsonl", "timing.jsonl"):
+        state, step = restore_or_init(gan, source, keys, checkpoints, population=seeds is not None)
+        for name in LOGS:
             history.cut_back(workdir / name, step)
         if step == 0:
-            draw(state, jax.random.clone(keys.sample), step)
-        blocks = play_blocks(play, source, keys, state, plan(step, steps, steps_per_epoch, block))
-        for state, lines, timing in blocks:
+            look(state, step)
+        parts = plan(step, steps, steps_per_epoch, block, probe_every)
+        for state, lines, timing in play_blocks(play, source, keys, state, parts, population=seeds is not None):
             history.append(workdir / "metrics.jsonl", [{"step": step + i} | line for i, line in enumerate(lines, 1)])
             step += len(lines)
             history.append(workdir / "timing.jsonl", [{"step": step} | timing])
-            check_finite(step, lines)
+            check_finite(step, lines, checkpoints.steps)
             report(Progress(step, steps, steps_per_epoch, timing["steps"] / timing["seconds"], lines[-1]))
-            if step % steps_per_epoch == 0 or step == steps:
-                draw(state, jax.random.clone(keys.sample), step)
+            look(state, step)
+            if step % steps_per_epoch == 0 or step == steps or stop.is_set():
                 checkpoints.save(step, state, record or {})
             if stop.is_set():
                 break
-        if step not in checkpoints.steps:
-            checkpoints.save(step, state, record or {})
     return state, step
 
 
-def plan(step: int, steps: int, steps_per_epoch: int, block: int) -> Iterator[tuple[int, int, int]]:
-    """The blocks that lead from `step` to `steps`, as (epoch, index in it, count); none goes over an epoch's end."""
+def plan(step: int, steps: int, steps_per_epoch: int, *lengths: int) -> Iterator[tuple[int, int, int]]:
+    """The blocks that lead from `step` to `steps`, as (epoch, index in it, count).
+
+    None goes over an epoch's end, or over a multiple of any of the lengths within the epoch.
+    """
     while step < steps:
         epoch, index = divmod(step, steps_per_epoch)
-        count = min(block, steps_per_epoch - index, steps - step)
+        count = min(steps_per_epoch - index, steps - step, *(length - index % length for length in lengths))
         yield epoch, index, count
         step += count
 
 
-def make_block(train_step: Callable, source: Source, keys: Keys, length: int, d_steps: int = 1) -> Callable:
+def over_seeds(function: Callable, in_axes: tuple[int | None, ...], population: bool) -> Callable:
+    """The function for one GAN, or for each of a population."""
+    return jax.vmap(function, in_axes) if population else function
+
+
+def make_block(
+    train_step: Callable, source: Source, length: int, d_steps: int = 1, *, population: bool = False
+) -> Callable:
     """One compiled program that runs up to `length` train steps.
 
     However many it is asked for, each runs through the same instructions, so blocks of any lengths lead to the same
     bits.
 
     Returns:
-      `(state, arrays, order, epoch, index, count) -> (state, metrics [length])`: train steps `index` to `index + count`
-      of an epoch. The numbers are int32; the state is donated; metrics from `count` on are 0.
+      `(state, keys, arrays, order, epoch, index, count) -> (state, metrics [length])`: train steps `index` to
+      `index + count` of an epoch. The numbers are int32; the state is donated; metrics from `count` on are 0. Of a
+      population the state, the keys and the order have a first axis, and the metrics are means over it.
     """
     steps_per_epoch = source.batches // d_steps
 
-    def one(state, arrays, order, epoch, index):
+    def one(state, keys, arrays, order, epoch, index):
         step = epoch * steps_per_epoch + index
         turns = [(jax.random.fold_in(keys.batch, step * d_steps + i), index * d_steps + i) for i in range(d_steps)]
         batches = [source.batch(arrays, order, *turn) for turn in turns]
         real, condition = jax.tree.map(lambda *rows: jnp.stack(rows), *batches)
         return train_step(state, real, jax.random.fold_in(keys.play, step), condition)
 
-    def block(state, arrays, order, epoch, index, count):
+    def each(*arguments):
+        state, metrics = over_seeds(one, (0, 0, None, 0, None, None), population)(*arguments)
+        return state, jax.tree.map(summary, metrics) if population else metrics
+
+    def block(state, keys, arrays, order, epoch, index, count):
         def run(i, carry):
-            state, metrics = one(carry[0], arrays, order, epoch, index + i)
+            state, metrics = each(carry[0], keys, arrays, order, epoch, index + i)
             return state, jax.tree.map(lambda rows, row: rows.at[i].set(row), carry[1], metrics)
 
-        _, metrics = jax.eval_shape(one, state, arrays, order, epoch, index)
+        _, metrics = jax.eval_shape(each, state, keys, arrays, order, epoch, index)
         rows = jax.tree.map(lambda m: jnp.zeros((length, *m.shape), m.dtype), metrics)
         # The count is an argument: a loop of known length would be compiled another way, and round another way.
         return jax.lax.fori_loop(0, count, run, (state, rows))
@@ -154,15 +197,26 @@ def make_block(train_step: Callable, source: Source, keys: Keys, length: int, d_
     return jax.jit(block, donate_argnums=0)
 
 
+def summary(metric: jax.Array) -> jax.Array:
+    """Of a metric of each member of a population: whether it is true of all, or their mean."""
+    return jnp.all(metric, 0) if metric.dtype == bool else jnp.mean(metric, 0)
+
+
 def play_blocks(
-    play: Callable, source: Source, keys: Keys, state: GANState, blocks: Iterable[tuple[int, int, int]]
+    play: Callable,
+    source: Source,
+    keys: Keys,
+    state: GANState,
+    blocks: Iterable[tuple[int, int, int]],
+    *,
+    population: bool = False,
 ) -> Iterator:
     """Runs blocks, yielding after each (state, lines of metrics, timing); compiles the program before the first."""
-    order_of, compiled = jax.jit(source.order), None
+    order_of, compiled = jax.jit(over_seeds(source.order, (0, None), population)), None
     for epoch, index, count in blocks:
         if compiled is None or index == 0:
             order = order_of(keys.order, jnp.int32(epoch))
-        arguments = (state, source.arrays, order, *map(jnp.int32, (epoch, index, count)))
+        arguments = (state, keys, source.arrays, order, *map(jnp.int32, (epoch, index, count)))
         timing = {"steps": count, "compile_seconds": 0.0}
         began = time.perf_counter()
         if compiled is None:
@@ -182,34 +236,42 @@ def to_lines(metrics: dict[str, dict[str, Any]], count: int) -> list[dict[str, A
     return [dict(zip(flat, row, strict=True)) for row in zip(*flat.values(), strict=True)]
 
 
-def restore_or_init(gan: GAN, source: Source, keys: Keys, checkpoints: Checkpoints) -> tuple[GANState, int]:
+def restore_or_init(
+    gan: GAN, source: Source, keys: Keys, checkpoints: Checkpoints, *, population: bool = False
+) -> tuple[GANState, int]:
     """The newest checkpoint's state and train step, or fresh networks and 0; placed on the device in the same way."""
-    order = jax.eval_shape(source.order, keys.order, 0)
-    example = jax.eval_shape(source.batch, source.arrays, order, keys.batch, 0)
+    one = jax.eval_shape(run_keys, 0)
+    order = jax.eval_shape(source.order, one.order, 0)
+    example = jax.eval_shape(source.batch, source.arrays, order, one.batch, 0)
     real, condition = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), example)
+    init = over_seeds(gan.init, (0, None, None), population)
     if not checkpoints.steps:
-        return jax.device_put(gan.init(keys.init, real, condition), jax.devices()[0]), 0
+        return jax.device_put(init(keys.init, real, condition), jax.devices()[0]), 0
     step = checkpoints.steps[-1]
-    state, _ = checkpoints.restore(step, jax.eval_shape(gan.init, keys.init, real, condition))
+    state, _ = checkpoints.restore(step, jax.eval_shape(init, keys.init, real, condition))
     return jax.device_put(state, jax.devices()[0]), step
 
 
-def check_counts(source: Source, seed: int, steps: int, block: int, d_steps: int) -> int:
+def check_counts(source: Source, counts: dict[str, int], seed: int) -> int:
     """The train steps of an epoch. Raises ConfigError where a number is out of its range."""
-    for name, value, least in (("seed", seed, 0), ("steps", steps, 1), ("block", block, 1), ("d_steps", d_steps, 1)):
+    for name, value, least in (("seed", seed, 0), *((name, count, 1) for name, count in counts.items())):
         if value < least:
             raise ConfigError(f"{name} is {value}, expected at least {least}")
-    if source.batches < d_steps:
-        raise ConfigError(f"an epoch has {source.batches} batches, a train step takes {d_steps}; use smaller batches")
-    return source.batches // d_steps
+    if source.batches < counts["d_steps"]:
+        raise ConfigError(
+            f"an epoch has {source.batches} batches, a train step takes {counts['d_steps']}; use smaller batches"
+        )
+    return source.batches // counts["d_steps"]
 
 
-def check_finite(step: int, lines: list[dict[str, Any]]) -> None:
+def check_finite(step: int, lines: list[dict[str, Any]], checkpoints: list[int]) -> None:
     """Raises TrainingError at the first train step that is not finite; the last of `lines` is at `step`."""
     for back, line in zip(range(len(lines) - 1, -1, -1), lines, strict=True):
         bad = [player for player in "dg" if not line[f"{player}_finite"]]
         if bad:
+            newest = f"the newest checkpoint is from step {checkpoints[-1]}" if checkpoints else "nothing is saved yet"
             raise TrainingError(
-                f"step {step - back}: the loss or the gradient of {' and '.join(bad)} is not finite; "
-                "the checkpoints are from before. A lower learning rate, or another loss, may train"
+                f"step {step - back}: the loss or the gradient of {' and '.join(bad)} is not finite; {newest}. "
+                "Going on would end in the same way: start anew (--overwrite, or another --workdir) with a lower "
+                "learning rate or another loss"
             )

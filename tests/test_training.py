@@ -94,11 +94,11 @@ def test_blocks_of_any_lengths_compose_bit_for_bit():
     order = SOURCE.order(keys.order, 0)
 
     def after(*lengths):
-        block = make_block(alternate(GAN), SOURCE, keys, 5)
+        block = make_block(alternate(GAN), SOURCE, 5)
         state = GAN.init(jax.random.key(0), jnp.zeros((1, *SHAPE)))
         index, rows = 0, []
         for length in lengths:
-            state, metrics = block(state, SOURCE.arrays, order, *map(jnp.int32, (0, index, length)))
+            state, metrics = block(state, keys, SOURCE.arrays, order, *map(jnp.int32, (0, index, length)))
             rows.append(metrics["d"]["loss"][:length])
             index += length
         return state, jnp.concatenate(rows)
@@ -116,15 +116,15 @@ def test_a_block_is_traced_once_and_moves_nothing_to_the_device():
         return alternate(GAN)(*arguments)
 
     keys = run_keys(0)
-    block = make_block(counting, SOURCE, keys, 2)
+    block = make_block(counting, SOURCE, 2)
     state = jax.device_put(GAN.init(jax.random.key(0), jnp.zeros((1, *SHAPE))), jax.devices()[0])
     order = SOURCE.order(keys.order, 0)
     numbers = [tuple(map(jnp.int32, n)) for n in ((0, 0, 2), (0, 2, 2), (0, 4, 1))]
-    state, _ = block(state, SOURCE.arrays, order, *numbers[0])
+    state, _ = block(state, keys, SOURCE.arrays, order, *numbers[0])
     first = len(traced)
     with jax.transfer_guard("disallow"):
         for n in numbers[1:]:
-            state, _ = block(state, SOURCE.arrays, order, *n)
+            state, _ = block(state, keys, SOURCE.arrays, order, *n)
     assert len(traced) == first
     assert block._cache_size() == 1
 
@@ -132,12 +132,12 @@ def test_a_block_is_traced_once_and_moves_nothing_to_the_device():
 def test_fresh_and_restored_states_run_through_one_program(tmp_path):
     run(tmp_path, 5)
     keys = run_keys(0)
-    block = make_block(alternate(GAN), SOURCE, keys, 2)
+    block = make_block(alternate(GAN), SOURCE, 2)
     order = SOURCE.order(keys.order, 0)
     with Checkpoints(tmp_path / "checkpoints") as kept, Checkpoints(tmp_path / "none") as none:
         for checkpoints in (kept, none):
             state, _ = restore_or_init(GAN, SOURCE, keys, checkpoints)
-            block(state, SOURCE.arrays, order, *map(jnp.int32, (1, 0, 1)))
+            block(state, keys, SOURCE.arrays, order, *map(jnp.int32, (1, 0, 1)))
     assert block._cache_size() == 1
 
 

@@ -1,5 +1,6 @@
 """Networks, as Linen modules that take and return arrays of the data's own shape."""
 
 from jaxgan.models.conv import ConvDiscriminator, ConvGenerator
+from jaxgan.models.mlp import MLPDiscriminator, MLPGenerator
 
-__all__ = ["ConvDiscriminator", "ConvGenerator"]
+__all__ = ["ConvDiscriminator", "ConvGenerator", "MLPDiscriminator", "MLPGenerator"]

@@ -1,0 +1,1 @@
+"""How good samples are, as pure functions on arrays."""
