@@ -10,18 +10,21 @@ CPU cores. There the first digits are legible after one epoch, and most are afte
 
 import dataclasses
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from jaxgan import GAN, losses, make_gan, models, optimizers, priors
 from jaxgan.launch import train_on_images
-from jaxgan.settings import PRECISIONS, Settings, command_line, ends_plainly
+from jaxgan.settings import PRECISIONS, ImageSettings, command_line, ends_plainly
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(Settings):
+class Config(ImageSettings):
     """The documented run."""
 
+    preset: Literal["faithful"] = "faithful"
+    """faithful: PyTorch's initialisation, and the settings of the tutorial."""
     workdir: Path = Path("runs/mnist_cnn")
+    epochs: int | None = 25
     learning_rate: float = 3e-4
     """Adam's, for both networks."""
     noise: int = 100

@@ -4,7 +4,7 @@
 state.
 """
 
-from jaxgan import errors, losses, models, optimizers, priors
+from jaxgan import errors, losses, models, optimizers, penalties, priors
 from jaxgan.alternate import alternate
 from jaxgan.gan import GAN, make_gan
 from jaxgan.states import GANState, NetworkState
@@ -21,5 +21,6 @@ __all__ = [
     "make_gan",
     "models",
     "optimizers",
+    "penalties",
     "priors",
 ]

@@ -1,11 +1,11 @@
-"""From settings to a trained image GAN."""
+"""From settings to a trained GAN."""
 
 import dataclasses
 import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -13,17 +13,21 @@ from rich.console import Console
 
 from jaxgan import runs
 from jaxgan.data.images import Images, load
-from jaxgan.data.sources import image_source
+from jaxgan.data.sources import Source, from_pixels, image_source
 from jaxgan.errors import DataError, ShapeError
 from jaxgan.gan import GAN
-from jaxgan.pictures import image_drawer
+from jaxgan.pictures import Draw, image_drawer
+from jaxgan.probes import sample_probe
 from jaxgan.progress import reporter, say
-from jaxgan.settings import Settings, module_name, program, use_precision
+from jaxgan.settings import ImageSettings, Settings, module_name, program, use_precision
+from jaxgan.states import GANState
 from jaxgan.training import train
+from jaxgan.watch import watching
 
 EPOCH_IMAGES = 60_000
+PROBED_IMAGES = 1_000
 
-Config = TypeVar("Config", bound=Settings)
+Config = TypeVar("Config", bound=ImageSettings)
 
 
 def train_on_images(settings: Config, build: Callable[[Config], GAN]) -> None:
@@ -35,36 +39,80 @@ def train_on_images(settings: Config, build: Callable[[Config], GAN]) -> None:
       JaxganError: where the settings, the data or the folder will not do; before anything that is saved is touched.
     """
     use_precision(settings.precision)
-    console = Console()
-    before = None if settings.overwrite else runs.read(settings.workdir)
+    before = runs.find(settings)
     wanted = settings.dataset or (before["data"]["name"] if before else None)
     data, said = choose_data(wanted, settings.data_dir)
-    say(console, f"Data: {said}")
+    say(Console(), f"Data: {said}")
     settings = dataclasses.replace(settings, dataset=data.name)
     passes = max(1, EPOCH_IMAGES // len(data.images))
     source = image_source(data.images, settings.batch_size, passes=passes)
     gan = build(settings)
     check_shape(gan, data)
-    record = runs.settle(
-        settings, {"name": data.name, "images": len(data.images), "shape": list(data.images.shape[1:])}
+    carry_out(
+        settings,
+        gan,
+        source,
+        data={"name": data.name, "images": len(data.images), "shape": list(data.images.shape[1:])},
+        probe=sample_probe(gan, from_pixels(jnp.asarray(data.images[:PROBED_IMAGES]))),
+        drawer=image_drawer,
+        epoch=f", {passes} times through the set" if passes > 1 else "",
     )
-    steps = settings.steps or settings.epochs * source.batches
-    say(console, f"Run: {describe(settings, steps, source.batches, passes)}")
+
+
+def carry_out(
+    settings: Settings,
+    gan: GAN,
+    source: Source,
+    *,
+    data: dict[str, Any],
+    drawer: Callable[[GAN, Path, int, str], Draw],
+    probe: Callable,
+    seeds: int | None = None,
+    epoch: str = "",
+) -> GANState:
+    """Trains in the settings' folder, or goes on there, and says what it does; exits with status 130 if interrupted.
+
+    Args:
+      settings: of the run.
+      gan: the players.
+      source: the data.
+      data: what is kept of the data in config.json.
+      drawer: `(gan, workdir, steps_per_epoch, caption) -> draw`, as in `pictures`.
+      probe: see `train`.
+      seeds: see `train`.
+      epoch: what else to say of an epoch.
+
+    Returns:
+      The trained state.
+    """
+    console = Console()
+    record = runs.settle(settings, data)
+    steps_per_epoch = source.batches // settings.d_steps
+    steps = settings.total_steps(steps_per_epoch)
+    say(console, f"Run: {describe(settings, steps, steps_per_epoch, epoch)}")
     with reporter(console) as report:
-        _, step = train(
+        draw = drawer(gan, settings.workdir, steps_per_epoch, runs.title(record))
+        state, step = train(
             gan,
             source,
             settings.workdir,
             seed=settings.seed,
+            seeds=seeds,
             steps=steps,
             block=settings.block,
+            d_steps=settings.d_steps,
+            g_steps=settings.g_steps,
+            order=settings.order,
+            share_noise=settings.share_noise,
             record=record,
-            draw=image_drawer(gan, settings.workdir, source.batches, runs.title(record)),
+            probe=probe,
+            draw=watching(draw, settings.workdir, steps, lambda text: say(console, text), population=seeds is not None),
             report=report,
         )
     say(console, farewell(settings, step, steps))
     if step < steps:
         sys.exit(130)
+    return state
 
 
 def choose_data(name: str | None, data_dir: Path) -> tuple[Images, str]:
@@ -90,15 +138,13 @@ def check_shape(gan: GAN, data: Images) -> None:
         raise DataError(f"{data.name} does not fit: {error}, or take another set") from error
 
 
-def describe(settings: Settings, steps: int, steps_per_epoch: int, passes: int) -> str:
-    """How much there is to do, how long that takes, and what the full run is."""
-    epoch = f"{steps_per_epoch:,} an epoch" + (f", {passes} times through the set" if passes > 1 else "")
-    size = f"{steps:,} steps of {settings.batch_size} images ({epoch})"
+def describe(settings: Settings, steps: int, steps_per_epoch: int, epoch: str) -> str:
+    """How much there is to do, how long that takes, and what the documented run is."""
+    size = f"{steps:,} steps of {settings.batch_size} samples ({steps_per_epoch:,} an epoch{epoch})"
     said = f"{size}, {duration(settings, steps)} on 2 cores, into {settings.workdir}."
-    full = settings.epochs * steps_per_epoch
+    full = type(settings)().total_steps(steps_per_epoch)
     if steps < full:
-        command = shlex.join(program(module_name(type(settings))))
-        said += f" The full run, {duration(settings, full)}: {command}"
+        said += f" The documented run has {full:,} steps, {duration(settings, full)}."
     return said
 
 
@@ -119,5 +165,5 @@ def farewell(settings: Settings, step: int, steps: int) -> str:
     return (
         f"Finished at step {step:,}. Look at {settings.workdir}/progress.png and losses.png; draw more with\n"
         f"  {sample}\n"
-        "Train on with more --epochs or --steps, or start anew with --overwrite."
+        "Train on with more --steps, or start anew with --overwrite."
     )

@@ -1,4 +1,7 @@
-"""PyTorch's initialisation, and convolutions that stay fast on CPUs, inside loops too.
+"""PyTorch's initialisation, spectral norms, and convolutions that stay fast on CPUs, inside loops too.
+
+`dense`, `conv` and `conv_transpose` make a Linen module and end in `apply(module, x)`, which is `module(x)` unless told
+otherwise: that is where a wrapper such as `spectral_norm` comes in.
 
 XLA:CPU has fast kernels for convolutions `NHWC x HWIO -> NHWC` only. Automatic differentiation writes gradients in
 other layouts, which are rewritten at a program's top level but not in the body of a loop, where they run some twenty
@@ -48,18 +51,21 @@ def conv_transpose(x, features, kernel_size, strides, apply=operator.call, **opt
 
 
 def spectral_norm(layer, x, *, train, **options):
-    """`layer(x)` with each kernel divided by its largest singular value, so that the layer's slope is at most 1.
+    """`layer(x)` with each kernel divided by its largest singular value; a dense layer's slope is then at most 1.
 
-    A kernel `[kh, kw, C, features]` counts as a matrix `[kh * kw * C, features]`. The singular value is estimated by one
-    step of power iteration a call, from where the last one in training ended. The layers above take it as their `apply`:
+    A kernel `[kh, kw, C, features]` counts as a matrix `[kh * kw * C, features]`. The singular value is estimated by a
+    step of power iteration a call, which begins where the last call in training ended. It is an `apply` for the layers
+    above:
 
-        normed = partial(spectral_norm, train=train)
-        x = conv(x, 64, (4, 4), strides=2, apply=normed)
+        conv(x, 64, (4, 4), strides=2, apply=partial(spectral_norm, train=train))
+
+    Parameters keep the names they have without it. What Linen stores as the first kernel is already divided by the
+    first estimate. A kernel that starts at zero is never normalised, since the iteration never leaves the zero vector.
 
     Args:
-      layer: a Linen module. The names and first values of its parameters are what they would be without the norm.
+      layer: a Linen module.
       x: `[B, …]`, the layer's input.
-      train: keep the vector and the estimate of this call in the collection `batch_stats`.
+      train: whether the vector and the estimate of this call stay, in the collection `batch_stats`.
       **options: go to `nn.SpectralNorm`, such as `n_steps`.
 
     Returns:

@@ -208,8 +208,8 @@ def check_pairs(real_logits: jax.Array, fake_logits: jax.Array) -> None:
     check_logits(real_logits, fake_logits)
     if real_logits.shape != fake_logits.shape:
         raise ShapeError(
-            f"there are {real_logits.size} real_logits and {fake_logits.size} fake_logits, expected as many of each, to "
-            "form pairs; give batches of one size, or use relativistic_average"
+            f"there are {real_logits.size} real_logits and {fake_logits.size} fake_logits, expected pairs; "
+            "give batches of one size, or use losses.relativistic_average"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a run of an image GAN draws into its workdir: samples, how they came about, and the losses."""
+"""What a run draws into its workdir: samples, how they came about, and the losses."""
 
 import io
 from collections.abc import Callable
@@ -15,10 +15,10 @@ from jaxgan.states import GANState
 NUM = 64
 ROWS = 6
 
+Draw = Callable[[GANState, jax.Array, int], None]
 
-def image_drawer(
-    gan: GAN, workdir: Path, steps_per_epoch: int, caption: str
-) -> Callable[[GANState, jax.Array, int], None]:
+
+def image_drawer(gan: GAN, workdir: Path, steps_per_epoch: int, caption: str) -> Draw:
     """A `draw` for `training.train`.
 
     Keeps `samples/STEP.png`, 64 samples from noise that is the same each time, and the same as uint8 `[64, H, W, C]` in
@@ -34,14 +34,11 @@ def image_drawer(
     folder = workdir / "samples"
 
     def draw(state, key, step):
-        for late in [path for path in folder.glob("*.*") if path.stem.isdecimal() and int(path.stem) > step]:
-            late.unlink()
+        remove_later(folder, step)
         images = to_pixels(gan.sample(state, key, NUM))
-        buffer = io.BytesIO()
-        np.save(buffer, images)
-        history.write_whole(folder / f"{step:06}.npy", buffer.getvalue())
+        save_array(folder / f"{step:06}.npy", images)
         plots.save_grid(folder / f"{step:06}.png", images, f"{caption} · {when(step)}")
-        paths = choose(sorted(path for path in folder.glob("*.npy") if path.stem.isdecimal()), ROWS)
+        paths = choose(kept(folder, ".npy"), ROWS)
         rows = [(when(int(path.stem)), np.load(path)[:16]) for path in paths]
         plots.save_strip(workdir / "progress.png", rows, caption, columns=16)
         if step:
@@ -52,6 +49,73 @@ def image_drawer(
         return f"step {step}" if rest or not step else f"epoch {epochs}"
 
     return draw
+
+
+def curve_drawer(
+    gan: GAN,
+    workdir: Path,
+    steps_per_epoch: int,
+    caption: str,
+    *,
+    population: bool = False,
+    show: Callable[[Path], None] | None = None,
+) -> Draw:
+    """A `draw` for `training.train`, of a GAN that paints parabolas.
+
+    Keeps `samples/STEP.png`, one painting between the artist's bounds with what D makes of it, beside all 64 of a
+    batch, and the paintings as `[64, 15]` in `samples/STEP.npy`; `parabola.gif`, these pictures one after the other;
+    `progress.png`, the last of them; and `losses.png`.
+
+    Args:
+      gan: makes the paintings.
+      workdir: where.
+      steps_per_epoch: unused, the pictures name steps.
+      caption: names the system; drawn into every picture.
+      population: whether the state is of several GANs, of which the first is drawn.
+      show: given each new picture.
+    """
+    del steps_per_epoch
+    folder = workdir / "samples"
+
+    def draw(state, key, step):
+        remove_later(folder, step)
+        if population:
+            state, key = jax.tree.map(lambda x: x[0], (state, key))
+        curves = np.asarray(gan.sample(state, key, NUM))
+        save_array(folder / f"{step:06}.npy", curves)
+        recorded, probed = (history.read(workdir / name) for name in ("metrics.jsonl", "probes.jsonl"))
+        path = folder / f"{step:06}.png"
+        said = {name: float(column[-1]) for name, column in recorded.items()}
+        distance = float(np.mean(probed["w2_squared"][-1]))
+        plots.save_paintings(path, curves, said, distance, f"{caption} · step {step:,}")
+        history.write_whole(workdir / "progress.png", path.read_bytes())
+        plots.join(workdir / "parabola.gif", kept(folder, ".png"))
+        if step:
+            plots.save_losses(workdir / "losses.png", recorded, caption)
+        if show is not None:
+            show(path)
+
+    return draw
+
+
+def kept(folder: Path, suffix: str) -> list[Path]:
+    """The files of the steps that a folder has kept, in their order."""
+    return sorted(
+        (path for path in folder.glob(f"*{suffix}") if path.stem.isdecimal()), key=lambda path: int(path.stem)
+    )
+
+
+def remove_later(folder: Path, step: int) -> None:
+    """Removes the files of steps after this one: they are from a run that was not saved."""
+    for late in [path for suffix in (".npy", ".png") for path in kept(folder, suffix) if int(path.stem) > step]:
+        late.unlink()
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Writes an array as a whole .npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    history.write_whole(path, buffer.getvalue())
 
 
 def choose(items: list, num: int) -> list:

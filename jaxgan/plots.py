@@ -1,13 +1,14 @@
 """Pictures, as PNG and GIF files. The only file that knows matplotlib."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from jaxgan.data.parabola import BASIS, LOWER, POINTS, UPPER
 from jaxgan.history import write_whole
 
 DPI = 100
@@ -61,6 +62,43 @@ def save_animation(path: Path, images: np.ndarray, zoom: int = 4, milliseconds: 
     write_whole(path, buffer.getvalue())
 
 
+def join(path: Path, pictures: Sequence[Path], milliseconds: int = 400) -> None:
+    """Shows PNG files of one size one after the other, over and over, the last one longer."""
+    frames = [Image.open(picture).convert("RGB").quantize(32) for picture in pictures]
+    durations = [milliseconds] * (len(frames) - 1) + [6 * milliseconds]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, format="GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    write_whole(path, buffer.getvalue())
+
+
+def save_paintings(path: Path, curves: np.ndarray, metrics: dict[str, float], distance: float, caption: str) -> None:
+    """Draws one painting between the artist's bounds with what D makes of it, and beside it all of a batch.
+
+    Args:
+      path: of the PNG.
+      curves: `[N, 15]`, painted; the first is the one.
+      metrics: the last line of metrics.jsonl, empty before the first step.
+      distance: W2² of the paintings from the artist's.
+      caption: drawn above.
+    """
+    figure = Figure(figsize=(9, 4), dpi=DPI, layout="constrained")
+    figure.suptitle(caption, fontsize=10)
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes in (left, right):
+        axes.plot(POINTS, UPPER * BASIS - 1, color="tab:blue", linewidth=2, label="upper bound, 2x² + 1")
+        axes.plot(POINTS, LOWER * BASIS - 1, color="tab:orange", linewidth=2, label="lower bound, x²")
+        axes.set(xlabel="x", ylim=(-0.5, 3.5))
+        axes.grid(alpha=0.3)
+    left.plot(POINTS, curves[0], color="tab:green", linewidth=2, label="painted")
+    right.plot(POINTS, curves.T, color="tab:green", linewidth=0.6, alpha=0.6)
+    left.legend(loc="lower center", fontsize=8, ncols=3)
+    if "d_real_probability" in metrics:
+        left.text(0, 3.25, f"mean D(x) {metrics['d_real_probability']:.2f}  (0.5: D cannot tell)", ha="center")
+        left.text(0, 2.95, f"D score {-metrics['d_loss']:.2f}  (−1.39: D cannot tell)", ha="center")
+    right.text(0, 3.25, f"all {len(curves)} of a batch: W2² {distance:.3f}", ha="center")
+    save(path, figure)
+
+
 def save_losses(path: Path, history: dict[str, np.ndarray], caption: str) -> None:
     """Draws both losses, and what D makes of real and fake, against the train step.
 
@@ -105,6 +143,25 @@ def running_mean(values: np.ndarray) -> np.ndarray:
     index = np.arange(len(values))
     low, high = np.maximum(index - half, 0), np.minimum(index + half + 1, len(values))
     return (sums[high] - sums[low]) / (high - low)
+
+
+def window(title: str) -> Callable[[Path], None] | None:
+    """A function that shows a PNG in one window, in place of the one before; None where no window can be opened."""
+    from matplotlib import pyplot  # only here: it looks for a display
+    from matplotlib.backends import BackendFilter, backend_registry
+
+    if pyplot.get_backend().lower() not in backend_registry.list_builtin(BackendFilter.INTERACTIVE):
+        return None
+    figure = pyplot.figure(title, figsize=(9, 4), dpi=DPI)
+
+    def show(path: Path) -> None:
+        figure.clear()
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.imshow(np.asarray(Image.open(path)))
+        axes.set_axis_off()
+        pyplot.pause(0.01)
+
+    return show
 
 
 def save(path: Path, figure: Figure) -> None:

@@ -19,8 +19,11 @@ from jaxgan.settings import Settings, module_name, use_precision
 from jaxgan.states import GANState
 
 # What may change when a run goes on: the bits of a train step do not depend on it.
-FREE = ("workdir", "data_dir", "epochs", "steps", "block")
-KEPT = ("checkpoints", "metrics.jsonl", "timing.jsonl", "losses.png", "progress.png", "samples", "config.json")
+FREE = ("workdir", "overwrite", "data_dir", "epochs", "steps", "block", "live")
+KEPT = (
+    *("checkpoints", "metrics.jsonl", "probes.jsonl", "timing.jsonl", "findings.json"),
+    *("losses.png", "progress.png", "parabola.gif", "distance.json", "samples", "config.json"),
+)
 
 Config = TypeVar("Config", bound=Settings)
 
@@ -61,31 +64,62 @@ def read(workdir: Path) -> dict[str, Any] | None:
     return record
 
 
-def settle(settings: Settings, data: dict[str, Any]) -> dict[str, Any]:
-    """Writes config.json, and returns it; with `overwrite`, removes what a run has left.
-
-    Args:
-      settings: with `dataset` decided.
-      data: what the run is trained on, as JSON: its name, number of images and shape.
+def find(settings: Settings) -> dict[str, Any] | None:
+    """config.json of the run that is to go on, or None where one is to begin.
 
     Raises:
-      ConfigError: where the folder holds a run with other settings than the FREE ones, naming the fields.
+      ConfigError: where the folder holds a run of another experiment or with other settings than the FREE ones, naming
+        the fields, or checkpoints whose settings are lost.
     """
-    config = {
-        name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(settings).items()
-    }
-    config.pop("overwrite")
+    before = None if settings.overwrite else read(settings.workdir)
+    if before is not None:
+        refuse_other(settings, before)
+    elif not settings.overwrite and any((settings.workdir / "checkpoints").glob("*")):
+        raise ConfigError(
+            f"{settings.workdir} has checkpoints but no config.json; take another --workdir, or remove them"
+        )
+    return before
+
+
+def refuse_other(settings: Settings, before: dict[str, Any]) -> None:
+    """Raises ConfigError where going on would not be going on with the same run."""
+    name = module_name(type(settings))
+    differing = [] if name == before["experiment"] else [("experiment", before["experiment"], name)]
+    if not differing:
+        old = from_json(type(settings), before["config"])
+        fields = [field.name for field in dataclasses.fields(settings) if field.name not in FREE]
+        pairs = [(name, getattr(old, name), getattr(settings, name)) for name in fields]
+        undecided = ("dataset", before["data"]["name"], None)
+        differing = [pair for pair in pairs if pair[1] != pair[2] and pair != undecided]
+    if differing:
+        named = "\n  ".join(f"{name}: {old!r} in the run, {new!r} now" for name, old, new in differing)
+        raise ConfigError(
+            f"{settings.workdir} holds a run with other settings:\n  {named}\n"
+            "Give those, another --workdir, or --overwrite"
+        )
+
+
+def settle(settings: Settings, data: dict[str, Any]) -> dict[str, Any]:
+    """Writes config.json, and returns it; with `overwrite`, first removes the run that is there.
+
+    Args:
+      settings: with the data set decided.
+      data: what the run is trained on, as JSON: at least its name and the shape of a sample.
+
+    Raises:
+      ConfigError: as `find` does, or where the run that is there had other data of the same name.
+    """
+    before = find(settings)
+    if before is not None and before["data"] != data:
+        raise ConfigError(f"{settings.workdir} holds a run on other data: {before['data']}, now {data}")
+    if settings.overwrite and (settings.workdir / "config.json").exists():
+        remove(settings.workdir)
+    config = dataclasses.asdict(settings) | {"overwrite": False}
     versions = {package: importlib.import_module(package).__version__ for package in ("jaxgan", "jax", "flax", "optax")}
     record = {"experiment": module_name(type(settings)), "config": config, "data": data, "versions": versions}
-    if settings.overwrite:
-        remove(settings.workdir)
-    before = read(settings.workdir)
-    if before is not None:
-        refuse_other(settings.workdir, before, record)
-    elif any((settings.workdir / "checkpoints").glob("*")):
-        raise ConfigError(f"{settings.workdir} has checkpoints but no config.json; take another, or --overwrite")
-    write_whole(settings.workdir / "config.json", (json.dumps(record, indent=2) + "\n").encode())
-    return record
+    content = json.dumps(record, indent=2, default=str) + "\n"
+    write_whole(settings.workdir / "config.json", content.encode())
+    return json.loads(content)
 
 
 def remove(workdir: Path) -> None:
@@ -97,66 +131,58 @@ def remove(workdir: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def refuse_other(workdir: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Raises ConfigError where going on would not be going on with the same run."""
-
-    def fixed(record):
-        return {"experiment": record["experiment"], "data": record["data"]} | {
-            k: v for k, v in record["config"].items() if k not in FREE
-        }
-
-    old, new = fixed(before), fixed(now)
-    differing = [
-        f"{name}: {old.get(name)!r} in the run, {new.get(name)!r} now"
-        for name in old | new
-        if old.get(name) != new.get(name)
-    ]
-    if differing:
-        raise ConfigError(
-            f"{workdir} holds a run with other settings:\n  "
-            + "\n  ".join(differing)
-            + "\nGive those, another --workdir, or --overwrite"
-        )
-
-
-def restore(workdir: Path, step: int | None = None) -> Run:
-    """The GAN that a run has trained; needs the folder only, not the data.
+def restore(workdir: Path, step: int | None = None, member: int = 0) -> Run:
+    """The GAN that a run has trained; needs the folder only, not the data. Sets JAX to the run's precision.
 
     Args:
       workdir: the folder.
       step: of one of the kept checkpoints; None for the newest.
+      member: which GAN, where the run trained several at once.
 
     Raises:
       ConfigError: where the folder holds no run.
-      CheckpointError: where it has no such checkpoint.
+      CheckpointError: where it has no such checkpoint, or no such member.
     """
     record = read(workdir)
     if record is None:
         raise ConfigError(f"{workdir} holds no run: there is no config.json")
     try:
         module = importlib.import_module(record["experiment"])
-    except ModuleNotFoundError as error:
+        config, build = module.Config, module.build
+    except (ImportError, AttributeError) as error:
         raise ConfigError(
             f"{workdir} was made by {record['experiment']}, which cannot be imported here: {error}"
         ) from error
-    settings = from_json(module.Config, record["config"])
+    settings = from_json(config, record["config"])
     use_precision(settings.precision)
-    gan = module.build(settings)
+    gan = build(settings)
+    seeds = record["config"].get("seeds")
+    if seeds is not None and not 0 <= member < seeds:
+        raise CheckpointError(f"{workdir} has {seeds} members, there is no member {member}; count from 0")
     real = jax.ShapeDtypeStruct((1, *record["data"]["shape"]), jnp.float32)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         if not checkpoints.steps:
             raise CheckpointError(f"{workdir} has no checkpoint yet; train it first")
         step = checkpoints.steps[-1] if step is None else step
-        state, _ = checkpoints.restore(step, jax.eval_shape(gan.init, jax.random.key(0), real))
+        like = jax.eval_shape(gan.init, jax.random.key(0), real)
+        if seeds is None:
+            state, _ = checkpoints.restore(step, like)
+        else:
+            like = jax.tree.map(lambda x: jax.ShapeDtypeStruct((seeds, *x.shape), x.dtype), like)
+            states, _ = checkpoints.restore(step, like)
+            state = jax.tree.map(lambda x: x[member], states)
     return Run(gan, state, step, record)
 
 
 def from_json(settings: type[Config], config: dict[str, Any]) -> Config:
     """Settings from what `settle` has written. Raises ConfigError where they name what the class does not have."""
     hints = typing.get_type_hints(settings)
-    unknown = sorted(config.keys() - hints.keys())
+    names = {field.name for field in dataclasses.fields(settings)}
+    unknown = sorted(config.keys() - names)
     if unknown:
         raise ConfigError(f"the run has settings that this release does not know: {', '.join(unknown)}")
-    paths = {name for name, hint in hints.items() if hint is Path}
-    values: dict[str, Any] = {name: Path(value) if name in paths else value for name, value in config.items()}
-    return settings(**values)
+    values: dict[str, Any] = {name: Path(v) if hints[name] is Path else v for name, v in config.items()}
+    try:
+        return settings(**values)
+    except TypeError as error:
+        raise ConfigError(f"the run's settings are damaged: {error}") from error

@@ -14,9 +14,12 @@ FLOORS = (
         *("history", "interrupts", "data.sources", "data.fetch"),
     ),
     ("models.conv", "models.mlp", "models", "gan", "data.parabola", "data.builders"),
-    ("alternate", "checkpoints", "plots", "progress", "metrics.parabola", "data.images"),
+    (
+        *("alternate", "checkpoints", "plots", "progress", "probes", "diagnostics"),
+        *("metrics.parabola", "data.images"),
+    ),
     ("training", "pictures", "settings"),
-    ("runs",),
+    ("runs", "watch"),
     ("launch",),
 )
 EVERYWHERE = "errors"  # the ground

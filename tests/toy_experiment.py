@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from jaxgan import GAN, losses, make_gan, optimizers, priors
 from jaxgan.launch import train_on_images
-from jaxgan.settings import Settings, command_line, ends_plainly
+from jaxgan.settings import ImageSettings, command_line, ends_plainly
 
 
 class Generator(nn.Module):
@@ -29,10 +29,11 @@ class Discriminator(nn.Module):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(Settings):
+class Config(ImageSettings):
     """The documented run."""
 
     workdir: Path = Path("runs/toy")
+    epochs: int | None = 25
     width: int = 16
     """Of the hidden layers."""
 

@@ -1,0 +1,71 @@
+"""Two multilayer perceptrons learn to write digits, from normal noise.
+
+The generator turns 100 normal numbers into a picture with two hidden layers of 256 units, the discriminator reads the
+picture as 784 numbers and gives the probability that it is real. Its loss is the binary cross-entropy of that
+probability, computed on the logit, which is the same number and never infinite. The generator's update plays noise of
+its own, and Adam keeps its usual momentum.
+
+`python -m experiments.mnist_mlp_bce` trains for 50 epochs: 50,000 train steps of 60 images on MNIST, at about 3 ms each
+on two 2.5 GHz CPU cores.
+"""
+
+import dataclasses
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from flax import linen as nn
+
+from jaxgan import GAN, losses, make_gan, models, optimizers, priors
+from jaxgan.launch import train_on_images
+from jaxgan.settings import PRECISIONS, ImageSettings, command_line, ends_plainly
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(ImageSettings):
+    """The documented run."""
+
+    preset: Literal["faithful"] = "faithful"
+    """faithful: PyTorch's initialisation, and the settings of the tutorial."""
+    workdir: Path = Path("runs/mnist_mlp_bce")
+    epochs: int | None = 50
+    batch_size: int = 60
+    share_noise: bool = False
+    block: int = 100
+    learning_rate: float = 3e-4
+    """Adam's, for both networks."""
+    noise: int = 100
+    """Numbers that a sample is made of, independent and normal."""
+    g_width: int = 256
+    """Units of each hidden layer of the generator."""
+    g_layers: int = 2
+    """Hidden layers of the generator."""
+
+    seconds_per_step: ClassVar[float] = 0.003
+
+
+def build(config: Config) -> GAN:
+    """The two players of the settings."""
+    dtypes = PRECISIONS[config.precision]
+    return make_gan(
+        generator=models.MLPGenerator(
+            widths=(config.g_width,) * config.g_layers,
+            last_hidden=partial(nn.leaky_relu, negative_slope=0.01),
+            **dtypes,
+        ),
+        discriminator=models.MLPDiscriminator(**dtypes),
+        loss=losses.non_saturating,
+        d_tx=optimizers.adam(config.learning_rate, b1=0.9),
+        g_tx=optimizers.adam(config.learning_rate, b1=0.9),
+        prior=priors.normal(config.noise),
+    )
+
+
+def main() -> None:
+    """Trains as the command line says."""
+    with ends_plainly():
+        train_on_images(command_line(Config), build)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Reads a run's curves while it trains, says what is new in them, and keeps it in findings.json."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jaxgan import history
+from jaxgan.diagnostics import Finding, diagnose
+from jaxgan.pictures import Draw
+from jaxgan.states import GANState
+
+
+def watching(draw: Draw, workdir: Path, steps: int, tell: Callable[[str], None], *, population: bool = False) -> Draw:
+    """A `draw` for `training.train` that also says what the curves say: what is new, and at the end everything.
+
+    Args:
+      draw: called first.
+      workdir: of the run; findings.json is kept there, what the curves say at present.
+      steps: of the whole run.
+      tell: takes a text for the user.
+      population: whether the probes are of several GANs, which are then read as one.
+    """
+    told = set()
+
+    def watched(state: GANState, key: jax.Array, step: int) -> None:
+        draw(state, key, step)
+        probes = history.read(workdir / "probes.jsonl")
+        if population:
+            probes = {name: of_all(column) for name, column in probes.items()}
+        findings = diagnose(history.read(workdir / "metrics.jsonl"), probes)
+        kept = {"step": step, "findings": [finding._asdict() for finding in findings]}
+        history.write_whole(workdir / "findings.json", (json.dumps(kept, indent=2) + "\n").encode())
+        for finding in findings:
+            if step == steps or finding.name not in told:
+                tell(describe(finding, step))
+        if step == steps and not findings:
+            tell("The curves look healthy.")
+        told.clear()
+        told.update(finding.name for finding in findings)
+
+    return watched
+
+
+def of_all(column: np.ndarray) -> np.ndarray:
+    """What a probe recorded of each member, `[lines, members, …]`, as if of one GAN: means, sketches side by side."""
+    if column.ndim == 3:
+        return column.reshape(len(column), -1) / column.shape[1] ** 0.5
+    return column.mean(1) if column.ndim == 2 else column
+
+
+def describe(finding: Finding, step: int) -> str:
+    """A finding as a paragraph."""
+    advice = "".join(f"\n    - {advice}" for advice in finding.advice)
+    return f"At step {step:,}, {finding.name}: {finding.seen}. {finding.means}. To try:{advice}"
