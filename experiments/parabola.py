@@ -29,6 +29,7 @@ from jaxgan.pictures import curve_drawer
 from jaxgan.probes import sample_probe
 from jaxgan.progress import say
 from jaxgan.settings import PRECISIONS, Settings, command_line, ends_plainly, use_precision
+from jaxgan.training import run_keys
 
 JUDGED = 10_000
 PROBED = 1_000
@@ -46,7 +47,7 @@ class Config(Settings):
     order: Literal["d_first", "g_first", "simultaneous"] = "simultaneous"
     block: int = 500
     seeds: int | None = None
-    """Train so many at once, with the seeds SEED, SEED + 1, …, and judge all."""
+    """Train so many at once, with the seeds SEED, SEED + 1, …, and judge all. The pictures are of the first."""
     live: bool = False
     """Show each new picture in a window, where there is a display."""
     learning_rate: float = 1e-4
@@ -100,13 +101,12 @@ def judge(config: Config, gan: GAN, state: GANState) -> None:
     def measure(state, key):
         return parabola.distance(gan.sample(state, key, JUDGED))._asdict()
 
-    key = jax.random.key(config.seed)
+    key = run_keys(config.seed, config.seeds).score
     if config.seeds is None:
-        figures = jax.tree.map(lambda x: np.asarray(x)[None], measure(state, key))
-    else:
-        figures = jax.jit(jax.vmap(measure))(state, jax.random.split(key, config.seeds))
+        state, key = jax.tree.map(lambda x: x[None], (state, key))
+    figures = jax.device_get(jax.jit(jax.vmap(measure))(state, key))
     floor = parabola.floor(JUDGED)
-    kept = {"samples": JUDGED, "floor": floor} | {name: np.asarray(x).tolist() for name, x in figures.items()}
+    kept = {"samples": JUDGED, "floor": floor} | {name: x.tolist() for name, x in figures.items()}
     write_whole(config.workdir / "distance.json", (json.dumps(kept, indent=2) + "\n").encode())
     say(Console(), describe(figures, floor))
 

@@ -30,11 +30,13 @@ class Config:
     num: int = 64
     """How many samples."""
     out: Path = Path("samples.png")
-    """Where to: .png, a grid; .gif, one after the other; .npy, float32 [num, H, W, C] in [-1, 1]."""
+    """Where to: .png, a grid, or paintings in one frame; .gif, images one after the other; .npy, float32 [num, …]."""
     seed: int = 0
     """Decides the noise."""
     step: int | None = None
     """Train step of one of the checkpoints that the run has kept. Unset: the newest."""
+    member: int = 0
+    """Which GAN, of a run that has trained several at once; counted from 0."""
     interpolate: bool = False
     """Walk slowly from one sample to the next, eight steps each, and back to the first."""
 
@@ -44,7 +46,7 @@ def main() -> None:
     with ends_plainly():
         config = command_line(Config)
         check(config)
-        run = runs.restore(config.workdir, config.step)
+        run = runs.restore(config.workdir, config.step, config.member)
         samples = draw(run, config)
         save(config.out, samples, f"{runs.title(run.record)} · step {run.step}")
         print(f"{len(samples)} samples of step {run.step} are in {config.out}")
@@ -56,10 +58,12 @@ def check(config: Config) -> None:
         raise ConfigError(f"num is {config.num}, expected at least 1")
     if config.out.suffix not in (".png", ".gif", ".npy"):
         raise ConfigError(f"out is {config.out}, expected a name that ends in .png, .gif or .npy")
+    if not 0 <= config.seed < 2**32:
+        raise ConfigError(f"seed is {config.seed}, expected 0 to {2**32 - 1}")
 
 
 def draw(run: runs.Run, config: Config) -> np.ndarray:
-    """float32 `[num, H, W, C]` in [-1, 1]."""
+    """float32 `[num, …]`, images in [-1, 1]."""
     key = jax.random.key(config.seed)
     if not config.interpolate:
         return np.asarray(run.gan.sample(run.state, key, config.num), np.float32)
@@ -81,6 +85,10 @@ def save(path: Path, samples: np.ndarray, caption: str) -> None:
         buffer = io.BytesIO()
         np.save(buffer, samples)
         write_whole(path, buffer.getvalue())
+    elif samples.ndim == 2 and path.suffix == ".png":
+        plots.save_curves(path, samples, caption)
+    elif samples.ndim == 2:
+        raise ConfigError(f"out is {path}: paintings are drawn in one frame; give a name that ends in .png or .npy")
     elif path.suffix == ".gif":
         plots.save_animation(path, to_pixels(samples))
     else:

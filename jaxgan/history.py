@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,35 @@ def append(path: Path, lines: Iterable[dict[str, Any]]) -> None:
 
 def read(path: Path) -> dict[str, np.ndarray]:
     """The file by columns, `[number of lines]` each: `{"step": …, "d_loss": …}`. Empty where there is no file."""
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return follow(path)()
+
+
+def follow(path: Path) -> Callable[[], dict[str, np.ndarray]]:
+    """`read`, for a file that grows by whole lines: the function returned parses only what is new since its last call.
+
+    Where the file has been cut back in between, it is read anew.
+    """
+    lines: list[dict[str, Any]] = []
+    end = 0
+
+    def columns() -> dict[str, np.ndarray]:
+        nonlocal end
+        if not path.exists():
+            return {}
+        if path.stat().st_size < end:
+            lines.clear()
+            end = 0
+        with path.open("rb") as file:
+            file.seek(end)
+            lines.extend(json.loads(line) for line in file)
+            end = file.tell()
+        return in_columns(lines)
+
+    return columns
+
+
+def in_columns(lines: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """`[{"step": 1, …}, …]` as `{"step": [1, …], …}`."""
     return {name: np.array([line[name] for line in lines]) for name in (lines[0] if lines else ())}
 
 

@@ -1,6 +1,7 @@
 """Ending a run when asked to, between two blocks."""
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ def asked_to_stop() -> Iterator[threading.Event]:
         if event.is_set():
             raise KeyboardInterrupt
         event.set()
+        os.write(2, b"\nStopping after this block; press Ctrl-C again to stop at once.\n")
 
     before = {which: signal.signal(which, handle) for which in (signal.SIGINT, signal.SIGTERM)}
     try:

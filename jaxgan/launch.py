@@ -14,7 +14,7 @@ from rich.console import Console
 from jaxgan import runs
 from jaxgan.data.images import Images, load
 from jaxgan.data.sources import Source, from_pixels, image_source
-from jaxgan.errors import DataError, ShapeError
+from jaxgan.errors import DataError, ShapeError, TrainingError
 from jaxgan.gan import GAN
 from jaxgan.pictures import Draw, image_drawer
 from jaxgan.probes import sample_probe
@@ -22,7 +22,7 @@ from jaxgan.progress import reporter, say
 from jaxgan.settings import ImageSettings, Settings, module_name, program, use_precision
 from jaxgan.states import GANState
 from jaxgan.training import train
-from jaxgan.watch import watching
+from jaxgan.watch import watcher
 
 EPOCH_IMAGES = 60_000
 PROBED_IMAGES = 1_000
@@ -90,25 +90,35 @@ def carry_out(
     steps_per_epoch = source.batches // settings.d_steps
     steps = settings.total_steps(steps_per_epoch)
     say(console, f"Run: {describe(settings, steps, steps_per_epoch, epoch)}")
+    draw = drawer(gan, settings.workdir, steps_per_epoch, runs.title(record))
+    watch = watcher(settings.workdir, steps, lambda text: say(console, text), population=seeds is not None)
+
+    def draw_and_watch(state, key, step):
+        draw(state, key, step)
+        watch()
+
     with reporter(console) as report:
-        draw = drawer(gan, settings.workdir, steps_per_epoch, runs.title(record))
-        state, step = train(
-            gan,
-            source,
-            settings.workdir,
-            seed=settings.seed,
-            seeds=seeds,
-            steps=steps,
-            block=settings.block,
-            d_steps=settings.d_steps,
-            g_steps=settings.g_steps,
-            order=settings.order,
-            share_noise=settings.share_noise,
-            record=record,
-            probe=probe,
-            draw=watching(draw, settings.workdir, steps, lambda text: say(console, text), population=seeds is not None),
-            report=report,
-        )
+        try:
+            state, step = train(
+                gan,
+                source,
+                settings.workdir,
+                seed=settings.seed,
+                seeds=seeds,
+                steps=steps,
+                block=settings.block,
+                d_steps=settings.d_steps,
+                g_steps=settings.g_steps,
+                order=settings.order,
+                share_noise=settings.share_noise,
+                record=record,
+                probe=probe,
+                draw=draw_and_watch,
+                report=report,
+            )
+        except TrainingError:
+            watch()
+            raise
     say(console, farewell(settings, step, steps))
     if step < steps:
         sys.exit(130)

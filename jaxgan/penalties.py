@@ -96,7 +96,7 @@ def add(*penalties: Penalty) -> Penalty:
 
     def penalty(disc_fn, real, fake, key):
         keys = jax.random.split(key, len(penalties))
-        return sum(each(disc_fn, real, fake, k) for each, k in zip(penalties, keys, strict=True))
+        return jnp.sum(jnp.stack([each(disc_fn, real, fake, k) for each, k in zip(penalties, keys, strict=True)]))
 
     return penalty
 

@@ -31,7 +31,7 @@ def image_drawer(gan: GAN, workdir: Path, steps_per_epoch: int, caption: str) ->
       steps_per_epoch: to name the epochs.
       caption: names the system and the data; drawn into every picture.
     """
-    folder = workdir / "samples"
+    folder, recorded = workdir / "samples", history.follow(workdir / "metrics.jsonl")
 
     def draw(state, key, step):
         remove_later(folder, step)
@@ -42,7 +42,7 @@ def image_drawer(gan: GAN, workdir: Path, steps_per_epoch: int, caption: str) ->
         rows = [(when(int(path.stem)), np.load(path)[:16]) for path in paths]
         plots.save_strip(workdir / "progress.png", rows, caption, columns=16)
         if step:
-            plots.save_losses(workdir / "losses.png", history.read(workdir / "metrics.jsonl"), caption)
+            plots.save_losses(workdir / "losses.png", recorded(), caption)
 
     def when(step):
         epochs, rest = divmod(step, steps_per_epoch)
@@ -76,6 +76,7 @@ def curve_drawer(
     """
     del steps_per_epoch
     folder = workdir / "samples"
+    recorded, probed = (history.follow(workdir / name) for name in ("metrics.jsonl", "probes.jsonl"))
 
     def draw(state, key, step):
         remove_later(folder, step)
@@ -83,15 +84,14 @@ def curve_drawer(
             state, key = jax.tree.map(lambda x: x[0], (state, key))
         curves = np.asarray(gan.sample(state, key, NUM))
         save_array(folder / f"{step:06}.npy", curves)
-        recorded, probed = (history.read(workdir / name) for name in ("metrics.jsonl", "probes.jsonl"))
         path = folder / f"{step:06}.png"
-        said = {name: float(column[-1]) for name, column in recorded.items()}
-        distance = float(np.mean(probed["w2_squared"][-1]))
+        said = {name: float(column[-1]) for name, column in recorded().items()}
+        distance = float(np.mean(probed()["w2_squared"][-1]))
         plots.save_paintings(path, curves, said, distance, f"{caption} · step {step:,}")
         history.write_whole(workdir / "progress.png", path.read_bytes())
         plots.join(workdir / "parabola.gif", kept(folder, ".png"))
         if step:
-            plots.save_losses(workdir / "losses.png", recorded, caption)
+            plots.save_losses(workdir / "losses.png", recorded(), caption)
         if show is not None:
             show(path)
 

@@ -64,7 +64,7 @@ def save_animation(path: Path, images: np.ndarray, zoom: int = 4, milliseconds: 
 
 def join(path: Path, pictures: Sequence[Path], milliseconds: int = 400) -> None:
     """Shows PNG files of one size one after the other, over and over, the last one longer."""
-    frames = [Image.open(picture).convert("RGB").quantize(32) for picture in pictures]
+    frames = [Image.open(picture).convert("RGB").quantize(32, Image.Quantize.FASTOCTREE) for picture in pictures]
     durations = [milliseconds] * (len(frames) - 1) + [6 * milliseconds]
     buffer = io.BytesIO()
     frames[0].save(buffer, format="GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
@@ -81,22 +81,38 @@ def save_paintings(path: Path, curves: np.ndarray, metrics: dict[str, float], di
       distance: W2² of the paintings from the artist's.
       caption: drawn above.
     """
-    figure = Figure(figsize=(9, 4), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(9, 4), dpi=DPI)
     figure.suptitle(caption, fontsize=10)
-    left, right = figure.subplots(1, 2, sharey=True)
-    for axes in (left, right):
-        axes.plot(POINTS, UPPER * BASIS - 1, color="tab:blue", linewidth=2, label="upper bound, 2x² + 1")
-        axes.plot(POINTS, LOWER * BASIS - 1, color="tab:orange", linewidth=2, label="lower bound, x²")
-        axes.set(xlabel="x", ylim=(-0.5, 3.5))
-        axes.grid(alpha=0.3)
-    left.plot(POINTS, curves[0], color="tab:green", linewidth=2, label="painted")
-    right.plot(POINTS, curves.T, color="tab:green", linewidth=0.6, alpha=0.6)
+    margins = {"left": 0.05, "right": 0.98, "bottom": 0.11, "top": 0.92, "wspace": 0.04}
+    left, right = figure.subplots(1, 2, sharey=True, gridspec_kw=margins)
+    draw_paintings(left, curves[:1], 2)
+    draw_paintings(right, curves, 0.6)
     left.legend(loc="lower center", fontsize=8, ncols=3)
     if "d_real_probability" in metrics:
         left.text(0, 3.25, f"mean D(x) {metrics['d_real_probability']:.2f}  (0.5: D cannot tell)", ha="center")
-        left.text(0, 2.95, f"D score {-metrics['d_loss']:.2f}  (−1.39: D cannot tell)", ha="center")
+        left.text(0, 2.95, f"D score {-metrics['d_loss']:.2f}  (-1.39: D cannot tell)", ha="center")
     right.text(0, 3.25, f"all {len(curves)} of a batch: W2² {distance:.3f}", ha="center")
     save(path, figure)
+
+
+def save_curves(path: Path, curves: np.ndarray, caption: str) -> None:
+    """Draws paintings `[N, 15]` between the artist's bounds."""
+    figure = Figure(figsize=(6, 4.5), dpi=DPI)
+    figure.suptitle(caption, fontsize=10)
+    axes = figure.add_axes((0.08, 0.1, 0.9, 0.82))
+    draw_paintings(axes, curves, 0.6)
+    axes.legend(loc="lower center", fontsize=8, ncols=3)
+    save(path, figure)
+
+
+def draw_paintings(axes, curves: np.ndarray, width: float) -> None:
+    """The artist's bounds, and painted curves `[N, 15]` of so many points' width."""
+    axes.plot(POINTS, UPPER * BASIS - 1, color="tab:blue", linewidth=2, label="upper bound, 2x² + 1")
+    axes.plot(POINTS, LOWER * BASIS - 1, color="tab:orange", linewidth=2, label="lower bound, x²")
+    lines = axes.plot(POINTS, curves.T, color="tab:green", linewidth=width, alpha=0.7)
+    lines[0].set_label("painted")
+    axes.set(xlabel="x", ylim=(-0.5, 3.5))
+    axes.grid(alpha=0.3)
 
 
 def save_losses(path: Path, history: dict[str, np.ndarray], caption: str) -> None:
@@ -110,9 +126,10 @@ def save_losses(path: Path, history: dict[str, np.ndarray], caption: str) -> Non
       history: the columns of metrics.jsonl.
       caption: drawn above.
     """
-    figure = Figure(figsize=(9, 6), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(9, 6), dpi=DPI)
     figure.suptitle(caption, fontsize=10)
-    top, bottom = figure.subplots(2, 1, sharex=True)
+    margins = {"left": 0.08, "right": 0.98, "bottom": 0.08, "top": 0.94, "hspace": 0.06}
+    top, bottom = figure.subplots(2, 1, sharex=True, gridspec_kw=margins)
     draw_curves(top, history, {"discriminator": "d_loss", "generator": "g_loss"})
     top.set_ylabel("loss (nats)")
     if "d_real_probability" in history:

@@ -45,8 +45,10 @@ class Run(NamedTuple):
 
 
 def title(record: dict[str, Any]) -> str:
-    """What to call a run in its pictures: the system and the data."""
-    return f"{record['experiment'].rpartition('.')[-1]} · {record['data']['name']}"
+    """What to call a run in its pictures: the system, its preset and the data."""
+    system, data = record["experiment"].rpartition(".")[-1], record["data"]["name"]
+    preset = record["config"].get("preset")
+    return " · ".join(dict.fromkeys(part for part in (system, preset, data) if part))
 
 
 def read(workdir: Path) -> dict[str, Any] | None:

@@ -52,7 +52,7 @@ class Settings:
     order: Order = "d_first"
     """Who moves first in a train step; simultaneous: both from where the other was."""
     share_noise: bool = True
-    """Whether the generator's first update plays the noise of the discriminator's last."""
+    """The generator's first update plays the noise of the discriminator's last; switched off, noise of its own."""
     seed: int = 0
     """Decides everything random, from 0 to 4,294,967,295."""
     precision: Literal["float32", "bf16", "float64"] = "float32"
@@ -103,8 +103,9 @@ def check_numbers(settings: Any) -> None:
     """Raises ConfigError where a count is below 1, a real number below 0 or not finite, or the seed out of range."""
     for name, value in ((field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings)):
         if name == "seed":
-            if not 0 <= value < 2**32:
-                raise ConfigError(f"seed is {value}, expected 0 to {2**32 - 1}")
+            most = 2**32 - (getattr(settings, "seeds", None) or 1)
+            if not 0 <= value <= most:
+                raise ConfigError(f"seed is {value}, expected 0 to {most}")
         elif isinstance(value, int) and not isinstance(value, bool) and value < 1:
             raise ConfigError(f"{name} is {value}, expected at least 1")
         elif isinstance(value, float) and not 0 <= value < math.inf:

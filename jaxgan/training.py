@@ -32,6 +32,7 @@ class Keys(NamedTuple):
       play: folded with the train step, all that the players draw.
       sample: the fixed noise of the pictures.
       probe: the fixed noise of the probe.
+      score: of what judges the trained GAN.
     """
 
     init: jax.Array
@@ -40,10 +41,13 @@ class Keys(NamedTuple):
     play: jax.Array
     sample: jax.Array
     probe: jax.Array
+    score: jax.Array
 
 
-def run_keys(seed: jax.typing.ArrayLike) -> Keys:
-    """The streams of a seed."""
+def run_keys(seed: int, seeds: int | None = None) -> Keys:
+    """The streams of a seed, or those of `seed`, `seed + 1`, … on a first axis, for so many GANs at once."""
+    if seeds is not None:
+        return jax.vmap(run_keys)(np.arange(seed, seed + seeds, dtype=np.uint32))
     return Keys(*jax.random.split(jax.random.key(seed), len(Keys._fields)))
 
 
@@ -105,7 +109,7 @@ def train(
     """
     counts = {"steps": steps, "block": block, "d_steps": d_steps, "probe_every": probe_every}
     steps_per_epoch = check_counts(source, counts | ({} if seeds is None else {"seeds": seeds}), seed)
-    keys = run_keys(seed) if seeds is None else jax.vmap(run_keys)(np.arange(seed, seed + seeds, dtype=np.uint32))
+    keys = run_keys(seed, seeds)
     train_step = alternate(gan, d_steps, g_steps, order=order, share_noise=share_noise)
     play = make_block(train_step, source, block, d_steps, population=seeds is not None)
     measure = jax.jit(over_seeds(probe, (0, 0), seeds is not None)) if probe is not None else None
@@ -127,7 +131,8 @@ def train(
         if step == 0:
             look(state, step)
         parts = plan(step, steps, steps_per_epoch, block, probe_every)
-        for state, lines, timing in play_blocks(play, source, keys, state, parts, population=seeds is not None):
+        blocks = play_blocks(play, source, keys, state, parts, population=seeds is not None)
+        for state, lines, timing in blocks:
             history.append(workdir / "metrics.jsonl", [{"step": step + i} | line for i, line in enumerate(lines, 1)])
             step += len(lines)
             history.append(workdir / "timing.jsonl", [{"step": step} | timing])

@@ -4,33 +4,30 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from jaxgan import history
 from jaxgan.diagnostics import Finding, diagnose
-from jaxgan.pictures import Draw
-from jaxgan.states import GANState
 
 
-def watching(draw: Draw, workdir: Path, steps: int, tell: Callable[[str], None], *, population: bool = False) -> Draw:
-    """A `draw` for `training.train` that also says what the curves say: what is new, and at the end everything.
+def watcher(workdir: Path, steps: int, tell: Callable[[str], None], *, population: bool = False) -> Callable[[], None]:
+    """A function that says what the curves say: when called, what is new; once the run is at its end, everything.
 
     Args:
-      draw: called first.
       workdir: of the run; findings.json is kept there, what the curves say at present.
       steps: of the whole run.
       tell: takes a text for the user.
       population: whether the probes are of several GANs, which are then read as one.
     """
     told = set()
+    recorded, probed = (history.follow(workdir / name) for name in ("metrics.jsonl", "probes.jsonl"))
 
-    def watched(state: GANState, key: jax.Array, step: int) -> None:
-        draw(state, key, step)
-        probes = history.read(workdir / "probes.jsonl")
+    def watch() -> None:
+        metrics, probes = recorded(), probed()
+        step = int(metrics["step"][-1]) if metrics else 0
         if population:
             probes = {name: of_all(column) for name, column in probes.items()}
-        findings = diagnose(history.read(workdir / "metrics.jsonl"), probes)
+        findings = diagnose(metrics, probes)
         kept = {"step": step, "findings": [finding._asdict() for finding in findings]}
         history.write_whole(workdir / "findings.json", (json.dumps(kept, indent=2) + "\n").encode())
         for finding in findings:
@@ -41,7 +38,7 @@ def watching(draw: Draw, workdir: Path, steps: int, tell: Callable[[str], None],
         told.clear()
         told.update(finding.name for finding in findings)
 
-    return watched
+    return watch
 
 
 def of_all(column: np.ndarray) -> np.ndarray:

@@ -41,6 +41,41 @@ def test_order_of_play(counts, share, turns):
     assert metrics.keys() == {"d", "g"}
 
 
+@pytest.mark.parametrize(
+    ("counts", "share", "turns"),
+    [
+        ((1, 1), True, [("g_step", 0, 0), ("d_step", 0, 0)]),
+        ((1, 1), False, [("g_step", 0, 1), ("d_step", 0, 0)]),
+        ((2, 2), True, [("g_step", 1, 1), ("g_step", 1, 2), ("d_step", 0, 0), ("d_step", 1, 1)]),
+    ],
+)
+def test_the_generator_may_go_first(counts, share, turns):
+    real = jnp.stack([real_batch(seed=seed) for seed in range(counts[0])])
+    step = alternate(GAN, *counts, order="g_first", share_noise=share)
+    state, metrics = step(start(), real, jax.random.key(7))
+    assert_same_bits(state, by_hand(turns, real, jax.random.key(7)))
+    assert metrics.keys() == {"d", "g"}
+
+
+@pytest.mark.parametrize(("share", "g_fold"), [(True, 1), (False, 2)])
+def test_players_that_move_at_the_same_time_do_not_see_each_other_move(share, g_fold):
+    real = jnp.stack([real_batch(seed=seed) for seed in range(2)])
+    step = alternate(GAN, 2, 2, order="simultaneous", share_noise=share)
+    state, _ = step(start(), real, jax.random.key(7))
+    before = by_hand([("d_step", 0, 0)], real, jax.random.key(7))
+    key = jax.random.key(7)
+    d_moved, _ = GAN.d_step(before, real[1], jax.random.fold_in(key, 1))
+    g_moved, _ = GAN.g_step(before, real[1], jax.random.fold_in(key, g_fold))
+    both = g_moved.replace(d=d_moved.d)
+    expected, _ = GAN.g_step(both, real[1], jax.random.fold_in(key, g_fold + 1))
+    assert_same_bits(state, expected)
+
+
+def test_other_orders_are_refused():
+    with pytest.raises(ConfigError, match="order is 'last', expected one of d_first, g_first, simultaneous"):
+        alternate(GAN, order="last")
+
+
 def test_shared_noise_is_the_same_noise():
     real = real_batch()[None]
     _, shared = alternate(GAN)(start(), real, jax.random.key(7))

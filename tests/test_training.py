@@ -1,6 +1,7 @@
 import signal
 from collections import Counter
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +9,7 @@ import optax
 import pytest
 from toys import SHAPE, assert_same_bits, small_gan
 
-from jaxgan import alternate, history
+from jaxgan import alternate, history, losses, make_gan, models, optimizers, penalties, priors
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data.sources import Source, image_source
 from jaxgan.errors import ConfigError, TrainingError
@@ -19,8 +20,8 @@ SOURCE = image_source(IMAGES, 8)  # 5 steps an epoch
 GAN = small_gan(half_life_images=100.0)
 
 
-def run(workdir, steps, **options):
-    return train(GAN, SOURCE, workdir, **({"seed": 0, "steps": steps, "block": 3} | options))
+def run(workdir, steps, gan=GAN, **options):
+    return train(gan, SOURCE, workdir, **({"seed": 0, "steps": steps, "block": 3} | options))
 
 
 def lines(workdir):
@@ -148,6 +149,103 @@ def test_several_updates_a_step_take_a_batch_each(tmp_path):
     assert timing["steps"].tolist() == [2, 2]  # 5 batches make 2 steps, the last is left out
 
 
+def tiny(tx):
+    """Quickly compiled."""
+    g, d = models.MLPGenerator(shape=SHAPE, widths=(8,)), models.MLPDiscriminator(widths=(8,))
+    return make_gan(g, d, losses.non_saturating, tx, tx, priors.uniform(4), half_life_images=100.0)
+
+
+TINY = tiny(optimizers.adam(1e-3))
+
+def test_every_step_has_noise_and_data_of_its_own(tmp_path):
+    train(tiny(optax.sgd(0.0)), SOURCE, tmp_path, seed=0, steps=12)
+    recorded = history.read(tmp_path / "metrics.jsonl")
+    assert len(set(recorded["g_loss"])) == len(set(recorded["d_loss"])) == 12
+    one = Source((), 3, lambda key, epoch: (), lambda a, o, key, i: (jax.random.normal(key, (8, *SHAPE)), None))
+    train(tiny(optax.sgd(0.0)), one, tmp_path / "made_up", seed=0, steps=6, d_steps=2, share_noise=False)
+    assert len(set(history.read(tmp_path / "made_up" / "metrics.jsonl")["d_real_logits"])) == 6
+
+
+def test_networks_start_from_their_own_stream_and_are_given_conditions(tmp_path):
+    labels = np.arange(40) % 10
+    source = image_source(IMAGES, 8, labels=labels)
+    gan = small_gan(d_tx=optax.sgd(0.1), g_tx=optax.sgd(0.1))
+    state, _ = train(gan, source, tmp_path, seed=4, steps=2)
+    keys = run_keys(4)
+    order = jax.jit(source.order)(keys.order, 0)
+    real, condition = source.batch(source.arrays, order, jax.random.clone(keys.batch), 0)
+    expected = gan.init(keys.init, real, condition)
+    for i in range(2):
+        real, condition = source.batch(source.arrays, order, jax.random.fold_in(keys.batch, i), i)
+        key = jax.random.fold_in(jax.random.fold_in(keys.play, i), 0)  # the train step's, then its first update's
+        expected, _ = gan.step(expected, real, key, condition)
+    chex.assert_trees_all_close(state, expected, rtol=1e-3, atol=1e-5)
+    assert "Embed_0" in state.d.params
+
+
+def test_members_of_a_population_are_the_runs_of_their_seeds(tmp_path):
+    states, step = run(tmp_path / "all", 7, seed=5, seeds=3, gan=TINY)
+    assert step == 7
+    for member, seed in ((0, 5), (2, 7)):
+        alone, _ = run(tmp_path / str(seed), 7, seed=seed, gan=TINY)
+        chex.assert_trees_all_close(jax.tree.map(lambda x, m=member: x[m], states), alone, rtol=1e-3, atol=1e-4)
+    recorded = history.read(tmp_path / "all" / "metrics.jsonl")
+    assert recorded["d_loss"].shape == (7,)
+    assert recorded["d_finite"].all()
+    assert recorded["d_finite"].dtype == bool
+
+
+def test_an_interrupted_population_goes_on_with_the_same_bits(tmp_path):
+    whole, _ = run(tmp_path / "whole", 7, seeds=2, gan=TINY)
+    run(tmp_path / "parts", 4, seeds=2, gan=TINY)
+    parts, _ = run(tmp_path / "parts", 7, seeds=2, gan=TINY)
+    assert_same_bits(parts, whole)
+    assert lines(tmp_path / "parts") == lines(tmp_path / "whole")
+
+
+def probe(state, key):
+    return {"mean": TINY.sample(state, key, 4).mean(), "first": TINY.sample(state, jax.random.clone(key), 2)[0, 0, :2, 0]}
+
+
+@pytest.mark.parametrize("stops", [(7,), (3, 9)])
+def test_probes_do_not_depend_on_blocks_and_stops(tmp_path, stops):
+    for workdir, ends, block in (("whole", (13,), 3), ("parts", (*stops, 13), 2)):
+        for steps in ends:
+            run(tmp_path / workdir, steps, block=block, gan=TINY, probe=probe, probe_every=2)
+    whole, parts = ((tmp_path / name / "probes.jsonl").read_text() for name in ("whole", "parts"))
+    assert whole == parts
+    probed = history.read(tmp_path / "whole" / "probes.jsonl")
+    assert probed["step"].tolist() == [0, 2, 4, 5, 7, 9, 10, 12]
+    assert probed["first"].shape == (8, 2)
+    assert len(set(probed["mean"])) == 8
+
+
+def test_probes_of_a_population_are_of_each_member(tmp_path):
+    run(tmp_path, 2, seeds=3, gan=TINY, probe=probe, probe_every=2)
+    probed = history.read(tmp_path / "probes.jsonl")
+    assert probed["mean"].shape == (2, 3)
+    assert probed["first"].shape == (2, 3, 2)
+
+
+def test_a_picture_is_drawn_before_its_checkpoint_is_kept(tmp_path):
+    def fail(state, key, step):
+        if step == 10:
+            raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        run(tmp_path, 12, draw=fail)
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert checkpoints.steps == [5]
+
+
+def test_a_block_takes_over_the_state_it_is_given():
+    keys = run_keys(0)
+    state = GAN.init(jax.random.key(0), jnp.zeros((1, *SHAPE)))
+    block = make_block(alternate(GAN), SOURCE, 2)
+    block(state, keys, SOURCE.arrays, SOURCE.order(keys.order, 0), *map(jnp.int32, (0, 0, 1)))
+    assert all(x.is_deleted() for x in jax.tree.leaves(state))
+
+
 def test_pictures_are_drawn_from_the_same_noise_after_every_epoch(tmp_path):
     drawn = []
     run(
@@ -176,13 +274,15 @@ def test_nan_stops_the_run_and_the_checkpoint_is_from_before(tmp_path):
         return Source(SOURCE.arrays, 5, SOURCE.order, batch if epoch_of_poison else SOURCE.batch)
 
     train(GAN, SOURCE, tmp_path, seed=0, steps=5)
-    with pytest.raises(TrainingError, match="step 9: the loss or the gradient of d and g is not finite"):
+    with pytest.raises(
+        TrainingError, match="step 9: .* of d and g is not finite; the newest checkpoint is from step 5"
+    ):
         train(GAN, poisoned(True), tmp_path, seed=0, steps=10)
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         assert checkpoints.steps == [5]
 
 
-@pytest.mark.parametrize("name", ["seed", "steps", "block", "d_steps"])
+@pytest.mark.parametrize("name", ["seed", "seeds", "steps", "block", "d_steps", "probe_every"])
 def test_numbers_out_of_range_are_refused(tmp_path, name):
     with pytest.raises(ConfigError, match=f"{name} is -1"):
         run(tmp_path / "none", **({"steps": 1} | {name: -1}))
@@ -231,7 +331,7 @@ def test_no_two_random_streams_share_a_key(monkeypatch):
         with jax.disable_jit():
             keys = run_keys(0)
             source = image_source(IMAGES, 8, passes=2)
-            gan = small_gan(d_tx=optax.sgd(0.1), g_tx=optax.sgd(0.1))
+            gan = small_gan(d_tx=optax.sgd(0.1), g_tx=optax.sgd(0.1), penalty=penalties.gradient())
             state = gan.init(keys.init, jnp.zeros((1, *SHAPE)))
             step = alternate(gan, 2, 2, share_noise=False)
             for i in range(2):

@@ -17,6 +17,7 @@ class Generator(nn.Module):
         if condition is not None:
             z = jnp.concatenate([z, nn.Embed(10, 4)(condition)], -1)
         x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(nn.relu(nn.Dense(16)(z)))
+        x = nn.Dropout(0.1, deterministic=not train)(x)
         return jnp.tanh(nn.Dense(36)(x)).reshape(-1, *SHAPE)
 
 
