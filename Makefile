@@ -5,15 +5,18 @@ VENV := .venv/bin/python
 # Most of a test's time goes into compiling; what must be bit for bit the same is tested in programs as users have them.
 QUICKLY := XLA_FLAGS=--xla_backend_optimization_level=0
 
-.PHONY: mnist test lint
+.PHONY: mnist gallery test lint
 
 mnist: .venv/run
 	@$(VENV) -m experiments.mnist_cnn --steps 700 --workdir runs/quick
 
+gallery: .venv/run
+	@$(VENV) -m experiments.gallery
+
 test: .venv/test
-	$(VENV) -m pytest tests/test_training.py
-	$(QUICKLY) $(VENV) -m pytest --numprocesses 2 --dist loadfile --ignore tests/test_training.py
-	$(QUICKLY) JAX_ENABLE_X64=1 $(VENV) -m pytest --numprocesses 2 --dist load tests/test_losses.py tests/test_gan.py
+	$(VENV) -m pytest --numprocesses 2 --dist loadfile tests/test_training.py tests/test_parity.py
+	$(QUICKLY) $(VENV) -m pytest --numprocesses 2 --dist load --ignore tests/test_training.py --ignore tests/test_parity.py
+	$(QUICKLY) JAX_ENABLE_X64=1 $(VENV) -m pytest --numprocesses 2 --dist load tests/test_losses.py tests/test_penalties.py tests/test_gan.py
 
 lint: .venv/test .venv/lint
 	$(VENV) -m ruff check .

@@ -17,6 +17,7 @@ from typing import ClassVar, Literal
 
 import jax
 import numpy as np
+import optax
 from flax import linen as nn
 from rich.console import Console
 
@@ -50,26 +51,43 @@ class Config(Settings):
     """Train so many at once, with the seeds SEED, SEED + 1, …, and judge all. The pictures are of the first."""
     live: bool = False
     """Show each new picture in a window, where there is a display."""
+    loss: Literal["minimax", "non_saturating"] = "minimax"
+    """What the generator minimises."""
     learning_rate: float = 1e-4
     """Adam's, for both networks."""
+    b1: float = 0.9
+    """Adam's momentum."""
+    b2: float = 0.999
+    """Adam's memory of squared gradients."""
+    decay_steps: int | None = None
+    """Train steps in which the learning rate falls to 0, by the same amount in each. Unset: it stays."""
+    half_life_images: float | None = None
+    """Keep a moving average of the generator, in which an update counts half after so many paintings, and judge that."""
     noise: int = 5
     """Numbers that a painting is made of, independent and normal."""
 
     seconds_per_step: ClassVar[float] = 0.0003
+    presets: ClassVar = {
+        "tuned": {"loss": "non_saturating", "learning_rate": 1e-3, "b1": 0.0, "b2": 0.9, "decay_steps": 10_000}
+    }
 
 
 def build(config: Config) -> GAN:
     """The two players of the settings."""
     dtypes = PRECISIONS[config.precision]
+    rate = config.learning_rate
+    if config.decay_steps is not None:
+        rate = optax.linear_schedule(config.learning_rate, 0.0, config.decay_steps)
     return make_gan(
         generator=models.MLPGenerator(
             shape=(15,), widths=(128,), last_hidden=nn.relu, output=jax.nn.identity, **dtypes
         ),
         discriminator=models.MLPDiscriminator(widths=(128,), hidden=nn.relu, **dtypes),
-        loss=losses.minimax,
-        d_tx=optimizers.adam(config.learning_rate, b1=0.9),
-        g_tx=optimizers.adam(config.learning_rate, b1=0.9),
+        loss={"minimax": losses.minimax, "non_saturating": losses.non_saturating}[config.loss],
+        d_tx=optimizers.adam(rate, config.b1, config.b2),
+        g_tx=optimizers.adam(rate, config.b1, config.b2),
         prior=priors.normal(config.noise),
+        half_life_images=config.half_life_images,
     )
 
 

@@ -11,10 +11,9 @@ from flax import linen as nn
 
 from jaxgan.errors import ConfigError, DtypeError, ShapeError
 from jaxgan.losses import GANLoss
+from jaxgan.penalties import Penalty
 from jaxgan.priors import Prior
 from jaxgan.states import GANState, NetworkState, at_least_float32, move_average
-
-Penalty = Callable[[Callable[[jax.Array], jax.Array], jax.Array, jax.Array, jax.Array], jax.Array]
 
 
 class GAN(NamedTuple):

@@ -149,8 +149,10 @@ def save_losses(path: Path, history: dict[str, np.ndarray], caption: str) -> Non
 def draw_curves(axes, history: dict[str, np.ndarray], columns: dict[str, str]) -> None:
     """A faint line for each column, and its running mean with the column's label."""
     for color, (label, name) in zip(("tab:blue", "tab:orange"), columns.items(), strict=True):
-        axes.plot(history["step"], history[name], color=color, alpha=0.25, linewidth=0.6)
-        axes.plot(history["step"], running_mean(history[name]), color=color, linewidth=1.4, label=label)
+        marker = "o" if len(history["step"]) == 1 else None  # a line of one point is none
+        axes.plot(history["step"], history[name], color=color, alpha=0.25, linewidth=0.6, marker=marker)
+        mean = running_mean(history[name])
+        axes.plot(history["step"], mean, color=color, linewidth=1.4, marker=marker, label=label)
 
 
 def running_mean(values: np.ndarray) -> np.ndarray:

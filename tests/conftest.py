@@ -1,10 +1,13 @@
 """The strictest JAX there is: what is silently wrong elsewhere is an error here."""
 
 import os
+import sys
 from pathlib import Path
 
 import jax
 import pytest
+
+from jaxgan.errors import DataError
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
@@ -27,3 +30,30 @@ def mnist_files():
     if not folder:
         pytest.skip("JAXGAN_MNIST names no folder with MNIST's files")
     return Path(folder)
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """The test does not reach for the network, or for the data of whoever runs it."""
+
+    def refuse(url, path, *args, **kwargs):
+        raise DataError(f"{url} cannot be fetched: no network in tests.")
+
+    monkeypatch.setattr("jaxgan.data.builders.fetch", refuse)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    """Calls an experiment's main as a command line would: (exit status, what it said, what it complained of)."""
+
+    def call(main, *arguments):
+        monkeypatch.setattr(sys, "argv", ["program", *map(str, arguments)])
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = end.code
+        return status, *capfd.readouterr()
+
+    return call

@@ -7,7 +7,7 @@ import pytest
 from flax import linen as nn
 from toys import SHAPE, Discriminator, Generator, assert_same_bits, real_batch, small_gan
 
-from jaxgan import losses, make_gan, optimizers, priors
+from jaxgan import losses, make_gan, models, optimizers, priors
 from jaxgan.errors import ConfigError, DtypeError, ShapeError
 
 REAL = real_batch()
@@ -95,6 +95,51 @@ def test_hyper_parameters_may_be_traced():
     moved = kernels - state.d.params["Dense_0"]["kernel"][None]
     np.testing.assert_allclose(moved[0], 0, atol=1e-7)
     np.testing.assert_allclose(moved[2], 2 * moved[1], rtol=1e-3, atol=1e-6)
+
+
+def test_a_projection_holds_the_discriminators_parameters_after_every_update():
+    gan = small_gan(projection=optimizers.clip_weights(0.01), d_tx=optax.sgd(0.1))
+    _, state = start()
+    for step, holds in ((gan.d_step, True), (gan.g_step, False), (gan.step, True)):
+        moved, _ = step(state, REAL, jax.random.key(1))
+        largest = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(moved.d.params))
+        assert (largest == np.float32(0.01)) == holds
+        assert max(float(jnp.abs(x).max()) for x in jax.tree.leaves(moved.g.params)) > 0.01
+
+
+def test_losses_are_at_least_float32():
+    dtypes = {"dtype": jnp.bfloat16}
+    seen = []
+
+    def watched(real_logits, fake_logits):
+        seen.extend([real_logits.dtype, fake_logits.dtype])
+        return losses.non_saturating.discriminator(real_logits, fake_logits)
+
+    gan = small_gan(
+        generator=models.MLPGenerator(shape=SHAPE, widths=(8,), **dtypes),
+        discriminator=models.MLPDiscriminator(widths=(8,), **dtypes),
+        loss=losses.non_saturating._replace(discriminator=watched),
+    )
+    state, metrics = gan.step(gan.init(jax.random.key(0), REAL), REAL, jax.random.key(1))
+    assert set(seen) == {jnp.dtype(jnp.float32)}
+    assert metrics["d"]["loss"].dtype == jnp.float32
+    assert gan.sample(state, jax.random.key(2), 3).dtype == jnp.float32
+
+
+class Centred(nn.Module):
+    """Its logits have the mean of a bias that starts at 0, in train mode, and only there."""
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        x = nn.Dense(1, bias_init=nn.initializers.ones)(x.reshape(len(x), -1))
+        return nn.BatchNorm(use_running_average=not train)(x).squeeze(-1)
+
+
+def test_the_generator_moves_against_a_discriminator_in_train_mode():
+    gan = small_gan(discriminator=Centred())
+    _, metrics = gan.step(gan.init(jax.random.key(0), REAL), REAL, jax.random.key(1))
+    assert abs(float(metrics["g"]["fake_logits"])) < 0.01
+    assert abs(float(metrics["d"]["fake_logits"])) < 0.01
 
 
 def test_each_step_is_traced_once_a_shape():

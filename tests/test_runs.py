@@ -14,34 +14,9 @@ from toys import assert_same_bits
 
 from experiments import mnist_cnn, sample
 from jaxgan import history, launch, runs
-from jaxgan.errors import DataError
 
 
-@pytest.fixture(autouse=True)
-def offline(monkeypatch, tmp_path):
-    """No test here reaches for the network, or for the data of whoever runs it."""
-
-    def refuse(url, path, *args, **kwargs):
-        raise DataError(f"{url} cannot be fetched: no network in tests.")
-
-    monkeypatch.setattr("jaxgan.data.builders.fetch", refuse)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Calls an experiment's main as a command line would: (exit status, what it said, what it complained of)."""
-
-    def call(main, *arguments):
-        monkeypatch.setattr(sys, "argv", ["program", *map(str, arguments)])
-        try:
-            main()
-            status = 0
-        except SystemExit as end:
-            status = end.code
-        return status, *capsys.readouterr()
-
-    return call
+pytestmark = pytest.mark.usefixtures("offline")
 
 
 def toy(command, workdir, *arguments, dataset="digits"):
@@ -57,11 +32,11 @@ def test_a_run_from_start_to_finish(command, tmp_path):
     lines = said.splitlines()
     assert lines[0] == "Data: digits, 1,797 images"
     assert lines[1].startswith("Run: 120 steps of 64 images (926 an epoch, 33 times through the set), about a minute")
-    assert "The full run" in lines[1]
+    assert "The documented run has 23,150 steps" in lines[1]
     assert re.match(r"epoch 1/1  step 50/120  [\d.]+ steps/s  0:00:0\d left  loss D [\d.]+ G [\d.]+ D\(x\) ", lines[2])
     assert any(line.startswith("Finished at step 120.") for line in lines)
     kept = {path.name for path in workdir.iterdir()}
-    assert kept == set(runs.KEPT)
+    assert kept == set(runs.KEPT) - {"parabola.gif", "distance.json"}
     assert sorted(p.name for p in (workdir / "samples").iterdir()) == [
         "000000.npy",
         "000000.png",
@@ -115,8 +90,9 @@ def test_interrupted_and_going_on_ends_with_the_same_bits(command, tmp_path, mon
 
     with monkeypatch.context() as patch:
         patch.setattr(launch, "reporter", pressing)
-        status, said, _ = toy(command, tmp_path / "parts", "--steps", 200, "--overwrite")
+        status, said, complained = toy(command, tmp_path / "parts", "--steps", 200, "--overwrite")
     assert status == 130
+    assert "press Ctrl-C again to stop at once" in complained
     last = said.splitlines()[-1]
     assert re.match(
         r"Stopped at step 100 of 200; all is saved. To go on: \S*python -m toy_experiment --dataset digits", last
@@ -140,6 +116,13 @@ def test_other_settings_are_refused_with_their_names(command, tmp_path):
     assert "seed: 0 in the run, 3 now" in complained
     assert "--overwrite" in complained
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    others = ("--batch-size", 32, "--d-steps", 2, "--g-steps", 2, "--order", "g_first", "--no-share-noise")
+    status, _, complained = toy(command, tmp_path, "--steps", 50, "--precision", "bf16", *others, dataset="mnist")
+    assert status == 1  # without looking for the data
+    for name in ("batch_size: 64", "d_steps: 1", "g_steps: 1", "order: 'd_first'", "share_noise: True"):
+        assert f"{name} in the run" in complained
+    assert "precision: 'float32' in the run, 'bf16' now" in complained
+    assert "dataset: 'digits' in the run, 'mnist' now" in complained
     status, _, _ = toy(command, tmp_path, "--steps", 100, "--epochs", 3)  # these are free
     assert status == 0
     assert json.loads((tmp_path / "config.json").read_text())["config"]["steps"] == 100
@@ -157,6 +140,20 @@ def test_overwrite_starts_anew_and_removes_nothing_of_the_users(command, tmp_pat
     status, _, complained = toy(command, tmp_path, "--steps", 60)
     assert status == 1
     assert "has checkpoints but no config.json" in complained
+    mine = tmp_path / "another" / "samples"  # never a run
+    mine.mkdir(parents=True)
+    (mine / "photo.jpg").write_text("mine")
+    assert toy(command, mine.parent, "--steps", 50, "--overwrite")[0] == 0
+    assert (mine / "photo.jpg").read_text() == "mine"
+
+
+def test_folders_that_cannot_be_used_are_refused(command, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    status, _, complained = toy(command, tmp_path / "file", "--steps", 50)
+    assert status == 1
+    assert complained.startswith("error:")
+    assert str(tmp_path / "file") in complained
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_without_a_dataset_the_embedded_digits_stand_in_and_stay(command, tmp_path):
@@ -295,6 +292,7 @@ def test_folders_that_hold_no_run(command, tmp_path):
     record = json.loads((tmp_path / "run" / "config.json").read_text())
     for change, message in (
         ({"experiment": "experiments.gone"}, "was made by experiments.gone, which cannot be imported here"),
+        ({"experiment": "json"}, "was made by json, which cannot be imported here"),
         ({"config": record["config"] | {"depth": 3}}, "settings that this release does not know: depth"),
     ):
         (tmp_path / "run" / "config.json").write_text(json.dumps(record | change))

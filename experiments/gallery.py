@@ -1,0 +1,133 @@
+"""Trains every system at its documented length, and collects what the runs have drawn and measured.
+
+`python -m experiments.gallery` trains whatever is not yet trained in runs/gallery/, on MNIST where it can be had and on
+the embedded digits otherwise, and draws docs/gallery/: for each system its last samples and its losses, and a table of
+data, steps, times and figures. On two 2.5 GHz CPU cores that takes about two hours, most of it for `mnist_cnn`.
+"""
+
+import dataclasses
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxgan import history, runs
+from jaxgan.data.images import DATA_DIR
+from jaxgan.errors import ConfigError, TrainingError
+from jaxgan.history import write_whole
+from jaxgan.settings import check_numbers, command_line, ends_plainly, program
+
+SYSTEMS = {
+    "mnist_mlp_bce": ("experiments.mnist_mlp_bce",),
+    "mnist_mlp": ("experiments.mnist_mlp",),
+    "mnist_cnn": ("experiments.mnist_cnn",),
+    "mnist_wgan": ("experiments.mnist_wgan",),
+    "mnist_wgan_gradient_penalty": ("experiments.mnist_wgan", "--preset", "gradient-penalty"),
+    "parabola": ("experiments.parabola", "--seeds", "64"),
+    "parabola_tuned": ("experiments.parabola", "--seeds", "64", "--preset", "tuned"),
+}
+HEADER = """# Gallery
+
+Drawn by `make gallery`. Times are of training alone, without compiling and drawing, on the machine it ran on; figures
+are means over the last fifth of the steps; ± is a standard error.
+
+| system | data | train steps | minutes | D's loss | G's loss | besides |
+|---|---|---|---|---|---|---|
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to train, and where to put the pictures."""
+
+    workdir: Path = Path("runs/gallery")
+    """Folder of the runs, one folder each. Those that are finished are not trained again."""
+    out: Path = Path("docs/gallery")
+    """Folder of the pictures and the table, README.md."""
+    systems: tuple[str, ...] = tuple(SYSTEMS)
+    """Which systems to train."""
+    dataset: str | None = None
+    """See the experiments."""
+    data_dir: Path = DATA_DIR
+    """See the experiments."""
+    steps: int | None = None
+    """Train steps of each system. Unset: the documented length."""
+    train: bool = True
+    """Switched off: only collect what there is."""
+
+    def __post_init__(self):
+        """Raises ConfigError at the first setting that will not do."""
+        check_numbers(self)
+        for name in self.systems:
+            if name not in SYSTEMS:
+                raise ConfigError(f"there is no system {name!r}, only {', '.join(SYSTEMS)}")
+
+
+def main() -> None:
+    """Trains and collects as the command line says."""
+    with ends_plainly():
+        config = command_line(Config)
+        for name in config.systems if config.train else ():
+            train(name, config)
+        write_whole(config.out / "README.md", page(config).encode())
+        print(f"The gallery is in {config.out}")
+
+
+def train(name: str, config: Config) -> None:
+    """Trains a system, in a process of its own. Raises TrainingError where that fails."""
+    module, *options = SYSTEMS[name]
+    options += ["--workdir", str(config.workdir / name)]
+    options += [] if config.steps is None else ["--steps", str(config.steps)]
+    if module != "experiments.parabola":
+        options += ["--data-dir", str(config.data_dir)]
+        options += [] if config.dataset is None else ["--dataset", config.dataset]
+    print(f"\n{name}", flush=True)
+    done = subprocess.run([*program(module), *options], check=False)
+    if done.returncode:
+        raise TrainingError(f"{name} ended with status {done.returncode}; mend that, and start the gallery again")
+
+
+def page(config: Config) -> str:
+    """The table and the pictures, which are copied beside it."""
+    rows, pictures = [], []
+    for name in SYSTEMS:
+        workdir = config.workdir / name
+        record = runs.read(workdir)
+        if record is None:
+            continue
+        rows.append("| " + " | ".join(row(name, workdir, record)) + " |\n")
+        config.out.mkdir(parents=True, exist_ok=True)
+        last = max(workdir.glob("samples/*.png"), key=lambda path: int(path.stem))
+        shutil.copyfile(last, config.out / f"{name}.png")
+        shutil.copyfile(workdir / "losses.png", config.out / f"{name}_losses.png")
+        pictures.append(f"\n## {name}\n\n![samples]({name}.png)\n\n![losses]({name}_losses.png)\n")
+        if (workdir / "parabola.gif").exists():
+            shutil.copyfile(workdir / "parabola.gif", config.out / f"{name}.gif")
+            pictures.append(f"\n![the paintings, from the first step to the last]({name}.gif)\n")
+    return HEADER + "".join(rows) + "".join(pictures)
+
+
+def row(name: str, workdir: Path, record: dict[str, Any]) -> list[str]:
+    """The cells of a system."""
+    metrics, timing = (history.read(workdir / f"{kind}.jsonl") for kind in ("metrics", "timing"))
+    step = int(metrics["step"][-1])
+    late = metrics["step"] > 0.8 * step
+    cells = [f"`{name}`", record["data"]["name"], f"{step:,}", f"{timing['seconds'].sum() / 60:.1f}"]
+    cells += [f"{metrics[column][late].mean():.3f}" for column in ("d_loss", "g_loss")]
+    if (workdir / "distance.json").exists():
+        values = np.array(json.loads((workdir / "distance.json").read_text())["w2_squared"])
+        error = f" ± {values.std(ddof=1) / len(values) ** 0.5:.4f}, {len(values)} seeds" if len(values) > 1 else ""
+        besides = f"W2² {values.mean():.4f}{error}"
+    elif "d_real_probability" in metrics:
+        real, fake = (metrics[f"d_{of}_probability"][late].mean() for of in ("real", "fake"))
+        besides = f"D(x) {real:.2f}, D(G(z)) {fake:.2f}"
+    else:
+        besides = f"estimated distance {-metrics['d_loss'][late].mean():.3f}"
+    return [*cells, besides]
+
+
+if __name__ == "__main__":
+    main()
