@@ -9,6 +9,7 @@ import dataclasses
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from jaxgan import history, runs
 from jaxgan.data.images import DATA_DIR
 from jaxgan.errors import ConfigError, TrainingError
 from jaxgan.history import write_whole
-from jaxgan.settings import check_numbers, command_line, ends_plainly, program
+from jaxgan.settings import check_numbers, command_line, ends_plainly
 
 SYSTEMS = {
     "mnist_mlp_bce": ("experiments.mnist_mlp_bce",),
@@ -85,7 +86,7 @@ def train(name: str, config: Config) -> None:
         options += ["--data-dir", str(config.data_dir)]
         options += [] if config.dataset is None else ["--dataset", config.dataset]
     print(f"\n{name}", flush=True)
-    done = subprocess.run([*program(module), *options], check=False)
+    done = subprocess.run([sys.executable, "-m", module, *options], check=False)
     if done.returncode:
         raise TrainingError(f"{name} ended with status {done.returncode}; mend that, and start the gallery again")
 

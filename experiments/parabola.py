@@ -62,7 +62,7 @@ class Config(Settings):
     decay_steps: int | None = None
     """Train steps in which the learning rate falls to 0, by the same amount in each. Unset: it stays."""
     half_life_images: float | None = None
-    """Keep a moving average of the generator, in which an update counts half after so many paintings, and judge that."""
+    """Keep a moving average of the generator, whose past counts half after so many paintings, and judge it."""
     noise: int = 5
     """Numbers that a painting is made of, independent and normal."""
 

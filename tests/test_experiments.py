@@ -144,7 +144,7 @@ def test_help_tells_every_option(command, module):
     assert status == 0
     assert (module.__doc__ or "-").splitlines()[0] in said
     text = " ".join(said.replace("│", "").split())
-    for name in ("--preset", "--order {d_first,g_first,simultaneous}", "How long to train", "--d-steps", "--batch-size"):
+    for name in ("--preset", "--order {d_first,g_first,simultaneous}", "How long to train", "--d-steps"):
         assert name in text
     assert text.count("(default:") >= 15
 

@@ -1,7 +1,5 @@
 """The parabolas, their exact distance, and the experiment that paints them."""
 
-import json
-
 import chex
 import jax
 import jax.numpy as jnp

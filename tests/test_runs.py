@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import sys
 
 import jax
 import numpy as np
@@ -14,7 +13,6 @@ from toys import assert_same_bits
 
 from experiments import mnist_cnn, sample
 from jaxgan import history, launch, runs
-
 
 pytestmark = pytest.mark.usefixtures("offline")
 

@@ -157,6 +157,7 @@ def tiny(tx):
 
 TINY = tiny(optimizers.adam(1e-3))
 
+
 def test_every_step_has_noise_and_data_of_its_own(tmp_path):
     train(tiny(optax.sgd(0.0)), SOURCE, tmp_path, seed=0, steps=12)
     recorded = history.read(tmp_path / "metrics.jsonl")
@@ -204,7 +205,8 @@ def test_an_interrupted_population_goes_on_with_the_same_bits(tmp_path):
 
 
 def probe(state, key):
-    return {"mean": TINY.sample(state, key, 4).mean(), "first": TINY.sample(state, jax.random.clone(key), 2)[0, 0, :2, 0]}
+    samples = TINY.sample(state, key, 4)
+    return {"mean": samples.mean(), "first": samples[0, 0, :2, 0]}
 
 
 @pytest.mark.parametrize("stops", [(7,), (3, 9)])
@@ -275,7 +277,7 @@ def test_nan_stops_the_run_and_the_checkpoint_is_from_before(tmp_path):
 
     train(GAN, SOURCE, tmp_path, seed=0, steps=5)
     with pytest.raises(
-        TrainingError, match="step 9: .* of d and g is not finite; the newest checkpoint is from step 5"
+        TrainingError, match=r"step 9: .* of d and g is not finite; the newest checkpoint is from step 5"
     ):
         train(GAN, poisoned(True), tmp_path, seed=0, steps=10)
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
