@@ -51,12 +51,8 @@ class Config(ImageSettings):
 def build(config: Config) -> GAN:
     """The two players of the settings."""
     dtypes = PRECISIONS[config.precision]
-    if config.preset == "clip":
-        tx = optimizers.rmsprop(config.learning_rate)
-        hold = {"projection": optimizers.clip_weights(config.clip)}
-    else:
-        tx = optimizers.adam(config.learning_rate, b1=0.0, b2=0.9)
-        hold = {"penalty": penalties.gradient(config.penalty)}
+    clipped = config.preset == "clip"
+    tx = optimizers.rmsprop(config.learning_rate) if clipped else optimizers.adam(config.learning_rate, b1=0.0, b2=0.9)
     return make_gan(
         generator=models.MLPGenerator(widths=(config.g_width,) * config.g_layers, **dtypes),
         discriminator=models.MLPDiscriminator(**dtypes),
@@ -64,7 +60,8 @@ def build(config: Config) -> GAN:
         d_tx=tx,
         g_tx=tx,
         prior=priors.uniform(config.noise),
-        **hold,
+        penalty=None if clipped else penalties.gradient(config.penalty),
+        projection=optimizers.clip_weights(config.clip) if clipped else None,
     )
 
 

@@ -59,7 +59,7 @@ def make_gan(
     prior: Prior,
     *,
     penalty: Penalty | None = None,
-    projection: Callable[[Any], Any] = lambda params: params,
+    projection: Callable[[Any], Any] | None = None,
     half_life_images: float | None = None,
 ) -> GAN:
     """Builds the functions of a GAN.
@@ -133,7 +133,9 @@ def make_gan(
 
         grads, (metrics, model_state) = jax.grad(objective, has_aux=True)(d.params)
         d = d.apply_gradients(d_tx, grads, model_state)
-        return d.replace(params=projection(d.params)), metrics | describe_gradient(metrics["loss"], grads)
+        if projection is not None:
+            d = d.replace(params=projection(d.params))
+        return d, metrics | describe_gradient(metrics["loss"], grads)
 
     def move_g(state, forward, d, real, key, condition):
         fake, pull, model_state = forward

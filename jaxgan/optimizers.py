@@ -18,6 +18,6 @@ def rmsprop(learning_rate: optax.ScalarOrSchedule, decay: float = 0.99) -> optax
     return optax.rmsprop(learning_rate, decay=decay, eps=1e-8, eps_in_sqrt=False)
 
 
-def clip_weights(limit: jax.typing.ArrayLike) -> Callable[[Any], Any]:
+def clip_weights(limit: float | jax.Array) -> Callable[[Any], Any]:
     """A projection for `make_gan` that keeps every parameter within ±limit (Arjovsky et al. 2017, algorithm 1)."""
     return lambda params: jax.tree.map(lambda x: jnp.clip(x, -limit, limit), params)

@@ -167,7 +167,7 @@ def running_mean(values: np.ndarray) -> np.ndarray:
 def window(title: str) -> Callable[[Path], None] | None:
     """A function that shows a PNG in one window, in place of the one before; None where no window can be opened."""
     from matplotlib import pyplot  # only here: it looks for a display
-    from matplotlib.backends import BackendFilter, backend_registry
+    from matplotlib.backends.registry import BackendFilter, backend_registry
 
     if pyplot.get_backend().lower() not in backend_registry.list_builtin(BackendFilter.INTERACTIVE):
         return None

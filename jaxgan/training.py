@@ -44,7 +44,7 @@ class Keys(NamedTuple):
     score: jax.Array
 
 
-def run_keys(seed: int, seeds: int | None = None) -> Keys:
+def run_keys(seed: Any, seeds: int | None = None) -> Keys:
     """The streams of a seed, or those of `seed`, `seed + 1`, … on a first axis, for so many GANs at once."""
     if seeds is not None:
         return jax.vmap(run_keys)(np.arange(seed, seed + seeds, dtype=np.uint32))

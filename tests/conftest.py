@@ -15,6 +15,13 @@ jax.config.update("jax_debug_key_reuse", True)
 jax.config.update("jax_num_cpu_devices", 2)
 
 
+worker = os.environ.get("PYTEST_XDIST_WORKER")
+if worker and hasattr(os, "sched_setaffinity"):
+    # A core each: threads of several processes that wait for each other on the same cores take many times as long.
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
+
 def pytest_configure(config):
     """Programs are compiled once, not once a test; processes that tests start find them too."""
     folder = str(config.cache.mkdir("jax"))
