@@ -15,7 +15,7 @@ gallery: .venv/run
 
 test: .venv/test
 	$(VENV) -m pytest --numprocesses 2 --dist loadfile tests/test_training.py tests/test_parity.py
-	$(QUICKLY) $(VENV) -m pytest --numprocesses 2 --dist load --ignore tests/test_training.py --ignore tests/test_parity.py
+	$(QUICKLY) $(VENV) -m pytest --numprocesses 2 --dist loadfile --ignore tests/test_training.py --ignore tests/test_parity.py
 	$(QUICKLY) JAX_ENABLE_X64=1 $(VENV) -m pytest --numprocesses 2 --dist load tests/test_losses.py tests/test_penalties.py tests/test_gan.py
 
 lint: .venv/test .venv/lint

@@ -61,8 +61,6 @@ class Config(Settings):
     """Adam's memory of squared gradients."""
     decay_steps: int | None = None
     """Train steps in which the learning rate falls to 0, by the same amount in each. Unset: it stays."""
-    half_life_images: float | None = None
-    """Keep a moving average of the generator, whose past counts half after so many paintings, and judge it."""
     noise: int = 5
     """Numbers that a painting is made of, independent and normal."""
 
@@ -87,7 +85,6 @@ def build(config: Config) -> GAN:
         d_tx=optimizers.adam(rate, config.b1, config.b2),
         g_tx=optimizers.adam(rate, config.b1, config.b2),
         prior=priors.normal(config.noise),
-        half_life_images=config.half_life_images,
     )
 
 

@@ -131,8 +131,9 @@ def save_losses(path: Path, history: dict[str, np.ndarray], caption: str) -> Non
     margins = {"left": 0.08, "right": 0.98, "bottom": 0.08, "top": 0.94, "hspace": 0.06}
     top, bottom = figure.subplots(2, 1, sharex=True, gridspec_kw=margins)
     draw_curves(top, history, {"discriminator": "d_loss", "generator": "g_loss"})
-    top.set_ylabel("loss (nats)")
-    if "d_real_probability" in history:
+    judged = "d_real_probability" in history
+    top.set_ylabel("loss (nats)" if judged else "loss")
+    if judged:
         draw_curves(bottom, history, {"D(x), of real": "d_real_probability", "D(G(z)), of fake": "d_fake_probability"})
         bottom.axhline(0.5, color="black", linewidth=0.8, linestyle="--", label="0.5: cannot tell")
         bottom.set(ylabel="probability of being real", ylim=(0, 1))

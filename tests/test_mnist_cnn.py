@@ -30,7 +30,7 @@ def test_it_trains_and_samples(tmp_path, precision):
     options = ["--dataset", "digits", "--steps", 2, "--batch-size", 8, "--block", 1, "--precision", precision]
     done = python("experiments.mnist_cnn", "--workdir", tmp_path / "run", *options)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Data: digits, 1,797 images\nRun: 2 steps of 8 images")
+    assert done.stdout.startswith("Data: digits, 1,797 images\nRun: 2 steps of 8 samples")
     assert history.read(tmp_path / "run" / "metrics.jsonl")["step"].tolist() == [1, 2]
     assert json.loads((tmp_path / "run" / "config.json").read_text())["experiment"] == "experiments.mnist_cnn"
     done = python("experiments.sample", tmp_path / "run", "--num", 3, "--out", tmp_path / "samples.npy")
@@ -63,7 +63,7 @@ def test_on_real_mnist(tmp_path, mnist_files):
     options = ["--data-dir", tmp_path / "data", "--steps", 3, "--batch-size", 16, "--block", 3]
     done = python("experiments.mnist_cnn", "--workdir", tmp_path / "run", *options)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Data: mnist, 60,000 images\nRun: 3 steps of 16 images (3,750 an epoch)")
+    assert done.stdout.startswith("Data: mnist, 60,000 images\nRun: 3 steps of 16 samples (3,750 an epoch)")
     assert json.loads((tmp_path / "run" / "config.json").read_text())["data"]["images"] == 60_000
     (manual / "t10k-labels-idx1-ubyte.gz").unlink()
     shutil.rmtree(tmp_path / "data" / "mnist")
