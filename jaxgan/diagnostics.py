@@ -1,9 +1,50 @@
-"""What the recorded curves of a training say, and what to try."""
+"""What the recorded curves of a training say, and what to try.
+
+Neither loss of a GAN says how good it is: each is measured against an opponent that moves too, and where all is well
+both go up and down without end. What they do show is that there is no game left: one player has won, or has stopped.
+Each condition is a function of the curves, and `diagnose` asks them all. Because losses fluctuate, and a player may be
+ahead for a while, conditions read means over windows: those of the last fifth, unless they say otherwise.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+# Of time. Nearly every run begins one-sided, for the discriminator has the easier task.
+MIN_STEPS = 1_000
+EARLY_STEPS = 5_000  # healthy perceptrons paint nearly everything alike for up to 4,000, D well ahead of them
+WINDOWS, LATE = 20, 4  # windows of a run, and those of its last fifth
+
+# Of D(x) - D(G(z)), or of D(G(z)), as probabilities.
+CERTAIN = 0.98  # healthy perceptrons on digits reach 0.9
+AHEAD = 0.95  # suffices where the losses part as well
+BEHIND = -0.1  # fakes are rated above real samples; in an even game it is 0 or more
+FOOLED = 0.9  # D(G(z)) that leaves a non-saturating loss of 0.1
+EVEN = 0.1  # a probability so near to 0.5, or a critic's gap so small a part of its greatest, is chance
+
+# Of gradients and of a critic's gap, D(x) - D(G(z)) in scores, relative to their greatest.
+APART = 0.5  # a critic that still tells real from fake
+VANISHED = 0.01  # healthy generators keep 0.1, where the discriminator tells anything
+DEAD = 1e-5  # of the norm itself; a clipped critic has come back from 0.02
+RUNAWAY = 1.5  # of the first half's greatest: a critic that is held has its greatest gap early, on bad samples
+
+# Of a loss, from window to window, relative to itself; absolute where it is below 1.
+PARTED = 0.2  # over the last four fifths
+STEADY = 0.25  # over the last tenths: it does not follow the other
+FLAT = 0.05  # over the last tenths: nothing happens
+
+# Of the samples.
+STILL = 1e-3  # change from probe to probe, relative to their root mean square; healthy ones stay above 1e-2
+COLLAPSED = 0.25  # diversity; healthy runs end between 0.7 and 1.2
+SAME = 0.02  # diversity that is a collapse early on, too: an untrained generator has 0.1
+FALLEN = 0.5  # diversity relative to its greatest, or to 1 if that was above
+UNLIKE = 2.0  # times more or less diverse than the data
+
+KEEP_UP = "more updates of the discriminator: --d-steps 2 to 5"
+DEEPER = "a generator that can do more: --g-layers 3, or --g-width 512"
+CRITIC = "a critic, whose gradient does not fade: python -m experiments.mnist_wgan --preset gradient-penalty"
+ANEW = "start anew for it, with --overwrite or another --workdir"
 
 
 class Finding(NamedTuple):
@@ -22,12 +63,275 @@ class Finding(NamedTuple):
     advice: Sequence[str]
 
 
+class Curves(NamedTuple):
+    """What the conditions read.
+
+    Attributes:
+      steps: of the run.
+      means: the columns of the history, and `gap`, mean D(x) - D(G(z)) of the raw scores; `[WINDOWS]` each.
+      diversity: of the samples, `[WINDOWS]`, or None where it is not recorded.
+      change: the samples' greatest from probe to probe in the last fifth, relative to their root mean square, or None.
+    """
+
+    steps: int
+    means: dict[str, np.ndarray]
+    diversity: np.ndarray | None
+    change: float | None
+
+    def late(self, name: str) -> float:
+        """A column's mean over the last fifth."""
+        return float(self.means[name][-LATE:].mean())
+
+    def share(self, name: str) -> float:
+        """The late size of a column, relative to its greatest before; 0 where it was always 0."""
+        sizes = np.abs(self.means[name])
+        return float(sizes[-LATE:].mean() / max(sizes[:-LATE].max(), np.finfo(np.float32).tiny))
+
+    def trend(self, name: str) -> int:
+        """1 where a column grows from fifth to fifth, the first left out; -1 where it shrinks; else 0."""
+        fifths = self.means[name].reshape(-1, LATE).mean(1)[1:]
+        signs = np.sign(np.diff(fifths))
+        parted = abs(fifths[-1] - fifths[0]) > PARTED * abs(fifths[0])
+        return int(signs[0]) if parted and np.all(signs == signs[0]) else 0
+
+    def steady(self, name: str, tolerance: float) -> bool:
+        """Whether a column is in the last tenth what it was in the one before."""
+        before, last = self.means[name][-LATE:].reshape(2, -1).mean(1)
+        return bool(abs(last - before) <= tolerance * max(1, abs(before)))
+
+    @property
+    def judged(self) -> bool:
+        """Whether the discriminator gives probabilities."""
+        return "g_fake_probability" in self.means
+
+    @property
+    def lead(self) -> float:
+        """The discriminator's: D(x) - D(G(z)), as probabilities."""
+        return self.late("d_real_probability") - self.late("d_fake_probability")
+
+    @property
+    def even(self) -> bool:
+        """Whether the discriminator is at chance."""
+        if not self.judged:
+            return self.share("gap") < EVEN
+        return all(abs(self.late(name) - 0.5) < EVEN for name in ("d_real_probability", "d_fake_probability"))
+
+    @property
+    def spread(self) -> float | None:
+        """Diversity."""
+        return None if self.diversity is None else float(self.diversity[-LATE:].mean())
+
+    @property
+    def nearing(self) -> bool:
+        """Whether diversity is on its way to the data's."""
+        if self.diversity is None:
+            return False
+        before, last = abs(1 - self.diversity[-2 * LATE :].reshape(2, -1).mean(1))
+        return bool(last < 0.95 * before)
+
+    @property
+    def seen(self) -> str:
+        """The last fifth in words."""
+        said = f"over steps {self.steps * (WINDOWS - LATE) // WINDOWS + 1:,} to {self.steps:,} "
+        if self.judged:
+            said += f"D(x) is {self.late('d_real_probability'):.3g}, D(G(z)) {self.late('g_fake_probability'):.3g}, "
+        else:
+            said += f"D(x) - D(G(z)) is {self.late('gap'):.3g}, "
+        return said + f"D's loss {self.late('d_loss'):.3g} and G's {self.late('g_loss'):.3g}"
+
+    @property
+    def before(self) -> str:
+        """The losses of the second fifth in words."""
+        d, g = (self.means[name][LATE : 2 * LATE].mean() for name in ("d_loss", "g_loss"))
+        return f"losses of {d:.3g} and {g:.3g} in the second fifth"
+
+
 def diagnose(history: dict[str, np.ndarray], probes: dict[str, np.ndarray]) -> list[Finding]:
-    """What is wrong with a training; empty where it looks healthy.
+    """What is wrong with a training; empty where it looks healthy, or is too short to tell.
 
     Args:
-      history: the columns of metrics.jsonl, `[steps]` each.
-      probes: the columns of probes.jsonl, as `probes.sample_probe` records them.
+      history: the columns of metrics.jsonl, `[steps]` each; or their means over windows of equal length, each with the
+        last step of its window.
+      probes: the columns of probes.jsonl, as `probes.sample_probe` records them; `{}` where there are none.
     """
-    del history, probes
-    return []
+    if not history:
+        return []
+    if broken := not_finite(history):
+        return [broken]
+    if history["step"][-1] < MIN_STEPS or len(history["step"]) < WINDOWS:
+        return []
+    curves = read(history, probes)
+    return [finding for condition in CONDITIONS if (finding := condition(curves))]
+
+
+def read(history: dict[str, np.ndarray], probes: dict[str, np.ndarray]) -> Curves:
+    """The curves of a finite history."""
+    steps, diversity, change = int(history["step"][-1]), None, None
+    columns = history | {"gap": history["d_real_logits"] - history["d_fake_logits"]}
+    if "diversity" in probes:
+        grid = np.linspace(0, steps, 10 * WINDOWS)  # a short run has windows without a probe
+        diversity = windows(np.interp(grid, probes["step"], probes["diversity"]))
+    if "sketch" in probes:
+        late = probes["sketch"][probes["step"] >= steps * (1 - LATE / WINDOWS)]
+        if len(late) > 1 and late.any():
+            size = np.linalg.norm(late, axis=1).mean()
+            change = float(np.linalg.norm(np.diff(late, axis=0), axis=1).max() / size)
+    return Curves(steps, {name: windows(column) for name, column in columns.items()}, diversity, change)
+
+
+def windows(column: np.ndarray) -> np.ndarray:
+    """Means over equal parts: `[steps] -> [WINDOWS]`."""
+    return np.array([part.mean() for part in np.array_split(column.astype(np.float64), WINDOWS)])
+
+
+def not_finite(history: dict[str, np.ndarray]) -> Finding | None:
+    """A loss or a gradient is NaN or infinite."""
+    bad = {
+        player: np.any([~np.isfinite(x) for name, x in history.items() if name.startswith(prefix)], axis=0)
+        | (history[f"{prefix}finite"] == 0)
+        for prefix, player in (("d_", "discriminator"), ("g_", "generator"))
+    }
+    either = np.any(list(bad.values()), axis=0)
+    if not either.any():
+        return None
+    first = int(np.argmax(either))
+    players = " and ".join(player for player, rows in bad.items() if rows[first])
+    return Finding(
+        "not finite",
+        f"step {int(history['step'][first]):,} is the first with a loss or gradient that is NaN or infinite, of the "
+        f"{players}",
+        "The updates before it were too large, or a number left the range of its precision",
+        (
+            f"a tenth of the --learning-rate; {ANEW}",
+            "--precision float32, if it was bf16",
+            "in code, a look for logarithms, roots and divisions at 0 in losses and penalties of your own",
+        ),
+    )
+
+
+def fooled(c: Curves) -> Finding | None:
+    """The generator's loss has rushed to zero, and the discriminator's stands still."""
+    if not c.judged or c.late("g_fake_probability") < FOOLED or not c.steady("d_loss", STEADY):
+        return None
+    seen = f"{c.seen}, D's standing still; G's began at {c.means['g_loss'][0]:.3g}"
+    if c.spread is not None and c.spread < FALLEN:
+        return Finding(
+            "generator degenerate",
+            f"{seen}; the samples are {c.spread:.2f} times as diverse as the data",
+            "The generator gets by with a few samples that pass for real whatever they look like; it may be too weak "
+            "to paint better ones, and the discriminator does not see through it",
+            (DEEPER, KEEP_UP, CRITIC, ANEW),
+        )
+    return Finding(
+        "discriminator too weak",
+        seen,
+        "The generator fools the discriminator easily, and learns nothing more from it",
+        (KEEP_UP, "--order d_first, if it was another", "in code, a wider discriminator, or a faster d_tx", ANEW),
+    )
+
+
+def discriminator_wins(c: Curves) -> Finding | None:
+    """Its loss is small or shrinking, the generator's is large or growing."""
+    if not c.judged or vanishing(c):
+        return None
+    if c.lead > CERTAIN or (c.lead > AHEAD and c.trend("d_loss") < 0 < c.trend("g_loss")):
+        return Finding(
+            "discriminator winning",
+            f"{c.seen}, after {c.before}",
+            "The discriminator tells every sample from the data, which leaves the generator little to go by",
+            ("--g-steps 2", DEEPER, "in code, a slower d_tx, or penalty=penalties.r1(1.0)", CRITIC, ANEW),
+        )
+    return None
+
+
+def generator_wins(c: Curves) -> Finding | None:
+    """Its loss is small or shrinking, the discriminator's is large or growing."""
+    if not c.judged or fooled(c):
+        return None
+    growing = c.late("g_fake_probability") > FOOLED and c.trend("g_loss") < 0 < c.trend("d_loss")
+    if c.lead < BEHIND or growing:
+        return Finding(
+            "generator winning",
+            f"{c.seen}, after {c.before}",
+            "The discriminator takes fakes for real: it learns more slowly than it is fooled",
+            (KEEP_UP, "in code, a slower g_tx, or a wider discriminator", ANEW),
+        )
+    return None
+
+
+def runs_away(c: Curves) -> Finding | None:
+    """A critic's scores of real samples and fakes drift apart: what winning is where there are no probabilities."""
+    first_half = np.abs(c.means["gap"][: WINDOWS // 2]).max()
+    if c.judged or c.trend("gap") < 1 or c.late("gap") < RUNAWAY * first_half:
+        return None
+    return Finding(
+        "critic running away",
+        f"{c.seen}; D(x) - D(G(z)) was at most {first_half:.3g} in the first half",
+        "Nothing keeps the critic from being steep, or the generator falls ever further behind it",
+        ("--preset gradient-penalty of mnist_wgan; in code, penalty=penalties.gradient(10.0)", "--g-steps 2", ANEW),
+    )
+
+
+def vanishing(c: Curves) -> Finding | None:
+    """The discriminator is certain, and no gradient reaches the generator through it."""
+    certain = c.lead > CERTAIN if c.judged else c.share("gap") > APART
+    if not certain or c.share("g_grad_norm") > VANISHED:
+        return None
+    return Finding(
+        "vanishing gradient",
+        f"{c.seen}; G's gradient is {c.late('g_grad_norm'):.2g}, it was up to {c.means['g_grad_norm'].max():.2g}",
+        "The discriminator is certain, and so flat around the fakes that the generator no longer learns",
+        ("losses.non_saturating, if the loss is minimax", "in code, a slower d_tx, or fewer --d-steps", CRITIC, ANEW),
+    )
+
+
+def at_chance(c: Curves) -> Finding | None:
+    """The discriminator tells nothing apart, though this is not the equilibrium."""
+    dead = c.late("d_grad_norm") < DEAD
+    unlike = c.judged and c.spread is not None and not 1 / UNLIKE < c.spread < UNLIKE and not c.nearing
+    if not c.even or not (dead or unlike):
+        return None
+    seen, means = f"{c.seen}; D's gradient is {c.late('d_grad_norm'):.2g}", "The discriminator learns nothing"
+    if unlike:
+        seen += f", and the samples are {c.spread:.2g} times as diverse as the data"
+        means += " that it keeps: samples unlike the data pass for them"
+    if dead:
+        means += ". Its gradient is 0: its units are dead, or saturated"
+    advice = (KEEP_UP, "in code, leaky_relu instead of relu in the discriminator, or a faster d_tx", CRITIC, ANEW)
+    return Finding("discriminator at chance", seen, means, ("a lower --learning-rate", *advice) if dead else advice)
+
+
+def standstill(c: Curves) -> Finding | None:
+    """The losses are flat, and the samples no longer change."""
+    if c.change is None or c.change > STILL or not (c.steady("d_loss", FLAT) and c.steady("g_loss", FLAT)):
+        return None
+    if vanishing(c) or at_chance(c):  # that is why
+        return None
+    return Finding(
+        "standstill",
+        f"{c.seen}, both flat; from probe to probe the samples change by at most {c.change:.1g} of their size",
+        "Nothing is learned any more, for better or worse: the losses of a live game fluctuate",
+        ("no more steps, if the samples are good", f"else a higher --learning-rate, or another --seed; {ANEW}", CRITIC),
+    )
+
+
+def collapsed(c: Curves) -> Finding | None:
+    """The samples have become alike."""
+    if c.spread is None or c.diversity is None or c.nearing or fooled(c):
+        return None
+    early, best = c.steps < EARLY_STEPS and not (c.judged and c.even), min(1.0, c.diversity.max())
+    alike = c.spread < (SAME if early else COLLAPSED) and (c.change is None or c.change > STILL)
+    if not alike and (early or c.spread > FALLEN * best):
+        return None
+    return Finding(
+        "mode collapse",
+        f"{c.seen}; the samples are {c.spread:.2g} times as diverse as the data, and were up to {best:.2g}",
+        "The generator makes a few samples over and over, running from the discriminator instead of towards the data",
+        (f"--g-steps 1, and {KEEP_UP}", "a lower --learning-rate", "a larger --batch-size", CRITIC, ANEW),
+    )
+
+
+CONDITIONS = (
+    *(fooled, discriminator_wins, generator_wins, runs_away, vanishing),
+    *(at_chance, standstill, collapsed),
+)
