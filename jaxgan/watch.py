@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxgan import history
-from jaxgan.diagnostics import Finding, diagnose
+from jaxgan.diagnostics import MIN_STEPS, Finding, diagnose
 
 
 def watcher(workdir: Path, steps: int, tell: Callable[[str], None], *, population: bool = False) -> Callable[[], None]:
@@ -33,7 +33,7 @@ def watcher(workdir: Path, steps: int, tell: Callable[[str], None], *, populatio
         for finding in findings:
             if step == steps or finding.name not in told:
                 tell(describe(finding, step))
-        if step == steps and not findings:
+        if step == steps >= MIN_STEPS and not findings:
             tell("The curves look healthy.")
         told.clear()
         told.update(finding.name for finding in findings)

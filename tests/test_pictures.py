@@ -127,7 +127,7 @@ def test_sketches_are_as_far_apart_as_the_samples():
 def test_the_watch_says_what_is_new_and_at_the_end_everything(tmp_path, monkeypatch):
     found, said = [], []
     monkeypatch.setattr(watch, "diagnose", lambda history, probes: list(found))
-    look = watch.watcher(tmp_path, 30, said.append)
+    look = watch.watcher(tmp_path, 3000, said.append)
     look()
     assert said == []
     found.append(Finding("mode collapse", "diversity 0.1", "All alike", ("more --d-steps",)))
@@ -137,12 +137,15 @@ def test_the_watch_says_what_is_new_and_at_the_end_everything(tmp_path, monkeypa
     assert said == ["At step 10, mode collapse: diversity 0.1. All alike. To try:\n    - more --d-steps"]
     kept = json.loads((tmp_path / "findings.json").read_text())
     assert kept == {"step": 10, "findings": [found[0]._asdict() | {"advice": ["more --d-steps"]}]}
-    history.append(tmp_path / "metrics.jsonl", [{"step": 30} | metrics(1)[0] | {"step": 30}])
+    history.append(tmp_path / "metrics.jsonl", [metrics(1)[0] | {"step": 3000}])
     look()
     assert len(said) == 2
     found.clear()
     look()
     assert said[-1] == "The curves look healthy."
+    said.clear()
+    watch.watcher(tmp_path / "short", 0, said.append)()
+    assert said == []  # too short to tell
 
 
 def test_a_population_is_read_as_one():
