@@ -179,7 +179,8 @@ def window(title: str) -> Callable[[Path], None] | None:
         axes = figure.add_axes((0, 0, 1, 1))
         axes.imshow(np.asarray(Image.open(path)))
         axes.set_axis_off()
-        pyplot.pause(0.01)
+        figure.canvas.draw()
+        pyplot.pause(0.1)  # seconds in which the window can react
 
     return show
 

@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance_nd
 
+from experiments import parabola as experiment
 from jaxgan.data.parabola import BASIS, POINTS, paintings, parabola_source
 from jaxgan.errors import ConfigError, ShapeError
 from jaxgan.metrics import parabola
+from jaxgan.training import run_keys, train
 
 
 def real(num, seed=0):
@@ -91,3 +93,14 @@ def test_under_jit_and_vmap_and_in_float32():
 def test_other_shapes_are_refused(shape):
     with pytest.raises(ShapeError, match=r"expected \[N, 15\]"):
         parabola.distance(jnp.zeros(shape))
+
+
+def test_it_is_learned(tmp_path):
+    """The tuned preset, in a third of its steps; one painting over and over has 2.5, perfect samples 0.0005."""
+    config = experiment.Config.of_preset("tuned", steps=3_000, decay_steps=3_000)
+    gan, source = experiment.build(config), parabola_source(config.batch_size)
+    options = {"order": config.order, "share_noise": config.share_noise, "block": 500, "steps": config.steps}
+    state, _ = train(gan, source, tmp_path, seed=100, **options)
+    found = parabola.distance(gan.sample(state, run_keys(100).score, 10_000))
+    assert found.w2_squared < 0.1
+    assert found.off_curve < 0.01
