@@ -102,5 +102,5 @@ def test_it_is_learned(tmp_path):
     options = {"order": config.order, "share_noise": config.share_noise, "block": 500, "steps": config.steps}
     state, _ = train(gan, source, tmp_path, seed=100, **options)
     found = parabola.distance(gan.sample(state, run_keys(100).score, 10_000))
-    assert found.w2_squared < 0.1
+    assert found.w2_squared < 0.25
     assert found.off_curve < 0.01
