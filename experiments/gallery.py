@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan import history, runs
+from jaxgan import history, plots, runs
 from jaxgan.data.images import DATA_DIR
 from jaxgan.errors import ConfigError, TrainingError
 from jaxgan.history import write_whole
@@ -30,6 +30,7 @@ SYSTEMS = {
     "parabola": ("experiments.parabola", "--seeds", "64"),
     "parabola_tuned": ("experiments.parabola", "--seeds", "64", "--preset", "tuned"),
 }
+ANIMATED = "parabola_tuned"
 HEADER = """# Gallery
 
 Drawn by `make gallery`. Times are of training alone, without compiling and drawing, on the machine it ran on; figures
@@ -100,12 +101,11 @@ def page(config: Config) -> str:
         if record is None:
             continue
         rows.append("| " + " | ".join(row(name, workdir, record)) + " |\n")
-        config.out.mkdir(parents=True, exist_ok=True)
         last = max(workdir.glob("samples/*.png"), key=lambda path: int(path.stem))
-        shutil.copyfile(last, config.out / f"{name}.png")
-        shutil.copyfile(workdir / "losses.png", config.out / f"{name}_losses.png")
+        plots.save_small(config.out / f"{name}.png", last)
+        plots.save_small(config.out / f"{name}_losses.png", workdir / "losses.png")
         pictures.append(f"\n## {name}\n\n![samples]({name}.png)\n\n![losses]({name}_losses.png)\n")
-        if (workdir / "parabola.gif").exists():
+        if name == ANIMATED:
             shutil.copyfile(workdir / "parabola.gif", config.out / f"{name}.gif")
             pictures.append(f"\n![the paintings, from the first step to the last]({name}.gif)\n")
     return HEADER + "".join(rows) + "".join(pictures)

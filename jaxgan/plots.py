@@ -62,6 +62,13 @@ def save_animation(path: Path, images: np.ndarray, zoom: int = 4, milliseconds: 
     write_whole(path, buffer.getvalue())
 
 
+def save_small(path: Path, picture: Path) -> None:
+    """Copies a PNG with 64 colours, in about a third of the bytes."""
+    buffer = io.BytesIO()
+    Image.open(picture).convert("RGB").quantize(64, Image.Quantize.MEDIANCUT).save(buffer, format="PNG", optimize=True)
+    write_whole(path, buffer.getvalue())
+
+
 def join(path: Path, pictures: Sequence[Path], milliseconds: int = 400) -> None:
     """Shows PNG files of one size one after the other, over and over, the last one longer."""
     frames = [Image.open(picture).convert("RGB").quantize(32, Image.Quantize.FASTOCTREE) for picture in pictures]
