@@ -86,7 +86,7 @@ def curve_drawer(
         save_array(folder / f"{step:06}.npy", curves)
         path = folder / f"{step:06}.png"
         said = {name: float(column[-1]) for name, column in recorded().items()}
-        distance = float(np.mean(probed()["w2_squared"][-1]))
+        distance = float(np.ravel(probed()["w2_squared"][-1])[0])
         plots.save_paintings(path, curves, said, distance, f"{caption} · step {step:,}")
         history.write_whole(workdir / "progress.png", path.read_bytes())
         plots.join(workdir / "parabola.gif", kept(folder, ".png"))

@@ -85,7 +85,7 @@ def save_paintings(path: Path, curves: np.ndarray, metrics: dict[str, float], di
       path: of the PNG.
       curves: `[N, 15]`, painted; the first is the one.
       metrics: the last line of metrics.jsonl, empty before the first step.
-      distance: W2² of the paintings from the artist's.
+      distance: W2² of the generator's paintings from the artist's.
       caption: drawn above.
     """
     figure = Figure(figsize=(9, 4), dpi=DPI)
@@ -98,7 +98,7 @@ def save_paintings(path: Path, curves: np.ndarray, metrics: dict[str, float], di
     if "d_real_probability" in metrics:
         left.text(0, 3.25, f"mean D(x) {metrics['d_real_probability']:.2f}  (0.5: D cannot tell)", ha="center")
         left.text(0, 2.95, f"D score {-metrics['d_loss']:.2f}  (-1.39: D cannot tell)", ha="center")
-    right.text(0, 3.25, f"all {len(curves)} of a batch: W2² {distance:.3f}", ha="center")
+    right.text(0, 3.25, f"{len(curves)} paintings. W2² from the artist's {distance:.3f}", ha="center")
     save(path, figure)
 
 
