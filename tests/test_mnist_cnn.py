@@ -25,14 +25,14 @@ def python(*arguments, **environment):
     return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, env=environment, check=False)
 
 
-@pytest.mark.parametrize("precision", ["float64", "bf16"])
-def test_it_trains_and_samples(tmp_path, precision):
+@pytest.mark.parametrize(("module", "precision"), [("mnist_cnn", "float64"), ("mnist_mlp", "bf16")])
+def test_it_trains_and_samples(tmp_path, module, precision):
     options = ["--dataset", "digits", "--steps", 2, "--batch-size", 8, "--block", 1, "--precision", precision]
-    done = python("experiments.mnist_cnn", "--workdir", tmp_path / "run", *options)
+    done = python(f"experiments.{module}", "--workdir", tmp_path / "run", *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Data: digits, 1,797 images\nRun: 2 steps of 8 samples")
     assert history.read(tmp_path / "run" / "metrics.jsonl")["step"].tolist() == [1, 2]
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["experiment"] == "experiments.mnist_cnn"
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["experiment"] == f"experiments.{module}"
     done = python("experiments.sample", tmp_path / "run", "--num", 3, "--out", tmp_path / "samples.npy")
     assert done.returncode == 0, done.stderr
     samples = np.load(tmp_path / "samples.npy")

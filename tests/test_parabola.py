@@ -71,7 +71,7 @@ def test_it_is_the_wasserstein_distance():
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
-@given(st.integers(0, 2**31), st.floats(0.01, 2.0), st.integers(2, 50))
+@given(st.integers(0, 2**31), st.floats(0.01, 2.0), st.sampled_from([2, 7, 50]))
 def test_the_off_curve_part_adds_up_and_the_order_does_not_matter(seed, size, num):
     rng = np.random.default_rng(seed)
     off = rng.normal(size=(num, 15)) * size
