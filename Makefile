@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv/bin/python
 # Most of a test's time goes into compiling; what must be bit for bit the same is tested in programs as users have them.
+AS_USED := tests/test_training.py tests/test_population.py tests/test_parity.py
 QUICKLY := XLA_FLAGS=--xla_backend_optimization_level=0
 
 .PHONY: mnist gallery test lint
@@ -14,8 +15,8 @@ gallery: .venv/run
 	@$(VENV) -m experiments.gallery
 
 test: .venv/test
-	$(VENV) -m pytest --numprocesses 2 --dist loadfile tests/test_training.py tests/test_parity.py
-	$(QUICKLY) $(VENV) -m pytest --numprocesses 2 --dist loadfile --ignore tests/test_training.py --ignore tests/test_parity.py
+	$(VENV) -m pytest --numprocesses 2 --dist loadfile $(AS_USED)
+	$(QUICKLY) $(VENV) -m pytest --numprocesses 2 --dist loadfile $(AS_USED:%=--ignore %)
 	$(QUICKLY) JAX_ENABLE_X64=1 $(VENV) -m pytest --numprocesses 2 --dist load tests/test_losses.py tests/test_penalties.py tests/test_gan.py
 
 lint: .venv/test .venv/lint

@@ -9,7 +9,7 @@ import optax
 import pytest
 from toys import SHAPE, assert_same_bits, small_gan
 
-from jaxgan import alternate, history, losses, make_gan, models, optimizers, penalties, priors
+from jaxgan import alternate, history, losses, make_gan, models, penalties, priors
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data.sources import Source, image_source
 from jaxgan.errors import ConfigError, TrainingError
@@ -155,9 +155,6 @@ def tiny(tx):
     return make_gan(g, d, losses.non_saturating, tx, tx, priors.uniform(4), half_life_images=100.0)
 
 
-TINY = tiny(optimizers.adam(1e-3))
-
-
 def test_every_step_has_noise_and_data_of_its_own(tmp_path):
     train(tiny(optax.sgd(0.0)), SOURCE, tmp_path, seed=0, steps=12)
     recorded = history.read(tmp_path / "metrics.jsonl")
@@ -182,51 +179,6 @@ def test_networks_start_from_their_own_stream_and_are_given_conditions(tmp_path)
         expected, _ = gan.step(expected, real, key, condition)
     chex.assert_trees_all_close(state, expected, rtol=1e-3, atol=1e-5)
     assert "Embed_0" in state.d.params
-
-
-def test_members_of_a_population_are_the_runs_of_their_seeds(tmp_path):
-    states, step = run(tmp_path / "all", 7, seed=5, seeds=3, gan=TINY)
-    assert step == 7
-    for member, seed in ((0, 5), (2, 7)):
-        alone, _ = run(tmp_path / str(seed), 7, seed=seed, gan=TINY)
-        chex.assert_trees_all_close(jax.tree.map(lambda x, m=member: x[m], states), alone, rtol=1e-3, atol=1e-4)
-    recorded = history.read(tmp_path / "all" / "metrics.jsonl")
-    assert recorded["d_loss"].shape == (7,)
-    assert recorded["d_finite"].all()
-    assert recorded["d_finite"].dtype == bool
-
-
-def test_an_interrupted_population_goes_on_with_the_same_bits(tmp_path):
-    whole, _ = run(tmp_path / "whole", 7, seeds=2, gan=TINY)
-    run(tmp_path / "parts", 4, seeds=2, gan=TINY)
-    parts, _ = run(tmp_path / "parts", 7, seeds=2, gan=TINY)
-    assert_same_bits(parts, whole)
-    assert lines(tmp_path / "parts") == lines(tmp_path / "whole")
-
-
-def probe(state, key):
-    samples = TINY.sample(state, key, 4)
-    return {"mean": samples.mean(), "first": samples[0, 0, :2, 0]}
-
-
-@pytest.mark.parametrize("stops", [(7,), (3, 9)])
-def test_probes_do_not_depend_on_blocks_and_stops(tmp_path, stops):
-    for workdir, ends, block in (("whole", (13,), 3), ("parts", (*stops, 13), 2)):
-        for steps in ends:
-            run(tmp_path / workdir, steps, block=block, gan=TINY, probe=probe, probe_every=2)
-    whole, parts = ((tmp_path / name / "probes.jsonl").read_text() for name in ("whole", "parts"))
-    assert whole == parts
-    probed = history.read(tmp_path / "whole" / "probes.jsonl")
-    assert probed["step"].tolist() == [0, 2, 4, 5, 7, 9, 10, 12]
-    assert probed["first"].shape == (8, 2)
-    assert len(set(probed["mean"])) == 8
-
-
-def test_probes_of_a_population_are_of_each_member(tmp_path):
-    run(tmp_path, 2, seeds=3, gan=TINY, probe=probe, probe_every=2)
-    probed = history.read(tmp_path / "probes.jsonl")
-    assert probed["mean"].shape == (2, 3)
-    assert probed["first"].shape == (2, 3, 2)
 
 
 def test_a_picture_is_drawn_before_its_checkpoint_is_kept(tmp_path):

@@ -1,0 +1,73 @@
+"""What the loop does for several GANs at once, and what it measures of their samples."""
+
+import chex
+import jax
+import numpy as np
+import pytest
+from toys import SHAPE, assert_same_bits
+
+from jaxgan import history, losses, make_gan, models, optimizers, priors
+from jaxgan.data.sources import image_source
+from jaxgan.training import train
+
+SOURCE = image_source(np.random.default_rng(0).integers(0, 256, (40, *SHAPE), np.uint8), 8)  # 5 steps an epoch
+TX = optimizers.adam(1e-3)
+GAN = make_gan(
+    models.MLPGenerator(shape=SHAPE, widths=(8,)),
+    models.MLPDiscriminator(widths=(8,)),
+    losses.non_saturating,
+    TX,
+    TX,
+    priors.uniform(4),
+    half_life_images=100.0,
+)
+
+
+def run(workdir, steps, **options):
+    return train(GAN, SOURCE, workdir, **({"seed": 0, "steps": steps, "block": 3} | options))
+
+
+def test_members_of_a_population_are_the_runs_of_their_seeds(tmp_path):
+    states, step = run(tmp_path / "all", 7, seed=5, seeds=3)
+    assert step == 7
+    for member, seed in ((0, 5), (2, 7)):
+        alone, _ = run(tmp_path / str(seed), 7, seed=seed)
+        chex.assert_trees_all_close(jax.tree.map(lambda x, m=member: x[m], states), alone, rtol=1e-3, atol=1e-4)
+    recorded = history.read(tmp_path / "all" / "metrics.jsonl")
+    assert recorded["d_loss"].shape == (7,)
+    assert recorded["d_finite"].all()
+    assert recorded["d_finite"].dtype == bool
+
+
+def test_an_interrupted_population_goes_on_with_the_same_bits(tmp_path):
+    whole, _ = run(tmp_path / "whole", 7, seeds=2)
+    run(tmp_path / "parts", 4, seeds=2)
+    parts, _ = run(tmp_path / "parts", 7, seeds=2)
+    assert_same_bits(parts, whole)
+    written = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "parts")]
+    assert written[0] == written[1]
+
+
+def probe(state, key):
+    samples = GAN.sample(state, key, 4)
+    return {"mean": samples.mean(), "first": samples[0, 0, :2, 0]}
+
+
+@pytest.mark.parametrize("stops", [(7,), (3, 9)])
+def test_probes_do_not_depend_on_blocks_and_stops(tmp_path, stops):
+    for workdir, ends, block in (("whole", (13,), 3), ("parts", (*stops, 13), 2)):
+        for steps in ends:
+            run(tmp_path / workdir, steps, block=block, probe=probe, probe_every=2)
+    whole, parts = ((tmp_path / name / "probes.jsonl").read_text() for name in ("whole", "parts"))
+    assert whole == parts
+    probed = history.read(tmp_path / "whole" / "probes.jsonl")
+    assert probed["step"].tolist() == [0, 2, 4, 5, 7, 9, 10, 12]
+    assert probed["first"].shape == (8, 2)
+    assert len(set(probed["mean"])) == 8
+
+
+def test_probes_of_a_population_are_of_each_member(tmp_path):
+    run(tmp_path, 2, seeds=3, probe=probe, probe_every=2)
+    probed = history.read(tmp_path / "probes.jsonl")
+    assert probed["mean"].shape == (2, 3)
+    assert probed["first"].shape == (2, 3, 2)
