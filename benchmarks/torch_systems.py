@@ -3,6 +3,7 @@
 `SYSTEMS[name](device=…, dtype=…)` makes a system. Images are `[B, 1, 28, 28]`.
 """
 
+import abc
 from collections.abc import Callable
 from functools import partial
 
@@ -70,7 +71,7 @@ def conv_generator() -> nn.Sequential:
     )
 
 
-class System:
+class System(abc.ABC):
     """Two networks, in training mode, and their optimisers.
 
     Attributes:
@@ -92,6 +93,7 @@ class System:
         self.d, self.g = discriminator.to(device, dtype), generator.to(device, dtype)
         self.d_optimizer, self.g_optimizer = optimizer(self.d.parameters()), optimizer(self.g.parameters())
 
+    @abc.abstractmethod
     def train_step(self, real: Tensor, noise: Tensor, shares: Tensor) -> dict[str, Tensor]:
         """Updates both networks.
 
@@ -103,7 +105,6 @@ class System:
         Returns:
           The losses `d` and `g` of the last updates, and the `penalty` where there is one, which `d` is without.
         """
-        raise NotImplementedError
 
     def minimise(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
         """One update of one network."""

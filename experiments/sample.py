@@ -4,7 +4,6 @@ Needs only the folder of the run, not the data it was trained on.
 """
 
 import dataclasses
-import io
 from pathlib import Path
 
 import jax
@@ -15,7 +14,7 @@ from jaxgan import plots, runs
 from jaxgan.data.sources import to_pixels
 from jaxgan.errors import ConfigError
 from jaxgan.gan import GAN
-from jaxgan.history import write_whole
+from jaxgan.pictures import save_array
 from jaxgan.settings import Positional, command_line, ends_plainly
 
 COLUMNS = 8
@@ -82,9 +81,7 @@ def walk(gan: GAN, key: jax.Array, num: int) -> jax.Array:
 def save(path: Path, samples: np.ndarray, caption: str) -> None:
     """Writes the samples as the path's ending says."""
     if path.suffix == ".npy":
-        buffer = io.BytesIO()
-        np.save(buffer, samples)
-        write_whole(path, buffer.getvalue())
+        save_array(path, samples)
     elif samples.ndim == 2 and path.suffix == ".png":
         plots.save_curves(path, samples, caption)
     elif samples.ndim == 2:

@@ -127,7 +127,7 @@ def train(
     with Checkpoints(workdir / "checkpoints") as checkpoints, asked_to_stop() as stop:
         state, step = restore_or_init(gan, source, keys, checkpoints, population=seeds is not None)
         for name in LOGS:
-            history.cut_back(workdir / name, step)
+            history.cut_back(workdir / name, step or -1)  # what is recorded of step 0 is recorded anew
         if step == 0:
             look(state, step)
         parts = plan(step, steps, steps_per_epoch, block, probe_every)

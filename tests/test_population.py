@@ -71,3 +71,15 @@ def test_probes_of_a_population_are_of_each_member(tmp_path):
     probed = history.read(tmp_path / "probes.jsonl")
     assert probed["mean"].shape == (2, 3)
     assert probed["first"].shape == (2, 3, 2)
+
+
+def test_a_run_that_stopped_before_its_first_checkpoint_begins_anew(tmp_path):
+    def stop(progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", 5, probe=probe, probe_every=2, report=stop)
+    for workdir in ("parts", "whole"):
+        run(tmp_path / workdir, 5, probe=probe, probe_every=2)
+    for name in ("metrics.jsonl", "probes.jsonl"):
+        assert (tmp_path / "parts" / name).read_text() == (tmp_path / "whole" / name).read_text()
