@@ -5,8 +5,10 @@ otherwise: that is where a wrapper such as `spectral_norm` comes in.
 
 XLA:CPU has fast kernels for convolutions `NHWC x HWIO -> NHWC` only. Automatic differentiation writes gradients in
 other layouts, which are rewritten at a program's top level but not in the body of a loop, where they run some twenty
-times slower. So `conv` states its gradients in the forms that are fast everywhere: the input's as a convolution of the
-plain layout, and the kernel's, on CPUs, as one matrix product for each tap of the kernel.
+times slower. Matrix products are fast everywhere, and their derivatives are matrix products. So on CPUs a convolution
+without strides is one product with a banded matrix (`conv_by_products`); one with strides, or transposed, states its
+gradients in fast forms (`fast_conv`): the input's as a convolution of the plain layout, and the kernel's as one product
+for each tap of the kernel.
 """
 
 import math
@@ -15,9 +17,12 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 from jax import lax
+
+from jaxgan.errors import ShapeError
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -80,11 +85,13 @@ def spectral_norm(layer, x, *, train, **options):
 def max_pool(x):
     """The maxima of 2x2 windows: `[B, H, W, C] -> [B, H//2, W//2, C]`, an odd last row or column dropped.
 
-    Written as a reshape, because the gradient of `nn.max_pool` is slow on CPUs. Equal maxima share their gradient.
+    Written as maxima of shifted images, because the gradient of `nn.max_pool` is slow on CPUs. Equal maxima share their
+    gradient.
     """
-    b, h, w, c = x.shape
-    x = x[:, : h // 2 * 2, : w // 2 * 2]
-    return x.reshape(b, h // 2, 2, w // 2, 2, c).max((2, 4))
+    x = x[:, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2]
+    left, right = x[:, :, ::2], x[:, :, 1::2]
+    wide = jnp.maximum(left, right)
+    return jnp.maximum(wide[:, ::2], wide[:, 1::2])
 
 
 class ConvTranspose(nn.Module):
@@ -132,7 +139,7 @@ def fast_conv_general_dilated(
     feature_group_count=1,
     precision=None,
 ):
-    """`lax.conv_general_dilated` as `nn.Conv` calls it; what `fast_conv` does not cover goes to lax."""
+    """`lax.conv_general_dilated` as `nn.Conv` calls it; what has no fast form goes to lax."""
     strides, spread = tuple(window_strides), tuple(lhs_dilation or (1, 1))
     plain = lhs.ndim == 4 and feature_group_count == 1 and precision is None and set(rhs_dilation or (1,)) == {1}
     if not plain or (max(spread) > 1 and (max(strides) > 1 or isinstance(padding, str))):
@@ -141,7 +148,47 @@ def fast_conv_general_dilated(
         return lax.conv_general_dilated(lhs, rhs, strides, padding, **dilations, **options)
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], strides, padding)
-    return fast_conv(lhs, rhs, strides, tuple(map(tuple, padding)), spread)
+    pads = tuple(map(tuple, padding))
+    if max(strides + spread) > 1:
+        return fast_conv(lhs, rhs, strides, pads, spread)
+    by_lax = partial(lax.conv_general_dilated, window_strides=strides, padding=pads, dimension_numbers=LAYOUT)
+    return lax.platform_dependent(lhs, rhs, cpu=partial(conv_by_products, pads=pads), default=by_lax)
+
+
+def conv_by_products(x, kernel, pads):
+    """A convolution without strides, as one matrix product; so are its derivatives of any order.
+
+    Every row of the output is cut into tiles. A tile of `t` pixels is a product of the `kh` rows of `t + kw - 1` pixels
+    that it depends on with a matrix that repeats the kernel `t` times, each a pixel further. A larger tile copies the
+    input less often, `kh (t + kw - 1) / t` times, and multiplies by more zeros.
+
+    Args:
+      x: `[B, H, W, C]`.
+      kernel: `[kh, kw, C, F]`.
+      pads: `((top, bottom), (left, right))`, rows and columns of zeros to add.
+
+    Returns:
+      `[B, H', W', F]`.
+    """
+    x, (kh, kw, _, features) = pad(x, pads), kernel.shape
+    batch, rows, columns = len(x), x.shape[1] - kh + 1, x.shape[2] - kw + 1
+    if rows < 1 or columns < 1:
+        raise ShapeError(
+            f"a kernel of {kh}x{kw} does not fit into images of {x.shape[1]}x{x.shape[2]}, padding included"
+        )
+    tile = max(t for t in range(1, max(kw, 2)) if columns % t == 0)
+    reach = tile + kw - 1
+    tiles = jnp.stack([x[:, :, i : i + reach] for i in range(0, columns, tile)], 2).reshape(
+        *x.shape[:2], columns // tile, -1
+    )
+    patches = jnp.stack([tiles[:, i : i + rows] for i in range(kh)], 3)
+    tap = np.arange(reach)[:, None] - np.arange(
+        tile
+    )  # of the kernel, by which a pixel of the reach enters one of the tile
+    band = jax.nn.one_hot(tap, kw, dtype=kernel.dtype)
+    matrix = jnp.einsum("utj,ijcf->iuctf", band, kernel)
+    product = patches.reshape(batch * rows * (columns // tile), -1) @ matrix.reshape(-1, tile * features)
+    return product.reshape(batch, rows, columns, features)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))

@@ -12,6 +12,7 @@ from jax import lax
 from toys import SHAPE, assert_same_bits, real_batch, small_gan
 
 from jaxgan import layers, penalties
+from jaxgan.errors import ShapeError
 
 WIDE = settings(max_examples=12, deadline=None, derandomize=True)
 
@@ -102,6 +103,27 @@ def test_conv_transpose_is_linens(kernel, strides):
     np.testing.assert_allclose(ours.apply(variables, x), theirs.apply(variables, x), rtol=1e-5, atol=1e-5)
 
 
+@settings(WIDE, max_examples=6)
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 3), st.integers(0, 6), st.integers(0, 2))
+def test_conv_by_products_is_that_of_lax_whatever_the_tiles(kh, kw, channels, extra, low):
+    x, kernel = draw_arrays((2, kh + 1, kw + extra, channels), (kh, kw, channels, 2))
+    pads = ((low, 1), (0, low))
+
+    def both(x, kernel):
+        theirs = plain(x, kernel, (1, 1), pads, (1, 1))
+        return layers.conv_by_products(x, kernel, pads), theirs
+
+    np.testing.assert_allclose(*jax.jit(both)(x, kernel), rtol=1e-4, atol=1e-4)
+    slopes = [jax.jit(jax.grad(lambda a, i=i: jnp.sum(jnp.sin(both(*a)[i]))))((x, kernel)) for i in range(2)]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3), *slopes)
+
+
+def test_conv_by_products_refuses_images_smaller_than_the_kernel():
+    x, kernel = draw_arrays((1, 3, 4, 2), (5, 4, 2, 1))
+    with pytest.raises(ShapeError, match="a kernel of 5x4 does not fit into images of 4x4"):
+        layers.conv_by_products(x, kernel, ((1, 0), (0, 0)))
+
+
 def test_on_other_platforms_the_kernels_gradient_is_left_to_xla():
     x, kernel = draw_arrays((2, 6, 6, 2), (3, 3, 2, 4))
     form = {"strides": (1, 1), "pads": ((1, 1), (0, 2)), "spread": (1, 1)}
@@ -114,6 +136,19 @@ def test_on_other_platforms_the_kernels_gradient_is_left_to_xla():
     lowered = {p: str(step.trace(kernel).lower(lowering_platforms=(p,)).as_text()) for p in ("cpu", "tpu")}
     assert lowered["cpu"].count("stablehlo.dot_general") == 9
     assert lowered["tpu"].count("stablehlo.dot_general") == 0
+
+
+def test_a_convolution_without_strides_is_products_on_cpus_and_xlas_elsewhere():
+    x, kernel = draw_arrays((2, 6, 6, 2), (3, 3, 2, 4))
+
+    @jax.jit
+    def slope(kernel):
+        return jax.grad(lambda k: jnp.sum(layers.fast_conv_general_dilated(x, k, (1, 1), "SAME") ** 2))(kernel)
+
+    lowered = {p: slope.trace(kernel).lower(lowering_platforms=(p,)).as_text() for p in ("cpu", "tpu")}
+    counts = {p: [text.count(f"stablehlo.{op}") for op in ("convolution", "dot_general")] for p, text in lowered.items()}
+    assert counts["cpu"][0] == 0 < counts["cpu"][1]
+    assert counts["tpu"] == [2, 0]
 
 
 def test_max_pool_is_linens_and_shares_gradients_of_equals():
