@@ -19,6 +19,7 @@ from jaxgan import history, plots, runs
 from jaxgan.data.images import DATA_DIR
 from jaxgan.errors import ConfigError, TrainingError
 from jaxgan.history import write_whole
+from jaxgan.judge import with_error
 from jaxgan.settings import check_numbers, command_line, ends_plainly
 
 SYSTEMS = {
@@ -120,8 +121,7 @@ def row(name: str, workdir: Path, record: dict[str, Any]) -> list[str]:
     cells += [f"{metrics[column][late].mean():.3f}" for column in ("d_loss", "g_loss")]
     if (workdir / "distance.json").exists():
         values = np.array(json.loads((workdir / "distance.json").read_text())["w2_squared"])
-        error = f" ± {values.std(ddof=1) / len(values) ** 0.5:.4f}, {len(values)} seeds" if len(values) > 1 else ""
-        besides = f"W2² {values.mean():.4f}{error}"
+        besides = f"W2² {with_error(values, 4)}" + (f", {len(values)} seeds" if len(values) > 1 else "")
     elif "d_real_probability" in metrics:
         real, fake = (metrics[f"d_{of}_probability"][late].mean() for of in ("real", "fake"))
         besides = f"D(x) {real:.2f}, D(G(z)) {fake:.2f}"

@@ -24,13 +24,13 @@ from rich.console import Console
 from jaxgan import GAN, GANState, losses, make_gan, models, optimizers, plots, priors
 from jaxgan.data.parabola import LOWER, POINTS, UPPER, paintings, parabola_source
 from jaxgan.history import write_whole
+from jaxgan.judge import judge, with_error
 from jaxgan.launch import carry_out
 from jaxgan.metrics import parabola
-from jaxgan.pictures import curve_drawer
+from jaxgan.pictures import frame_drawer
 from jaxgan.probes import sample_probe
 from jaxgan.progress import say
 from jaxgan.settings import PRECISIONS, Settings, command_line, ends_plainly, use_precision
-from jaxgan.training import run_keys
 
 JUDGED = 10_000
 PROBED = 1_000
@@ -103,23 +103,27 @@ def main() -> None:
             gan,
             parabola_source(config.batch_size),
             data={"name": "parabola", "shape": [len(POINTS)]},
-            probe=sample_probe(gan, real, PROBED, lambda samples: parabola.distance(samples)._asdict()),
-            drawer=partial(curve_drawer, show=show, population=config.seeds is not None),
+            probe=sample_probe(gan, real, PROBED, measure),
+            drawer=partial(
+                frame_drawer,
+                save=plots.save_paintings,
+                animation="parabola.gif",
+                show=show,
+                population=config.seeds is not None,
+            ),
             seeds=config.seeds,
         )
-        judge(config, gan, state)
+        conclude(config, gan, state)
 
 
-def judge(config: Config, gan: GAN, state: GANState) -> None:
+def measure(samples: jax.Array) -> dict[str, jax.Array]:
+    """How far `[N, 15]` are from the artist's paintings."""
+    return parabola.distance(samples)._asdict()
+
+
+def conclude(config: Config, gan: GAN, state: GANState) -> None:
     """Measures 10,000 paintings of each generator, says how they are, and keeps the figures in distance.json."""
-
-    def measure(state, key):
-        return parabola.distance(gan.sample(state, key, JUDGED))._asdict()
-
-    key = run_keys(config.seed, config.seeds).score
-    if config.seeds is None:
-        state, key = jax.tree.map(lambda x: x[None], (state, key))
-    figures = jax.device_get(jax.jit(jax.vmap(measure))(state, key))
+    figures = judge(gan, state, JUDGED, measure, seed=config.seed, seeds=config.seeds)
     floor = parabola.floor(JUDGED)
     kept = {"samples": JUDGED, "floor": floor} | {name: x.tolist() for name, x in figures.items()}
     write_whole(config.workdir / "distance.json", (json.dumps(kept, indent=2) + "\n").encode())
@@ -130,10 +134,9 @@ def describe(figures: dict[str, np.ndarray], floor: float) -> str:
     """How the paintings of all generators are, `[seeds]` each."""
     values = np.asarray(figures["w2_squared"], np.float64)
     num = len(values)
-    mean = f"{values.mean():.4f}"
+    mean = with_error(values, 4)
     if num > 1:
-        mean += f" ± {values.std(ddof=1) / num**0.5:.4f} (mean and standard error of {num} seeds"
-        mean += f", {values.min():.4f} to {values.max():.4f})"
+        mean += f" (mean and standard error of {num} seeds, {values.min():.4f} to {values.max():.4f})"
     low, high = float(np.min(figures["a_min"])), float(np.max(figures["a_max"]))
     return (
         f"W2² to the artist's paintings, over {JUDGED:,} samples: {mean}; perfect ones have {floor:.4f}.\n"

@@ -11,9 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import plots, runs
+from jaxgan.data.mixture import MIXTURES, Mixture
 from jaxgan.data.sources import to_pixels
 from jaxgan.errors import ConfigError
 from jaxgan.gan import GAN
+from jaxgan.metrics.mixture import RADIUS
 from jaxgan.pictures import save_array
 from jaxgan.settings import Positional, command_line, ends_plainly
 
@@ -29,7 +31,7 @@ class Config:
     num: int = 64
     """How many samples."""
     out: Path = Path("samples.png")
-    """Where to: .png, a grid, or paintings in one frame; .gif, images one after the other; .npy, float32 [num, …]."""
+    """Where to: .png, images in a grid, else one frame; .gif, images one after the other; .npy, float32 [num, …]."""
     seed: int = 0
     """Decides the noise."""
     step: int | None = None
@@ -47,7 +49,8 @@ def main() -> None:
         check(config)
         run = runs.restore(config.workdir, config.step, config.member)
         samples = draw(run, config)
-        save(config.out, samples, f"{runs.title(run.record)} · step {run.step}")
+        mixture = MIXTURES.get(run.record["data"]["name"])
+        save(config.out, samples, f"{runs.title(run.record)} · step {run.step}", mixture)
         print(f"{len(samples)} samples of step {run.step} are in {config.out}")
 
 
@@ -78,14 +81,16 @@ def walk(gan: GAN, key: jax.Array, num: int) -> jax.Array:
     return lines.reshape(-1, corners.shape[-1])[:num]
 
 
-def save(path: Path, samples: np.ndarray, caption: str) -> None:
-    """Writes the samples as the path's ending says."""
+def save(path: Path, samples: np.ndarray, caption: str, mixture: Mixture | None = None) -> None:
+    """Writes the samples as the path's ending says, points in the plane among the modes of their mixture."""
     if path.suffix == ".npy":
         save_array(path, samples)
-    elif samples.ndim == 2 and path.suffix == ".png":
-        plots.save_curves(path, samples, caption)
+    elif samples.ndim == 2 and path.suffix != ".png":
+        raise ConfigError(f"out is {path}: these samples are drawn in one frame; give a name that ends in .png or .npy")
+    elif mixture is not None:
+        plots.save_points(path, samples, mixture.means, RADIUS * mixture.sigma, caption)
     elif samples.ndim == 2:
-        raise ConfigError(f"out is {path}: paintings are drawn in one frame; give a name that ends in .png or .npy")
+        plots.save_curves(path, samples, caption)
     elif path.suffix == ".gif":
         plots.save_animation(path, to_pixels(samples))
     else:

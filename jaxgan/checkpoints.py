@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from orbax.checkpoint.checkpoint_managers import LatestN
+from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from jaxgan.errors import CheckpointError
 
@@ -16,7 +16,7 @@ FORMAT = 1
 
 
 class Checkpoints:
-    """The checkpoints of a run, by train step; the newest `keep` stay.
+    """The checkpoints of a run, by train step; the newest `keep` stay, and the one with the best scores.
 
     A context manager. Each checkpoint holds a state, a JSON record, and a digest of every array: Orbax's own format
     would let a flipped bit pass. Saving is synchronous, because a failed asynchronous save keeps the process from
@@ -29,7 +29,11 @@ class Checkpoints:
             raise CheckpointError(
                 f"{self._directory}: Orbax takes [, ], * and ? in a path for patterns; choose another"
             )
-        options = ocp.CheckpointManagerOptions(preservation_policy=LatestN(keep), enable_async_checkpointing=False)
+        best = BestN(get_metric_fn=lambda scores: -first(scores), n=1, keep_checkpoints_without_metrics=False)
+        policy = AnyPreservationPolicy([LatestN(keep), best])
+        options = ocp.CheckpointManagerOptions(
+            best_fn=lambda scores: -first(scores), preservation_policy=policy, enable_async_checkpointing=False
+        )
         self._manager = ocp.CheckpointManager(self._directory, options=options)
 
     def __enter__(self):
@@ -43,11 +47,20 @@ class Checkpoints:
         """The train steps that can be restored, ascending."""
         return sorted(self._manager.all_steps())
 
-    def save(self, step: int, state: Any, record: dict[str, Any]) -> None:
-        """Saves a pytree of arrays, and a JSON record of what they belong to, atomically."""
+    @property
+    def best(self) -> int | None:
+        """The train step of the checkpoint whose first score is the lowest; None where none has scores."""
+        scores = {step: self._manager.metrics(step) for step in self.steps}
+        return min((step for step in scores if scores[step]), key=lambda step: first(scores[step]), default=None)
+
+    def save(self, step: int, state: Any, record: dict[str, Any], scores: dict[str, float] | None = None) -> None:
+        """Saves a pytree of arrays, a JSON record of what they belong to, and its scores, atomically.
+
+        By the first of the scores, the lower the better, the best checkpoint is told.
+        """
         meta = {"format": FORMAT, "record": record, "arrays": describe(state, digest)}
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
-        self._manager.save(step, args=items)
+        self._manager.save(step, args=items, metrics=scores)
 
     def restore(self, step: int, like: Any) -> tuple[Any, dict[str, Any]]:
         """The state and the record that were saved at `step`.
@@ -90,6 +103,11 @@ class Checkpoints:
         if wrong:
             first = f"{wrong[0]}: {saved.get(wrong[0])} saved, {found.get(wrong[0])} here"
             raise CheckpointError(f"{self._directory}/{step}: {len(wrong)} arrays {what}; {first}")
+
+
+def first(scores: dict[str, float]) -> float:
+    """The score that tells which checkpoint is the best."""
+    return next(iter(scores.values()))
 
 
 def describe(tree: Any, how: Callable[[Any], str]) -> dict[str, str]:

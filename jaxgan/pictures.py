@@ -14,6 +14,7 @@ from jaxgan.states import GANState
 
 NUM = 64
 ROWS = 6
+FRAMES = 60
 
 Draw = Callable[[GANState, jax.Array, int], None]
 
@@ -51,26 +52,35 @@ def image_drawer(gan: GAN, workdir: Path, steps_per_epoch: int, caption: str) ->
     return draw
 
 
-def curve_drawer(
+def frame_drawer(
     gan: GAN,
     workdir: Path,
     steps_per_epoch: int,
     caption: str,
     *,
+    save: Callable[[Path, np.ndarray, dict[str, float], dict[str, float], str], None],
+    animation: str,
+    num: int = NUM,
+    strip: int = 1,
     population: bool = False,
     show: Callable[[Path], None] | None = None,
 ) -> Draw:
-    """A `draw` for `training.train`, of a GAN that paints parabolas.
+    """A `draw` for `training.train`, of a GAN whose samples are drawn together in one frame.
 
-    Keeps `samples/STEP.png`, one painting between the artist's bounds with what D makes of it, beside all 64 of a
-    batch, and the paintings as `[64, 15]` in `samples/STEP.npy`; `parabola.gif`, these pictures one after the other;
-    `progress.png`, the last of them; and `losses.png`.
+    Keeps `samples/STEP.png`, samples from noise that is the same each time, and the same in `samples/STEP.npy`; the
+    animation, at most 60 of these pictures one after the other; `progress.png`, the last of them, or several side by
+    side; and `losses.png`.
 
     Args:
-      gan: makes the paintings.
+      gan: makes the samples.
       workdir: where.
       steps_per_epoch: unused, the pictures name steps.
       caption: names the system; drawn into every picture.
+      save: draws a picture: `(path, samples [num, …], metrics, probes, caption)`, with the last line of metrics.jsonl,
+        empty before the first step, and that of probes.jsonl, of the GAN that is drawn.
+      animation: name of its file, a GIF.
+      num: how many samples.
+      strip: how many pictures `progress.png` shows.
       population: whether the state is of several GANs, of which the first is drawn.
       show: given each new picture.
     """
@@ -82,14 +92,20 @@ def curve_drawer(
         remove_later(folder, step)
         if population:
             state, key = jax.tree.map(lambda x: x[0], (state, key))
-        curves = np.asarray(gan.sample(state, key, NUM))
-        save_array(folder / f"{step:06}.npy", curves)
+        samples = np.asarray(gan.sample(state, key, num))
+        save_array(folder / f"{step:06}.npy", samples)
         path = folder / f"{step:06}.png"
-        said = {name: float(column[-1]) for name, column in recorded().items()}
-        distance = float(np.ravel(probed()["w2_squared"][-1])[0])
-        plots.save_paintings(path, curves, said, distance, f"{caption} · step {step:,}")
-        history.write_whole(workdir / "progress.png", path.read_bytes())
-        plots.join(workdir / "parabola.gif", kept(folder, ".png"))
+        metrics, probes = (
+            {name: float(np.ravel(column[-1])[0]) for name, column in columns().items()}
+            for columns in (recorded, probed)
+        )
+        save(path, samples, metrics, probes, f"{caption} · step {step:,}")
+        pictures = kept(folder, ".png")
+        plots.join(workdir / animation, choose(pictures, FRAMES))
+        if strip == 1:
+            history.write_whole(workdir / "progress.png", path.read_bytes())
+        else:
+            plots.lay_out(workdir / "progress.png", choose(pictures, strip))
         if step:
             plots.save_losses(workdir / "losses.png", recorded(), caption)
         if show is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 from PIL import Image
 
 from jaxgan.data.parabola import BASIS, LOWER, POINTS, UPPER
@@ -78,14 +79,24 @@ def join(path: Path, pictures: Sequence[Path], milliseconds: int = 400) -> None:
     write_whole(path, buffer.getvalue())
 
 
-def save_paintings(path: Path, curves: np.ndarray, metrics: dict[str, float], distance: float, caption: str) -> None:
+def lay_out(path: Path, pictures: Sequence[Path]) -> None:
+    """Shows PNG files of one size side by side."""
+    images = np.stack([np.asarray(Image.open(picture).convert("RGB")) for picture in pictures])
+    buffer = io.BytesIO()
+    Image.fromarray(tile(images, len(images))).save(buffer, format="PNG", optimize=True)
+    write_whole(path, buffer.getvalue())
+
+
+def save_paintings(
+    path: Path, curves: np.ndarray, metrics: dict[str, float], probes: dict[str, float], caption: str
+) -> None:
     """Draws one painting between the artist's bounds with what D makes of it, and beside it all of a batch.
 
     Args:
       path: of the PNG.
       curves: `[N, 15]`, painted; the first is the one.
       metrics: the last line of metrics.jsonl, empty before the first step.
-      distance: W2² of the generator's paintings from the artist's.
+      probes: `w2_squared` is that of the generator's paintings from the artist's.
       caption: drawn above.
     """
     figure = Figure(figsize=(9, 4), dpi=DPI)
@@ -98,7 +109,7 @@ def save_paintings(path: Path, curves: np.ndarray, metrics: dict[str, float], di
     if "d_real_probability" in metrics:
         left.text(0, 3.25, f"mean D(x) {metrics['d_real_probability']:.2f}  (0.5: D cannot tell)", ha="center")
         left.text(0, 2.95, f"D score {-metrics['d_loss']:.2f}  (-1.39: D cannot tell)", ha="center")
-    right.text(0, 3.25, f"{len(curves)} paintings. W2² from the artist's {distance:.3f}", ha="center")
+    right.text(0, 3.25, f"{len(curves)} paintings. W2² from the artist's {probes['w2_squared']:.3f}", ha="center")
     save(path, figure)
 
 
@@ -120,6 +131,28 @@ def draw_paintings(axes, curves: np.ndarray, width: float) -> None:
     lines[0].set_label("painted")
     axes.set(xlabel="x", ylim=(-0.5, 3.5))
     axes.grid(alpha=0.3)
+
+
+def save_points(path: Path, points: np.ndarray, means: np.ndarray, radius: float, caption: str) -> None:
+    """Draws points in the plane, and where they should be.
+
+    Args:
+      path: of the PNG.
+      points: `[N, 2]`; what lies far outside the frame is not seen.
+      means: `[K, 2]`, the modes.
+      radius: of the circle around each mode.
+      caption: drawn above.
+    """
+    figure = Figure(figsize=(4.2, 4.6), dpi=DPI)
+    figure.suptitle(caption, fontsize=9)
+    axes = figure.add_axes((0.11, 0.06, 0.87, 0.82))
+    for mean in means:
+        axes.add_patch(Circle(mean, radius, fill=False, edgecolor="tab:orange"))
+    axes.scatter(*points.T, s=4, color="tab:green", alpha=0.4, linewidths=0)
+    reach = 1.45 * float(np.abs(means).max())
+    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    axes.grid(alpha=0.3)
+    save(path, figure)
 
 
 def save_losses(path: Path, history: dict[str, np.ndarray], caption: str) -> None:

@@ -48,6 +48,25 @@ def reporter(console: Console) -> Iterator[Callable[[Progress], None]]:
         yield lines(console)
 
 
+@contextmanager
+def waiting(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    """A function of (done, in all) that shows how far something is; without a terminal, once that it has begun."""
+    if console.is_terminal:
+        with progress.Progress(console=console, transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+    else:
+        told = False
+
+        def report(done: int, total: int) -> None:
+            nonlocal told
+            if not told:
+                say(console, f"{what} …")
+            told = True
+
+        yield report
+
+
 def say(console: Console, text: str) -> None:
     """Prints a text as it is: brackets are no markup, and long lines are left to the terminal."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)

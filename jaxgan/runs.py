@@ -19,10 +19,11 @@ from jaxgan.settings import Settings, module_name, use_precision
 from jaxgan.states import GANState
 
 # What may change when a run goes on: the bits of a train step do not depend on it.
-FREE = ("workdir", "overwrite", "data_dir", "epochs", "steps", "block", "live")
+FREE = ("workdir", "overwrite", "data_dir", "epochs", "steps", "block", "live", "evaluate_every")
 KEPT = (
-    *("checkpoints", "metrics.jsonl", "probes.jsonl", "timing.jsonl", "findings.json"),
+    *("checkpoints", "metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl", "findings.json"),
     *("losses.png", "progress.png", "parabola.gif", "distance.json", "samples", "config.json"),
+    *("mixture.gif", "scores.json"),
 )
 
 Config = TypeVar("Config", bound=Settings)

@@ -19,7 +19,7 @@ from jaxgan.interrupts import asked_to_stop
 from jaxgan.progress import Progress
 from jaxgan.states import GANState
 
-LOGS = ("metrics.jsonl", "probes.jsonl", "timing.jsonl")
+LOGS = ("metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl")
 
 
 class Keys(NamedTuple):
@@ -67,6 +67,8 @@ def train(
     record: dict[str, Any] | None = None,
     probe: Callable[[GANState, jax.Array], dict[str, jax.Array]] | None = None,
     probe_every: int = 100,
+    score: Callable[[GANState, jax.Array], dict[str, float]] | None = None,
+    score_every: int = 1,
     draw: Callable[[GANState, jax.Array, int], None] = lambda state, key, step: None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[GANState, int]:
@@ -96,6 +98,9 @@ def train(
       probe: `(state, key) -> {name: scalar or [n]}` of one GAN's state, pure; called at the start, at every
         `probe_every`-th train step of an epoch and after its last, always with the same key; kept in probes.jsonl.
       probe_every: see `probe`.
+      score: `(state, key) -> {name: value}`, called after every `score_every`-th epoch and at the end, always with the
+        same key; kept in scores.jsonl. Of the checkpoints, that with the lowest first score is kept besides the newest.
+      score_every: see `score`.
       draw: called with (state, key, step) at the start, after every epoch and at the end, before the checkpoint; always
         with the same key.
       report: called after every block.
@@ -107,7 +112,7 @@ def train(
       ConfigError: where a number is out of its range.
       TrainingError: where a loss or a gradient is not finite. The newest checkpoint is from before.
     """
-    counts = {"steps": steps, "block": block, "d_steps": d_steps, "probe_every": probe_every}
+    counts = {"steps": steps, "block": block, "d_steps": d_steps, "probe_every": probe_every, "score_every": score_every}
     steps_per_epoch = check_counts(source, counts | ({} if seeds is None else {"seeds": seeds}), seed)
     keys = run_keys(seed, seeds)
     train_step = alternate(gan, d_steps, g_steps, order=order, share_noise=share_noise)
@@ -116,13 +121,19 @@ def train(
     workdir.mkdir(parents=True, exist_ok=True)
 
     def look(state, step):
-        """Before the blocks, and after each."""
+        """Before the blocks, and after each. Returns the scores, where it is time for them."""
         index = step % steps_per_epoch
         if measure is not None and index % probe_every == 0:
             values = jax.device_get(measure(state, jax.random.clone(keys.probe)))
             history.append(workdir / "probes.jsonl", [{"step": step} | {k: v.tolist() for k, v in values.items()}])
+        scores = None
+        ends_round = index == 0 and step // steps_per_epoch % score_every == 0
+        if score is not None and step > 0 and (ends_round or step == steps):
+            scores = score(state, jax.random.clone(keys.score))
+            history.append(workdir / "scores.jsonl", [{"step": step} | scores])
         if index == 0 or step == steps:
             draw(state, jax.random.clone(keys.sample), step)
+        return scores
 
     with Checkpoints(workdir / "checkpoints") as checkpoints, asked_to_stop() as stop:
         state, step = restore_or_init(gan, source, keys, checkpoints, population=seeds is not None)
@@ -138,9 +149,9 @@ def train(
             history.append(workdir / "timing.jsonl", [{"step": step} | timing])
             check_finite(step, lines, checkpoints.steps)
             report(Progress(step, steps, steps_per_epoch, timing["steps"] / timing["seconds"], lines[-1]))
-            look(state, step)
+            scores = look(state, step)
             if step % steps_per_epoch == 0 or step == steps or stop.is_set():
-                checkpoints.save(step, state, record or {})
+                checkpoints.save(step, state, record or {}, scores)
             if stop.is_set():
                 break
     return state, step

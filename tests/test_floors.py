@@ -13,13 +13,17 @@ FLOORS = (
         *("losses", "penalties", "states", "optimizers", "priors", "layers"),
         *("history", "interrupts", "data.sources", "data.fetch"),
     ),
-    ("models.conv", "models.mlp", "models", "gan", "data.parabola", "data.builders"),
+    (
+        *("models.conv", "models.mlp", "models.mixture", "models.classifier", "models", "gan"),
+        *("data.parabola", "data.mixture", "data.builders"),
+        *("metrics.frechet", "metrics.kernel", "metrics.classes", "metrics.neighbors", "metrics.ssim"),
+    ),
     (
         *("alternate", "checkpoints", "plots", "progress", "probes", "diagnostics"),
-        *("metrics.parabola", "data.images"),
+        *("metrics.parabola", "metrics.mixture", "data.images"),
     ),
-    ("training", "pictures", "settings"),
-    ("runs", "watch"),
+    ("training", "pictures", "settings", "features"),
+    ("runs", "watch", "judge", "evaluation"),
     ("launch",),
 )
 EVERYWHERE = "errors"  # the ground

@@ -1,0 +1,170 @@
+"""Every score of a generator, beside what perfect samples would get.
+
+Perfect samples are held-out images of the training set. They are judged as a generator's are: as many of them, against
+the other images, with the same classifier, on several draws.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan.data.images import Images
+from jaxgan.data.sources import from_pixels
+from jaxgan.errors import ConfigError
+from jaxgan.features import Features, Outputs
+from jaxgan.history import write_whole
+from jaxgan.metrics import classes, frechet, kernel, neighbors, ssim
+
+DRAWS = 5
+NEIGHBOURS = 10_000  # images whose neighbourhoods precision, recall, density and coverage look at
+PAIRS = 2_000
+CLOSE = 0.01  # a sample is called a copy if it lies nearer to a training image than all but so many unseen images do
+
+
+class Measure(NamedTuple):
+    """How a score is called, how many digits are worth printing, and which way is better; None: as perfect ones."""
+
+    label: str
+    digits: int
+    better: str | None
+
+
+MEASURES = {
+    "frechet": Measure("Fréchet distance", 2, "lower"),
+    "kernel": Measure("kernel distance (KID)", 4, "lower"),
+    "score": Measure("classifier score", 3, "higher"),
+    "precision": Measure("precision", 3, "higher"),
+    "recall": Measure("recall", 3, "higher"),
+    "density": Measure("density", 3, "higher"),
+    "coverage": Measure("coverage", 3, "higher"),
+    "modes": Measure("classes found", 2, "higher"),
+    "divergence": Measure("KL of the classes (nats)", 4, "lower"),
+    "nearest": Measure("distance to the nearest image", 2, None),
+    "copies": Measure("share of copies", 3, "lower"),
+    "sameness": Measure("sameness in a class (SSIM)", 3, "lower"),
+}
+
+
+class Reference(NamedTuple):
+    """Real images as samples are compared with them.
+
+    Attributes:
+      features: `[M, F]`.
+      moments: of the features.
+      counts: `[K]`, of the classes that the classifier sees.
+      close: the distance to the nearest image below which 1 % of unseen images are.
+    """
+
+    features: jax.Array
+    moments: frechet.Moments
+    counts: jax.Array
+    close: jax.Array
+
+
+class Judge(NamedTuple):
+    """What judges samples of one data set.
+
+    Attributes:
+      num: how many samples it takes.
+      scores: `(samples [num, H, W, C]) -> {name: value}`, the names those of `MEASURES`.
+      perfect: `{name: [draws]}`, the scores of perfect samples.
+      images: the training images that samples are compared with, uint8 `[M, H, W, C]`.
+      nearest: `(samples) -> [num]`, the index of each one's nearest image among them.
+    """
+
+    num: int
+    scores: Callable[[jax.typing.ArrayLike], dict[str, float]]
+    perfect: dict[str, list[float]]
+    images: np.ndarray
+    nearest: Callable[[jax.typing.ArrayLike], np.ndarray]
+
+
+def make_judge(features: Features, data: Images, num: int = 10_000, *, cache: Path | None = None) -> Judge:
+    """A judge of samples that should be like `data`.
+
+    Args:
+      features: the classifier that it sees with.
+      data: the training images.
+      num: samples that it takes; at most half of the images, which leaves as many to compare perfect ones with.
+      cache: a folder to keep the perfect samples' scores in, which take some time.
+
+    Raises:
+      ConfigError: where num is not 100 to half of the images.
+    """
+    if not 100 <= num <= len(data.images) // 2:
+        raise ConfigError(f"num is {num}, expected 100 to {len(data.images) // 2}, half of {data.name}'s images")
+    real = features.outputs(data.images)
+    held_out, rest = divide(np.random.default_rng(0), len(data.images), num)
+    reference = make_reference(real, rest)
+    unseen = neighbors.nearest(real.features[held_out], reference.features, 1)[0]
+    reference = reference._replace(close=jnp.quantile(unseen, CLOSE))
+
+    def scores(samples):
+        return score(reference, features.outputs(samples), jnp.asarray(samples))
+
+    def nearest(samples):
+        return np.asarray(neighbors.nearest(features.outputs(samples).features, reference.features, 1)[1][:, 0])
+
+    def calibrate():
+        found = [perfect_score(np.random.default_rng(1 + i)) for i in range(DRAWS)]
+        return {name: [values[name] for values in found] for name in MEASURES}
+
+    def perfect_score(rng):
+        held_out, rest = divide(rng, len(data.images), num)
+        against = make_reference(real, rest)._replace(close=reference.close)
+        outputs = jax.tree.map(lambda x: x[held_out], real)
+        return score(against, outputs, from_pixels(jnp.asarray(data.images[held_out])))
+
+    perfect = kept(cache, f"{data.name}-{features.digest}-{num}.json", calibrate)
+    return Judge(num, scores, perfect, data.images[rest], nearest)
+
+
+def divide(rng: np.random.Generator, size: int, num: int) -> tuple[np.ndarray, np.ndarray]:
+    """The indices of `num` of so many images, to play perfect samples, and those of the others."""
+    order = rng.permutation(size)
+    return order[:num], order[num:]
+
+
+def make_reference(real: Outputs, chosen: np.ndarray) -> Reference:
+    """Some of the real images, to compare with; what is close is yet to be said."""
+    outputs = jax.tree.map(lambda x: x[chosen], real)
+    counts = classes.counts(jnp.argmax(outputs.logits, axis=1), outputs.logits.shape[1])
+    return Reference(outputs.features, frechet.moments(outputs.features), counts, jnp.float32(0))
+
+
+def score(reference: Reference, fake: Outputs, images: jax.Array) -> dict[str, float]:
+    """All scores of samples: what the classifier makes of them, and the images in [-1, 1]."""
+    some = reference.features[: min(NEIGHBOURS, len(fake.features))]
+    few = fake.features[:NEIGHBOURS]
+    radii = neighbors.nearest(some, some, 6)[0]  # of which the first is the sample itself
+    nearest = neighbors.nearest(fake.features, reference.features, 1)[0]
+    labels = jnp.argmax(fake.logits, axis=1)
+    counts = classes.counts(labels, fake.logits.shape[1])
+    values = {
+        "frechet": frechet.distance(reference.moments, frechet.moments(fake.features)),
+        "kernel": kernel.distance(reference.features, fake.features).value,
+        "score": classes.score(fake.logits),
+        **neighbors.precision_recall(some, few, 3, real_radii=radii[:, 3])._asdict(),
+        **neighbors.density_coverage(some, few, 5, real_radii=radii[:, 5])._asdict(),
+        "modes": classes.modes(counts),
+        "divergence": classes.divergence(counts, reference.counts),
+        "nearest": jnp.mean(nearest),
+        "copies": jnp.mean(nearest < reference.close),
+        "sameness": ssim.sameness(images, labels, jax.random.key(0), num=PAIRS).value,
+    }
+    return {name: float(value) for name, value in jax.device_get(values).items()}
+
+
+def kept(cache: Path | None, name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What the file of that name in the cache says, or else what is computed, then kept there."""
+    if cache is None:
+        return compute()
+    path = cache / name
+    if not path.exists():
+        write_whole(path, (json.dumps(compute(), indent=2) + "\n").encode())
+    return json.loads(path.read_text())

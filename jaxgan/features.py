@@ -1,0 +1,171 @@
+"""The classifier that the metrics see with: trained once from a fixed seed, then kept with the prepared data."""
+
+import hashlib
+import io
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import traverse_util
+
+from jaxgan.data.images import Images, load
+from jaxgan.data.sources import from_pixels, image_source
+from jaxgan.errors import DataError
+from jaxgan.history import write_whole
+from jaxgan.models.classifier import Classifier
+
+EPOCHS = 4
+BATCH = 128
+RATE = 2e-3
+BLOCK = 500  # images that go through the classifier at once
+EPOCH_IMAGES = 60_000
+HELD_OUT = 6  # of a set without a test split, every sixth image is for testing
+
+
+class Outputs(NamedTuple):
+    """What the classifier makes of images. `features`: `[N, F]`; `logits`: `[N, K]`, of the classes."""
+
+    features: jax.Array
+    logits: jax.Array
+
+
+class Features(NamedTuple):
+    """A trained classifier.
+
+    Attributes:
+      outputs: `(images) -> Outputs`, of images `[N, H, W, C]`, uint8 or floating in [-1, 1].
+      classes: how many.
+      accuracy: share of the test images that it gets right.
+      digest: of its parameters.
+    """
+
+    outputs: Callable[[jax.typing.ArrayLike], Outputs]
+    classes: int
+    accuracy: float
+    digest: str
+
+
+def features_of(name: str, data_dir: Path, report: Callable[[int, int], None] = lambda done, steps: None) -> Features:
+    """The classifier of a set: the one kept in `data_dir/classifiers/NAME.npz`, or else a new one, then kept there.
+
+    Args:
+      name: of a set with labels.
+      data_dir: where sets are prepared.
+      report: called with (train steps done, train steps in all), where a classifier has to be trained.
+
+    Raises:
+      DataError: The set cannot be had, or has no labels; or the file is damaged, or cannot be written.
+    """
+    path = data_dir.expanduser() / "classifiers" / f"{name}.npz"
+    if not path.exists():
+        train, test = split(name, data_dir)
+        params, classes = fit(train, report)
+        accuracy = accuracy_of(params, classes, test)
+        write(path, params, accuracy)
+    return read(path)
+
+
+def split(name: str, data_dir: Path) -> tuple[Images, Images]:
+    """The images to train on and to test on: the set's own splits, or else every sixth image of it to test on."""
+    train = load(name, data_dir)
+    if not train.labels.any():
+        raise DataError(f"{name} has no labels, so no classifier can be trained on it; take another set")
+    try:
+        return train, load(name, data_dir, "test")
+    except DataError:
+        held_out = np.arange(len(train.images)) % HELD_OUT == 0
+        return tuple(Images(name, train.images[kept], train.labels[kept]) for kept in (~held_out, held_out))
+
+
+def fit(data: Images, report: Callable[[int, int], None] = lambda done, steps: None) -> tuple[Any, int]:
+    """Trains a classifier by Adam, its rate falling along a cosine; from a fixed seed.
+
+    Returns:
+      Its parameters, and the number of classes.
+    """
+    classes = int(data.labels.max()) + 1
+    model = Classifier(classes)
+    passes = max(1, EPOCH_IMAGES // len(data.images))
+    source = image_source(data.images, min(BATCH, len(data.images)), labels=data.labels, passes=passes)
+    init_key, order_key, batch_key = jax.random.split(jax.random.key(0), 3)
+    init, order_of = jax.jit(partial(model.init, train=True)), jax.jit(source.order)
+    params = init(init_key, from_pixels(jnp.asarray(data.images[:1])))["params"]
+    tx = optax.adam(optax.cosine_decay_schedule(RATE, EPOCHS * source.batches))
+
+    def loss(params, images, labels):
+        _, logits = model.apply({"params": params}, images, train=True)
+        return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
+
+    @partial(jax.jit, donate_argnums=0)
+    def block(state, arrays, order, begin, end):
+        def step(index, state):
+            images, labels = source.batch(arrays, order, jax.random.clone(batch_key), index)
+            updates, opt_state = tx.update(jax.grad(loss)(state[0], images, labels), state[1], state[0])
+            return optax.apply_updates(state[0], updates), opt_state
+
+        return jax.lax.fori_loop(begin, end, step, state)
+
+    state, steps = (params, tx.init(params)), EPOCHS * source.batches
+    for epoch in range(EPOCHS):
+        order = order_of(jax.random.clone(order_key), jnp.int32(epoch))
+        for begin in range(0, source.batches, 50):
+            end = min(begin + 50, source.batches)
+            state = jax.block_until_ready(block(state, source.arrays, order, jnp.int32(begin), jnp.int32(end)))
+            report(epoch * source.batches + end, steps)
+    return state[0], classes
+
+
+def make_outputs(params: Any, classes: int) -> Callable[[jax.typing.ArrayLike], Outputs]:
+    """A function that puts any number of images through the classifier, a block at a time."""
+    model = Classifier(classes, dtype=jnp.float32)
+
+    @jax.jit
+    def one(params, images):
+        images = from_pixels(images) if images.dtype == jnp.uint8 else images
+        return Outputs(*model.apply({"params": params}, images, train=False))
+
+    def outputs(images):
+        images = jnp.asarray(images)
+        rest = -len(images) % BLOCK
+        images = jnp.pad(images, ((0, rest), (0, 0), (0, 0), (0, 0)))
+        blocks = [one(params, images[i : i + BLOCK]) for i in range(0, len(images), BLOCK)]
+        return jax.tree.map(lambda *parts: jnp.concatenate(parts)[: len(images) - rest], *blocks)
+
+    return outputs
+
+
+def accuracy_of(params: Any, classes: int, data: Images) -> float:
+    """The share of the images that the classifier gets right."""
+    logits = make_outputs(params, classes)(data.images).logits
+    return float(np.mean(np.argmax(logits, axis=1) == data.labels))
+
+
+def write(path: Path, params: Any, accuracy: float) -> None:
+    """Keeps a classifier in one file."""
+    arrays = {name: np.asarray(x) for name, x in traverse_util.flatten_dict(params, sep="/").items()}
+    buffer = io.BytesIO()
+    np.savez(buffer, accuracy=accuracy, **arrays)
+    try:
+        write_whole(path, buffer.getvalue())
+    except OSError as error:
+        raise DataError(f"the classifier cannot be kept in {path}: {error}; choose another data_dir") from error
+
+
+def read(path: Path) -> Features:
+    """A classifier from its file."""
+    content = path.read_bytes()
+    try:
+        with np.load(io.BytesIO(content)) as file:
+            arrays = {name: file[name] for name in file.files}
+        accuracy = float(arrays.pop("accuracy"))
+        params = traverse_util.unflatten_dict({name: jnp.asarray(x) for name, x in arrays.items()}, sep="/")
+        classes = len(params["Dense_1"]["bias"])
+    except (ValueError, KeyError, OSError, EOFError) as error:
+        raise DataError(f"{path} is damaged ({error}); remove it, and it is made again") from error
+    digest = hashlib.blake2b(content, digest_size=8).hexdigest()
+    return Features(make_outputs(params, classes), classes, accuracy, digest)
