@@ -50,8 +50,8 @@ class Checkpoints:
     @property
     def best(self) -> int | None:
         """The train step of the checkpoint whose first score is the lowest; None where none has scores."""
-        scores = {step: self._manager.metrics(step) for step in self.steps}
-        return min((step for step in scores if scores[step]), key=lambda step: first(scores[step]), default=None)
+        scored = [(first(scores), step) for step in self.steps if (scores := self._manager.metrics(step))]
+        return min(scored)[1] if scored else None
 
     def save(self, step: int, state: Any, record: dict[str, Any], scores: dict[str, float] | None = None) -> None:
         """Saves a pytree of arrays, a JSON record of what they belong to, and its scores, atomically.

@@ -20,6 +20,7 @@ from jaxgan.features import Features, Outputs
 from jaxgan.history import write_whole
 from jaxgan.metrics import classes, frechet, kernel, neighbors, ssim
 
+NUM = 10_000
 DRAWS = 5
 NEIGHBOURS = 10_000  # images whose neighbourhoods precision, recall, density and coverage look at
 PAIRS = 2_000
@@ -36,7 +37,7 @@ class Measure(NamedTuple):
 
 MEASURES = {
     "frechet": Measure("Fréchet distance", 2, "lower"),
-    "kernel": Measure("kernel distance (KID)", 4, "lower"),
+    "kernel": Measure("kernel distance (KID)", 2, "lower"),
     "score": Measure("classifier score", 3, "higher"),
     "precision": Measure("precision", 3, "higher"),
     "recall": Measure("recall", 3, "higher"),
@@ -67,7 +68,7 @@ class Reference(NamedTuple):
 
 
 class Judge(NamedTuple):
-    """What judges samples of one data set.
+    """What judges samples that should be like one set of images.
 
     Attributes:
       num: how many samples it takes.
@@ -84,18 +85,20 @@ class Judge(NamedTuple):
     nearest: Callable[[jax.typing.ArrayLike], np.ndarray]
 
 
-def make_judge(features: Features, data: Images, num: int = 10_000, *, cache: Path | None = None) -> Judge:
+def make_judge(features: Features, data: Images, num: int | None = None, *, cache: Path | None = None) -> Judge:
     """A judge of samples that should be like `data`.
 
     Args:
       features: the classifier that it sees with.
       data: the training images.
-      num: samples that it takes; at most half of the images, which leaves as many to compare perfect ones with.
+      num: samples that it takes; at most half of the images, which leaves as many to compare perfect ones with. None
+        for 10,000, or half of a small set.
       cache: a folder to keep the perfect samples' scores in, which take some time.
 
     Raises:
       ConfigError: where num is not 100 to half of the images.
     """
+    num = min(NUM, len(data.images) // 2) if num is None else num
     if not 100 <= num <= len(data.images) // 2:
         raise ConfigError(f"num is {num}, expected 100 to {len(data.images) // 2}, half of {data.name}'s images")
     real = features.outputs(data.images)
@@ -138,7 +141,7 @@ def make_reference(real: Outputs, chosen: np.ndarray) -> Reference:
 
 
 def score(reference: Reference, fake: Outputs, images: jax.Array) -> dict[str, float]:
-    """All scores of samples: what the classifier makes of them, and the images in [-1, 1]."""
+    """All scores of samples, in the order of `MEASURES`; of what the classifier makes of them, and the images."""
     some = reference.features[: min(NEIGHBOURS, len(fake.features))]
     few = fake.features[:NEIGHBOURS]
     radii = neighbors.nearest(some, some, 6)[0]  # of which the first is the sample itself
@@ -151,13 +154,14 @@ def score(reference: Reference, fake: Outputs, images: jax.Array) -> dict[str, f
         "score": classes.score(fake.logits),
         **neighbors.precision_recall(some, few, 3, real_radii=radii[:, 3])._asdict(),
         **neighbors.density_coverage(some, few, 5, real_radii=radii[:, 5])._asdict(),
-        "modes": classes.modes(counts),
+        "modes": classes.modes(counts, least=max(1, len(labels) // (10 * len(counts)))),  # a tenth of an even share
         "divergence": classes.divergence(counts, reference.counts),
         "nearest": jnp.mean(nearest),
         "copies": jnp.mean(nearest < reference.close),
         "sameness": ssim.sameness(images, labels, jax.random.key(0), num=PAIRS).value,
     }
-    return {name: float(value) for name, value in jax.device_get(values).items()}
+    values = jax.device_get(values)  # which sorts them
+    return {name: float(values[name]) for name in MEASURES}
 
 
 def kept(cache: Path | None, name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -79,7 +80,8 @@ def split(name: str, data_dir: Path) -> tuple[Images, Images]:
         return train, load(name, data_dir, "test")
     except DataError:
         held_out = np.arange(len(train.images)) % HELD_OUT == 0
-        return tuple(Images(name, train.images[kept], train.labels[kept]) for kept in (~held_out, held_out))
+        kept, tested = (Images(name, train.images[some], train.labels[some]) for some in (~held_out, held_out))
+        return kept, tested
 
 
 def fit(data: Images, report: Callable[[int, int], None] = lambda done, steps: None) -> tuple[Any, int]:
@@ -90,6 +92,7 @@ def fit(data: Images, report: Callable[[int, int], None] = lambda done, steps: N
     """
     classes = int(data.labels.max()) + 1
     model = Classifier(classes)
+    apply: Callable[..., Any] = model.apply
     passes = max(1, EPOCH_IMAGES // len(data.images))
     source = image_source(data.images, min(BATCH, len(data.images)), labels=data.labels, passes=passes)
     init_key, order_key, batch_key = jax.random.split(jax.random.key(0), 3)
@@ -98,7 +101,7 @@ def fit(data: Images, report: Callable[[int, int], None] = lambda done, steps: N
     tx = optax.adam(optax.cosine_decay_schedule(RATE, EPOCHS * source.batches))
 
     def loss(params, images, labels):
-        _, logits = model.apply({"params": params}, images, train=True)
+        _, logits = apply({"params": params}, images, train=True)
         return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
 
     @partial(jax.jit, donate_argnums=0)
@@ -122,12 +125,12 @@ def fit(data: Images, report: Callable[[int, int], None] = lambda done, steps: N
 
 def make_outputs(params: Any, classes: int) -> Callable[[jax.typing.ArrayLike], Outputs]:
     """A function that puts any number of images through the classifier, a block at a time."""
-    model = Classifier(classes, dtype=jnp.float32)
+    apply: Callable[..., Any] = Classifier(classes, dtype=jnp.float32).apply
 
     @jax.jit
     def one(params, images):
         images = from_pixels(images) if images.dtype == jnp.uint8 else images
-        return Outputs(*model.apply({"params": params}, images, train=False))
+        return Outputs(*apply({"params": params}, images, train=False))
 
     def outputs(images):
         images = jnp.asarray(images)
@@ -147,7 +150,7 @@ def accuracy_of(params: Any, classes: int, data: Images) -> float:
 
 def write(path: Path, params: Any, accuracy: float) -> None:
     """Keeps a classifier in one file."""
-    arrays = {name: np.asarray(x) for name, x in traverse_util.flatten_dict(params, sep="/").items()}
+    arrays: dict[str, Any] = {name: np.asarray(x) for name, x in traverse_util.flatten_dict(params, sep="/").items()}
     buffer = io.BytesIO()
     np.savez(buffer, accuracy=accuracy, **arrays)
     try:
@@ -165,7 +168,7 @@ def read(path: Path) -> Features:
         accuracy = float(arrays.pop("accuracy"))
         params = traverse_util.unflatten_dict({name: jnp.asarray(x) for name, x in arrays.items()}, sep="/")
         classes = len(params["Dense_1"]["bias"])
-    except (ValueError, KeyError, OSError, EOFError) as error:
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is damaged ({error}); remove it, and it is made again") from error
     digest = hashlib.blake2b(content, digest_size=8).hexdigest()
     return Features(make_outputs(params, classes), classes, accuracy, digest)

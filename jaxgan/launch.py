@@ -4,6 +4,7 @@ import dataclasses
 import shlex
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,10 +16,12 @@ from jaxgan import runs
 from jaxgan.data.images import Images, load
 from jaxgan.data.sources import Source, from_pixels, image_source
 from jaxgan.errors import DataError, ShapeError, TrainingError
+from jaxgan.evaluation import Judge, make_judge
+from jaxgan.features import features_of
 from jaxgan.gan import GAN
 from jaxgan.pictures import Draw, image_drawer
 from jaxgan.probes import sample_probe
-from jaxgan.progress import reporter, say
+from jaxgan.progress import reporter, say, waiting
 from jaxgan.settings import ImageSettings, Settings, module_name, program, use_precision
 from jaxgan.states import GANState
 from jaxgan.training import train
@@ -48,13 +51,16 @@ def train_on_images(settings: Config, build: Callable[[Config], GAN]) -> None:
     source = image_source(data.images, settings.batch_size, passes=passes)
     gan = build(settings)
     check_shape(gan, data)
+    judge = None if settings.evaluate_every is None else judge_of(data, settings.data_dir)
     carry_out(
         settings,
         gan,
         source,
         data={"name": data.name, "images": len(data.images), "shape": list(data.images.shape[1:])},
         probe=sample_probe(gan, from_pixels(jnp.asarray(data.images[:PROBED_IMAGES]))),
-        drawer=image_drawer,
+        drawer=partial(image_drawer, perfect=None if judge is None else judge.perfect),
+        score=None if judge is None else lambda state, key: judge.scores(gan.sample(state, key, judge.num)),
+        score_every=settings.evaluate_every or 1,
         epoch=f", {passes} times through the set" if passes > 1 else "",
     )
 
@@ -67,6 +73,8 @@ def carry_out(
     data: dict[str, Any],
     drawer: Callable[[GAN, Path, int, str], Draw],
     probe: Callable,
+    score: Callable | None = None,
+    score_every: int = 1,
     seeds: int | None = None,
     epoch: str = "",
 ) -> GANState:
@@ -79,6 +87,8 @@ def carry_out(
       data: what is kept of the data in config.json.
       drawer: `(gan, workdir, steps_per_epoch, caption) -> draw`, as in `pictures`.
       probe: see `train`.
+      score: see `train`.
+      score_every: see `train`.
       seeds: see `train`.
       epoch: what else to say of an epoch.
 
@@ -113,6 +123,8 @@ def carry_out(
                 share_noise=settings.share_noise,
                 record=record,
                 probe=probe,
+                score=score,
+                score_every=score_every,
                 draw=draw_and_watch,
                 report=report,
             )
@@ -123,6 +135,17 @@ def carry_out(
     if step < steps:
         sys.exit(130)
     return state
+
+
+def judge_of(data: Images, data_dir: Path, num: int | None = None) -> Judge:
+    """What judges samples that should be like the data, with what it needs kept in `data_dir/classifiers/`.
+
+    Says what it is waiting for. Raises what `features_of` and `make_judge` do.
+    """
+    console = Console()
+    with waiting(console, f"Training a classifier of {data.name}, to judge by") as report:
+        features = features_of(data.name, data_dir, report)
+    return make_judge(features, data, num, cache=data_dir.expanduser() / "classifiers")
 
 
 def choose_data(name: str | None, data_dir: Path) -> tuple[Images, str]:

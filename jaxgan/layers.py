@@ -148,7 +148,7 @@ def fast_conv_general_dilated(
         return lax.conv_general_dilated(lhs, rhs, strides, padding, **dilations, **options)
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], strides, padding)
-    pads = tuple(map(tuple, padding))
+    pads = tuple((low, high) for low, high in padding)
     if max(strides + spread) > 1:
         return fast_conv(lhs, rhs, strides, pads, spread)
     by_lax = partial(lax.conv_general_dilated, window_strides=strides, padding=pads, dimension_numbers=LAYOUT)

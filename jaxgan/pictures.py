@@ -19,11 +19,14 @@ FRAMES = 60
 Draw = Callable[[GANState, jax.Array, int], None]
 
 
-def image_drawer(gan: GAN, workdir: Path, steps_per_epoch: int, caption: str) -> Draw:
+def image_drawer(
+    gan: GAN, workdir: Path, steps_per_epoch: int, caption: str, *, perfect: dict[str, list[float]] | None = None
+) -> Draw:
     """A `draw` for `training.train`.
 
     Keeps `samples/STEP.png`, 64 samples from noise that is the same each time, and the same as uint8 `[64, H, W, C]` in
-    `samples/STEP.npy`; `progress.png`, the first samples of a few steps from the first to the last; and `losses.png`.
+    `samples/STEP.npy`; `progress.png`, the first samples of a few steps from the first to the last; `losses.png`; and
+    `scores.png`, where scores are recorded.
     Samples of later steps than the one it is called with are from a run that was not saved, and are removed.
 
     Args:
@@ -31,8 +34,10 @@ def image_drawer(gan: GAN, workdir: Path, steps_per_epoch: int, caption: str) ->
       workdir: where.
       steps_per_epoch: to name the epochs.
       caption: names the system and the data; drawn into every picture.
+      perfect: `{name: [draws]}`, what perfect samples score.
     """
     folder, recorded = workdir / "samples", history.follow(workdir / "metrics.jsonl")
+    scored = history.follow(workdir / "scores.jsonl")
 
     def draw(state, key, step):
         remove_later(folder, step)
@@ -44,6 +49,8 @@ def image_drawer(gan: GAN, workdir: Path, steps_per_epoch: int, caption: str) ->
         plots.save_strip(workdir / "progress.png", rows, caption, columns=16)
         if step:
             plots.save_losses(workdir / "losses.png", recorded(), caption)
+        if perfect is not None and scored():
+            plots.save_scores(workdir / "scores.png", scored(), perfect, caption)
 
     def when(step):
         epochs, rest = divmod(step, steps_per_epoch)

@@ -187,6 +187,27 @@ def save_losses(path: Path, history: dict[str, np.ndarray], caption: str) -> Non
     save(path, figure)
 
 
+def save_scores(path: Path, history: dict[str, np.ndarray], perfect: dict[str, list[float]], caption: str) -> None:
+    """Draws every score against the train step, with the mean of perfect samples as a line.
+
+    Args:
+      path: of the PNG.
+      history: the columns of scores.jsonl.
+      perfect: `{name: [draws]}`, what perfect samples score.
+      caption: drawn above.
+    """
+    names = [name for name in perfect if name in history]
+    columns, rows = 3, -(-len(names) // 3)
+    figure = Figure(figsize=(10, 2.1 * rows + 0.3), dpi=DPI, layout="constrained")
+    figure.suptitle(f"{caption} · dashed: perfect samples", fontsize=10)
+    for axes, name in zip(figure.subplots(rows, columns, sharex=True).flat, names, strict=False):
+        axes.plot(history["step"], history[name], color="tab:blue", marker="o", markersize=3)
+        axes.axhline(np.mean(perfect[name]), color="black", linewidth=0.8, linestyle="--")
+        axes.set_title(name, fontsize=9)
+        axes.grid(alpha=0.3)
+    save(path, figure)
+
+
 def draw_curves(axes, history: dict[str, np.ndarray], columns: dict[str, str]) -> None:
     """A faint line for each column, and its running mean with the column's label."""
     for color, (label, name) in zip(("tab:blue", "tab:orange"), columns.items(), strict=True):

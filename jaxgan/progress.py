@@ -21,6 +21,7 @@ class Progress(NamedTuple):
       steps_per_epoch: train steps that make an epoch.
       steps_per_second: over the last block.
       metrics: the last train step's, by name: `{"d_loss": …, "g_loss": …}`.
+      scores: the last that there are, by name.
     """
 
     step: int
@@ -28,6 +29,7 @@ class Progress(NamedTuple):
     steps_per_epoch: int
     steps_per_second: float
     metrics: dict[str, float]
+    scores: dict[str, float]
 
 
 @contextmanager
@@ -97,9 +99,10 @@ def describe(now: Progress) -> dict[str, Any]:
     of = now.metrics
     kind = "probability" if "d_real_probability" in of else "logits"
     losses = f"D {of['d_loss']:.3f} G {of['g_loss']:.3f}"
+    scored = "".join(f" {name} {value:.2f}" for name, value in list(now.scores.items())[:1])
     return {
         "epoch": f"{(now.step - 1) // now.steps_per_epoch + 1}/{epochs}",
         "speed": f"{now.steps_per_second:.1f} steps/s",
         "left": f"{timedelta(seconds=int((now.steps - now.step) / now.steps_per_second))} left",
-        "metrics": f"{losses} D(x) {of[f'd_real_{kind}']:.2f} D(G(z)) {of[f'd_fake_{kind}']:.2f}",
+        "metrics": f"{losses} D(x) {of[f'd_real_{kind}']:.2f} D(G(z)) {of[f'd_fake_{kind}']:.2f}{scored}",
     }

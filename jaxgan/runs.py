@@ -6,7 +6,7 @@ import json
 import shutil
 import typing
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ FREE = ("workdir", "overwrite", "data_dir", "epochs", "steps", "block", "live", 
 KEPT = (
     *("checkpoints", "metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl", "findings.json"),
     *("losses.png", "progress.png", "parabola.gif", "distance.json", "samples", "config.json"),
-    *("mixture.gif", "scores.json"),
+    *("mixture.gif", "scores.json", "scores.png", "evaluation.json", "nearest.png"),
 )
 
 Config = TypeVar("Config", bound=Settings)
@@ -134,12 +134,12 @@ def remove(workdir: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def restore(workdir: Path, step: int | None = None, member: int = 0) -> Run:
+def restore(workdir: Path, step: int | Literal["best"] | None = None, member: int = 0) -> Run:
     """The GAN that a run has trained; needs the folder only, not the data. Sets JAX to the run's precision.
 
     Args:
       workdir: the folder.
-      step: of one of the kept checkpoints; None for the newest.
+      step: of one of the kept checkpoints; None for the newest, "best" for that with the best scores.
       member: which GAN, where the run trained several at once.
 
     Raises:
@@ -166,7 +166,9 @@ def restore(workdir: Path, step: int | None = None, member: int = 0) -> Run:
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         if not checkpoints.steps:
             raise CheckpointError(f"{workdir} has no checkpoint yet; train it first")
-        step = checkpoints.steps[-1] if step is None else step
+        step = checkpoints.steps[-1] if step is None else checkpoints.best if step == "best" else step
+        if step is None:
+            raise CheckpointError(f"{workdir} has no checkpoint with scores; train with --evaluate-every")
         like = jax.eval_shape(gan.init, jax.random.key(0), real)
         if seeds is None:
             state, _ = checkpoints.restore(step, like)

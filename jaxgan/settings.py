@@ -91,6 +91,9 @@ class ImageSettings(Settings):
     epochs: int | None = None
     """How long to train, in epochs: once through the set, or as often through a small one as 60,000 images allow.
     Steps, if given, count instead."""
+    evaluate_every: int | None = None
+    """Epochs from one evaluation of 10,000 samples to the next. The best checkpoint is then kept besides the newest.
+    Unset: none."""
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """The steps that were given, else the epochs', else the steps of the documented run."""

@@ -112,7 +112,13 @@ def train(
       ConfigError: where a number is out of its range.
       TrainingError: where a loss or a gradient is not finite. The newest checkpoint is from before.
     """
-    counts = {"steps": steps, "block": block, "d_steps": d_steps, "probe_every": probe_every, "score_every": score_every}
+    counts = {
+        "steps": steps,
+        "block": block,
+        "d_steps": d_steps,
+        "probe_every": probe_every,
+        "score_every": score_every,
+    }
     steps_per_epoch = check_counts(source, counts | ({} if seeds is None else {"seeds": seeds}), seed)
     keys = run_keys(seed, seeds)
     train_step = alternate(gan, d_steps, g_steps, order=order, share_noise=share_noise)
@@ -143,13 +149,15 @@ def train(
             look(state, step)
         parts = plan(step, steps, steps_per_epoch, block, probe_every)
         blocks = play_blocks(play, source, keys, state, parts, population=seeds is not None)
+        last = {}
         for state, lines, timing in blocks:
             history.append(workdir / "metrics.jsonl", [{"step": step + i} | line for i, line in enumerate(lines, 1)])
             step += len(lines)
             history.append(workdir / "timing.jsonl", [{"step": step} | timing])
             check_finite(step, lines, checkpoints.steps)
-            report(Progress(step, steps, steps_per_epoch, timing["steps"] / timing["seconds"], lines[-1]))
             scores = look(state, step)
+            last = scores or last
+            report(Progress(step, steps, steps_per_epoch, timing["steps"] / timing["seconds"], lines[-1], last))
             if step % steps_per_epoch == 0 or step == steps or stop.is_set():
                 checkpoints.save(step, state, record or {}, scores)
             if stop.is_set():

@@ -62,6 +62,16 @@ def test_the_newest_stay(tmp_path):
             checkpoints.restore(5, like())
 
 
+def test_the_best_stays_with_the_newest(tmp_path):
+    with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
+        assert checkpoints.best is None
+        for step, value in ((1, 3.0), (2, 1.0), (3, None), (4, 2.0), (5, None)):
+            checkpoints.save(step, {"x": jnp.arange(3)}, {}, None if value is None else {"z": value, "a": -value})
+        assert checkpoints.steps == [2, 4, 5]
+    with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
+        assert checkpoints.best == 2
+
+
 def test_another_networks_state_is_refused(tmp_path):
     with Checkpoints(tmp_path / "c") as checkpoints:
         checkpoints.save(1, a_state(), {})

@@ -146,7 +146,9 @@ def test_a_convolution_without_strides_is_products_on_cpus_and_xlas_elsewhere():
         return jax.grad(lambda k: jnp.sum(layers.fast_conv_general_dilated(x, k, (1, 1), "SAME") ** 2))(kernel)
 
     lowered = {p: slope.trace(kernel).lower(lowering_platforms=(p,)).as_text() for p in ("cpu", "tpu")}
-    counts = {p: [text.count(f"stablehlo.{op}") for op in ("convolution", "dot_general")] for p, text in lowered.items()}
+    counts = {
+        p: [text.count(f"stablehlo.{op}") for op in ("convolution", "dot_general")] for p, text in lowered.items()
+    }
     assert counts["cpu"][0] == 0 < counts["cpu"][1]
     assert counts["tpu"] == [2, 0]
 

@@ -211,6 +211,22 @@ def test_pictures_are_drawn_from_the_same_noise_after_every_epoch(tmp_path):
     assert len({str(key) for _, key, _ in drawn}) == 1
 
 
+def test_scores_are_kept_and_the_checkpoint_with_the_best(tmp_path):
+    def score(state, key):
+        seen.add(tuple(jax.random.key_data(key).tolist()))
+        return {"z": abs(float(state.g.step) - 10), "a": 0.0}  # the first counts, not the first in the alphabet
+
+    seen = set()
+    run(tmp_path, 23, score=score, score_every=2)
+    scores = history.read(tmp_path / "scores.jsonl")
+    assert scores["step"].tolist() == [10, 20, 23]
+    assert scores["z"].tolist() == [0, 10, 13]
+    assert len(seen) == 1
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert checkpoints.steps == [10, 20, 23]
+        assert checkpoints.best == 10
+
+
 def test_a_finished_run_computes_nothing(whole):
     before = lines(whole[0])
     state, step = run(whole[0], 12, report=lambda now: pytest.fail("trained on"))

@@ -1,0 +1,120 @@
+"""Scores a generator, beside what perfect samples would get.
+
+Draws samples several times over, compares each draw with the training images through a classifier that is trained on
+them once, and prints the mean of every score and its standard error; the folder keeps them in evaluation.json. Perfect
+samples are training images, held out from those they are compared with. Scores are comparable among runs on one data
+set that were judged with the same classifier and number of samples, not with figures from other networks.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+
+from jaxgan import plots, runs
+from jaxgan.data.images import DATA_DIR, load
+from jaxgan.data.sources import to_pixels
+from jaxgan.errors import ConfigError
+from jaxgan.evaluation import MEASURES, Judge
+from jaxgan.history import write_whole
+from jaxgan.judge import with_error
+from jaxgan.launch import judge_of
+from jaxgan.progress import say
+from jaxgan.settings import Positional, check_numbers, command_line, ends_plainly
+
+SHOWN = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to judge, and how."""
+
+    workdir: Positional[Path]
+    """Folder of the run."""
+    num: int | None = None
+    """Samples a draw. Unset: 10,000, or half of a small data set."""
+    draws: int = 3
+    """How often to draw as many."""
+    step: int | None = None
+    """Train step of one of the checkpoints that the run has kept. Unset: the newest."""
+    best: bool = False
+    """The checkpoint with the best scores of the run's own, instead of the newest; see --evaluate-every."""
+    seed: int = 0
+    """Decides the noise."""
+    nearest: bool = False
+    """Also draw nearest.png: samples, and below each the training image that the classifier sees as most like it."""
+    data_dir: Path = DATA_DIR
+    """Folder of the prepared data sets."""
+
+    def __post_init__(self):
+        """Raises ConfigError where the settings will not do."""
+        check_numbers(self)
+        if self.best and self.step is not None:
+            raise ConfigError(f"best and step {self.step} are both given; give one")
+
+
+def main() -> None:
+    """Judges as the command line says."""
+    with ends_plainly():
+        config = command_line(Config)
+        run = runs.restore(config.workdir, "best" if config.best else config.step)
+        if len(run.record["data"]["shape"]) != 3:
+            raise ConfigError(f"{config.workdir} is a run on {run.record['data']['name']}, which are no images")
+        judge = judge_of(load(run.record["data"]["name"], config.data_dir), config.data_dir, config.num)
+        found = {name: scores(run, judge, variables, config) for name, variables in generators(run).items()}
+        kept = {"step": run.step, "samples": judge.num, "perfect": judge.perfect, "generators": found}
+        write_whole(config.workdir / "evaluation.json", (json.dumps(kept, indent=2) + "\n").encode())
+        draws = f"mean ± standard error of {config.draws} draws of {judge.num:,} samples"
+        say(Console(), f"{runs.title(run.record)} · step {run.step:,} · {draws}\n{table(found, judge)}")
+        if config.nearest:
+            draw_nearest(run, judge, config)
+
+
+def generators(run: runs.Run) -> dict[str, Any]:
+    """The variables of the generator as it is, and of its moving average where there is one."""
+    average = {} if run.state.g_average is None else {"average": run.state.g_average}
+    return {"generator": run.state.g.variables} | average
+
+
+def scores(run: runs.Run, judge: Judge, variables: Any, config: Config) -> dict[str, list[float]]:
+    """Every score, `[draws]`."""
+    keys = jax.random.split(jax.random.key(config.seed), config.draws)
+    found = [judge.scores(samples(run, variables, key, judge.num)) for key in keys]
+    return {name: [values[name] for values in found] for name in MEASURES}
+
+
+def samples(run: runs.Run, variables: Any, key: jax.Array, num: int) -> jax.Array:
+    """float32 `[num, H, W, C]`, made in portions that fit into memory."""
+    z = run.gan.prior(key, num)
+    return jnp.concatenate([run.gan.generate(variables, z[i : i + 1000]) for i in range(0, num, 1000)])
+
+
+def table(found: dict[str, dict[str, list[float]]], judge: Judge) -> str:
+    """A line for each score: the generators', and that of perfect samples."""
+    lines = [["", *found, "perfect samples", "better"]]
+    for name, measure in MEASURES.items():
+        cells = [with_error(np.array(values[name]), measure.digits) for values in (*found.values(), judge.perfect)]
+        lines.append([measure.label, *cells, measure.better or "as perfect"])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+
+
+def draw_nearest(run: runs.Run, judge: Judge, config: Config) -> None:
+    """Draws a few samples, and below each its nearest training image."""
+    drawn = to_pixels(run.gan.sample(run.state, jax.random.key(config.seed), SHOWN))
+    found = judge.images[judge.nearest(drawn)]
+    rows = [
+        row for i in range(0, SHOWN, 16) for row in (("samples", drawn[i : i + 16]), ("nearest", found[i : i + 16]))
+    ]
+    path = config.workdir / "nearest.png"
+    plots.save_strip(path, rows, f"{runs.title(run.record)} · step {run.step}", columns=16)
+    say(Console(), f"Samples beside the nearest training images: {path}")
+
+
+if __name__ == "__main__":
+    main()
