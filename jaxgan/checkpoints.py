@@ -1,6 +1,7 @@
 """A checkpoint is whole or it is not there. The only file that knows Orbax."""
 
 import hashlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,10 @@ class Checkpoints:
             raise CheckpointError(
                 f"{self._directory}: Orbax takes [, ], * and ? in a path for patterns; choose another"
             )
-        best = BestN(get_metric_fn=lambda scores: -first(scores), n=1, keep_checkpoints_without_metrics=False)
+        best = BestN(get_metric_fn=goodness, n=1, keep_checkpoints_without_metrics=False)
         policy = AnyPreservationPolicy([LatestN(keep), best])
         options = ocp.CheckpointManagerOptions(
-            best_fn=lambda scores: -first(scores), preservation_policy=policy, enable_async_checkpointing=False
+            best_fn=goodness, preservation_policy=policy, enable_async_checkpointing=False
         )
         self._manager = ocp.CheckpointManager(self._directory, options=options)
 
@@ -50,8 +51,8 @@ class Checkpoints:
     @property
     def best(self) -> int | None:
         """The train step of the checkpoint whose first score is the lowest; None where none has scores."""
-        scored = [(first(scores), step) for step in self.steps if (scores := self._manager.metrics(step))]
-        return min(scored)[1] if scored else None
+        scored = [(goodness(scores), step) for step in self.steps if (scores := self._manager.metrics(step))]
+        return max(scored)[1] if scored else None
 
     def save(self, step: int, state: Any, record: dict[str, Any], scores: dict[str, float] | None = None) -> None:
         """Saves a pytree of arrays, a JSON record of what they belong to, and its scores, atomically.
@@ -60,7 +61,7 @@ class Checkpoints:
         """
         meta = {"format": FORMAT, "record": record, "arrays": describe(state, digest)}
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
-        self._manager.save(step, args=items, metrics=scores)
+        self._manager.save(step, args=items, metrics=scores or {})
 
     def restore(self, step: int, like: Any) -> tuple[Any, dict[str, Any]]:
         """The state and the record that were saved at `step`.
@@ -105,9 +106,9 @@ class Checkpoints:
             raise CheckpointError(f"{self._directory}/{step}: {len(wrong)} arrays {what}; {first}")
 
 
-def first(scores: dict[str, float]) -> float:
-    """The score that tells which checkpoint is the best."""
-    return next(iter(scores.values()))
+def goodness(scores: dict[str, float]) -> float:
+    """What the best checkpoint has most of: minus the first score. One without scores is never the best."""
+    return -next(iter(scores.values()), math.inf)
 
 
 def describe(tree: Any, how: Callable[[Any], str]) -> dict[str, str]:

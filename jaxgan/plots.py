@@ -208,6 +208,29 @@ def save_scores(path: Path, history: dict[str, np.ndarray], perfect: dict[str, l
     save(path, figure)
 
 
+def save_seeds(path: Path, values: dict[str, np.ndarray], perfect: float, caption: str) -> None:
+    """Draws the Fréchet distance of every seed, a row of dots for each system, its mean as a bar.
+
+    Args:
+      path: of the PNG.
+      values: `[seeds]` by system.
+      perfect: the mean of perfect samples, a dashed line.
+      caption: drawn above.
+    """
+    figure = Figure(figsize=(8, 0.4 * len(values) + 1.1), dpi=DPI, layout="constrained")
+    figure.suptitle(caption, fontsize=10)
+    axes = figure.subplots()
+    for row, seeds in enumerate(values.values()):
+        axes.plot(seeds, [row] * len(seeds), "o", color="tab:blue", markersize=4, alpha=0.5)
+        axes.plot(seeds.mean(), row, "|", color="black", markersize=16)
+    axes.axvline(perfect, color="black", linewidth=0.8, linestyle="--", label="perfect samples")
+    axes.set(xscale="log", xlabel="Fréchet distance", yticks=range(len(values)), yticklabels=list(values))
+    axes.invert_yaxis()
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    save(path, figure)
+
+
 def draw_curves(axes, history: dict[str, np.ndarray], columns: dict[str, str]) -> None:
     """A faint line for each column, and its running mean with the column's label."""
     for color, (label, name) in zip(("tab:blue", "tab:orange"), columns.items(), strict=True):

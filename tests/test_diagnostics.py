@@ -14,9 +14,10 @@ from flax import linen as nn
 
 from experiments import parabola
 from jaxgan import history, losses, make_gan, models, optimizers, priors
+from jaxgan.curves import read
 from jaxgan.data.parabola import LOWER, UPPER, paintings, parabola_source
 from jaxgan.data.sources import Source
-from jaxgan.diagnostics import AHEAD, CERTAIN, MIN_STEPS, diagnose, read
+from jaxgan.diagnostics import AHEAD, CERTAIN, MIN_STEPS, diagnose
 from jaxgan.errors import TrainingError
 from jaxgan.probes import sample_probe
 from jaxgan.training import train

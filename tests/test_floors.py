@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = (
     (
         *("losses", "penalties", "states", "optimizers", "priors", "layers"),
-        *("history", "interrupts", "data.sources", "data.fetch"),
+        *("history", "curves", "interrupts", "data.sources", "data.fetch"),
     ),
     (
         *("models.conv", "models.mlp", "models.mixture", "models.classifier", "models", "gan"),

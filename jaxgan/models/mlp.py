@@ -20,6 +20,7 @@ class MLPGenerator(nn.Module):
       hidden: the activation of every hidden layer but the last.
       last_hidden: the activation of the last hidden layer.
       output: the activation of the output; tanh keeps it in [-1, 1].
+      batch_norm: normalise every hidden layer before its activation: by the batch if `train`, else by averages.
       dtype: of the computation; None takes what the input and the parameters promote to.
       param_dtype: of the parameters.
     """
@@ -29,17 +30,19 @@ class MLPGenerator(nn.Module):
     hidden: Callable[[jax.Array], jax.Array] = nn.relu
     last_hidden: Callable[[jax.Array], jax.Array] = nn.relu
     output: Callable[[jax.Array], jax.Array] = jnp.tanh
+    batch_norm: bool = False
     dtype: jax.typing.DTypeLike | None = None
     param_dtype: jax.typing.DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, z, *, train):
-        """Dense layers; the same in training and evaluation."""
-        del train
+        """Dense layers."""
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        for width in self.widths[:-1]:
-            z = self.hidden(dense(z, width, **dtypes))
-        z = self.last_hidden(dense(z, self.widths[-1], **dtypes))
+        for i, width in enumerate(self.widths, 1):
+            z = dense(z, width, **dtypes)
+            if self.batch_norm:
+                z = nn.BatchNorm(use_running_average=not train, momentum=0.9, **dtypes)(z)
+            z = self.last_hidden(z) if i == len(self.widths) else self.hidden(z)
         return self.output(dense(z, math.prod(self.shape), **dtypes)).reshape(-1, *self.shape)
 
 
