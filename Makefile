@@ -17,7 +17,7 @@ gallery: .venv/run
 test: .venv/test
 	$(VENV) -m pytest --numprocesses 2 --dist loadfile $(AS_USED)
 	$(QUICKLY) $(VENV) -m pytest --numprocesses 2 --dist loadfile $(AS_USED:%=--ignore %)
-	$(QUICKLY) JAX_ENABLE_X64=1 $(VENV) -m pytest --numprocesses 2 --dist load tests/test_losses.py tests/test_penalties.py tests/test_gan.py
+	$(QUICKLY) JAX_ENABLE_X64=1 $(VENV) -m pytest --numprocesses 2 --dist load tests/test_losses.py tests/test_penalties.py
 
 lint: .venv/test .venv/lint
 	$(VENV) -m ruff check .

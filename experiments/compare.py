@@ -21,12 +21,13 @@ from jaxgan.errors import ConfigError
 from jaxgan.evaluation import MEASURES, Judge
 from jaxgan.history import write_whole
 from jaxgan.judge import with_error
+from jaxgan.keys import run_keys
 from jaxgan.launch import EPOCH_IMAGES, judge_of
 from jaxgan.losses import GANLoss
 from jaxgan.penalties import Penalty
 from jaxgan.progress import reporter, say
 from jaxgan.settings import check_numbers, command_line, ends_plainly
-from jaxgan.training import run_keys, train
+from jaxgan.training import train
 
 SHOWN = 16
 PROTOCOL = """# Objectives compared on {dataset}

@@ -12,23 +12,19 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from jaxgan import GAN, losses, make_gan, models, optimizers, priors
+from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, priors
 from jaxgan.launch import train_on_images
-from jaxgan.settings import PRECISIONS, ImageSettings, command_line, ends_plainly
+from jaxgan.settings import PRECISIONS, AdamSettings, command_line, ends_plainly
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(ImageSettings):
+class Config(AdamSettings):
     """The documented run."""
 
     preset: Literal["faithful"] = "faithful"
     """faithful: PyTorch's initialisation, and the settings of the tutorial."""
     workdir: Path = Path("runs/mnist_cnn")
     epochs: int | None = 25
-    learning_rate: float = 3e-4
-    """Adam's, for both networks."""
-    noise: int = 100
-    """Numbers that a sample is made of, uniform on [-1, 1]."""
 
     seconds_per_step: ClassVar[float] = 0.43
 
@@ -40,9 +36,11 @@ def build(config: Config) -> GAN:
         generator=models.ConvGenerator(**dtypes),
         discriminator=models.ConvDiscriminator(**dtypes),
         loss=losses.non_saturating,
-        d_tx=optimizers.adam(config.learning_rate),
-        g_tx=optimizers.adam(config.learning_rate),
+        d_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
+        g_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
         prior=priors.uniform(config.noise),
+        penalty=penalties.r1(config.gamma) if config.gamma else None,
+        half_life_images=config.half_life,
     )
 
 

@@ -12,42 +12,47 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from jaxgan import GAN, losses, make_gan, models, optimizers, priors
+from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, priors
 from jaxgan.launch import train_on_images
-from jaxgan.settings import PRECISIONS, ImageSettings, command_line, ends_plainly
+from jaxgan.settings import PRECISIONS, AdamSettings, command_line, ends_plainly
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(ImageSettings):
+class Config(AdamSettings):
     """The documented run."""
 
-    preset: Literal["faithful"] = "faithful"
-    """faithful: PyTorch's initialisation, and the settings of the tutorial."""
+    preset: Literal["faithful", "tuned"] = "faithful"
+    """faithful: PyTorch's initialisation, and the settings of the tutorial. tuned: what paints better at its length."""
     workdir: Path = Path("runs/mnist_mlp")
     epochs: int | None = 25
     block: int = 100
-    learning_rate: float = 3e-4
-    """Adam's, for both networks."""
-    noise: int = 100
-    """Numbers that a sample is made of, uniform on [-1, 1]."""
     g_width: int = 256
     """Units of each hidden layer of the generator."""
     g_layers: int = 2
     """Hidden layers of the generator."""
+    batch_norm: bool = False
+    """Normalise the generator's hidden layers by the batch."""
 
     seconds_per_step: ClassVar[float] = 0.009
+    presets: ClassVar = {
+        "tuned": dict(learning_rate=1e-3, b1=0.0, b2=0.9, gamma=1.0, batch_norm=True, half_life=10_000.0),
+    }
 
 
 def build(config: Config) -> GAN:
     """The two players of the settings."""
     dtypes = PRECISIONS[config.precision]
     return make_gan(
-        generator=models.MLPGenerator(widths=(config.g_width,) * config.g_layers, **dtypes),
+        generator=models.MLPGenerator(
+            widths=(config.g_width,) * config.g_layers, batch_norm=config.batch_norm, **dtypes
+        ),
         discriminator=models.MLPDiscriminator(**dtypes),
         loss=losses.non_saturating,
-        d_tx=optimizers.adam(config.learning_rate),
-        g_tx=optimizers.adam(config.learning_rate),
+        d_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
+        g_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
         prior=priors.uniform(config.noise),
+        penalty=penalties.r1(config.gamma) if config.gamma else None,
+        half_life_images=config.half_life,
     )
 
 

@@ -16,13 +16,13 @@ from typing import ClassVar, Literal
 
 from flax import linen as nn
 
-from jaxgan import GAN, losses, make_gan, models, optimizers, priors
+from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, priors
 from jaxgan.launch import train_on_images
-from jaxgan.settings import PRECISIONS, ImageSettings, command_line, ends_plainly
+from jaxgan.settings import PRECISIONS, AdamSettings, command_line, ends_plainly
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(ImageSettings):
+class Config(AdamSettings):
     """The documented run."""
 
     preset: Literal["faithful"] = "faithful"
@@ -32,10 +32,7 @@ class Config(ImageSettings):
     batch_size: int = 60
     share_noise: bool = False
     block: int = 100
-    learning_rate: float = 3e-4
-    """Adam's, for both networks."""
-    noise: int = 100
-    """Numbers that a sample is made of, independent and normal."""
+    b1: float = 0.9
     g_width: int = 256
     """Units of each hidden layer of the generator."""
     g_layers: int = 2
@@ -55,9 +52,11 @@ def build(config: Config) -> GAN:
         ),
         discriminator=models.MLPDiscriminator(**dtypes),
         loss=losses.non_saturating,
-        d_tx=optimizers.adam(config.learning_rate, b1=0.9),
-        g_tx=optimizers.adam(config.learning_rate, b1=0.9),
+        d_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
+        g_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
         prior=priors.normal(config.noise),
+        penalty=penalties.r1(config.gamma) if config.gamma else None,
+        half_life_images=config.half_life,
     )
 
 

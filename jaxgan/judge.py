@@ -6,8 +6,8 @@ import jax
 import numpy as np
 
 from jaxgan.gan import GAN
+from jaxgan.keys import run_keys
 from jaxgan.states import GANState
-from jaxgan.training import run_keys
 
 
 def judge(

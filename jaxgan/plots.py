@@ -231,6 +231,30 @@ def save_seeds(path: Path, values: dict[str, np.ndarray], perfect: float, captio
     save(path, figure)
 
 
+def save_bands(path: Path, systems: dict[str, dict[str, np.ndarray]], name: str, perfect: float, caption: str) -> None:
+    """Draws a score against the train step: the mean over seeds, and a band of one standard error.
+
+    Args:
+      path: of the PNG.
+      systems: `[seeds, evaluations]` of each column, `step` among them, by system.
+      name: of the score; its axis is logarithmic.
+      perfect: the mean of perfect samples, a dashed line.
+      caption: drawn above.
+    """
+    figure = Figure(figsize=(8, 4.5), dpi=DPI, layout="constrained")
+    figure.suptitle(caption, fontsize=10)
+    axes = figure.subplots()
+    for system, columns in systems.items():
+        mean, error = columns[name].mean(0), columns[name].std(0) / max(1, len(columns[name]) - 1) ** 0.5
+        axes.plot(columns["step"][0], mean, marker="o", markersize=3, label=system)
+        axes.fill_between(columns["step"][0], mean - error, mean + error, alpha=0.25)
+    axes.axhline(perfect, color="black", linewidth=0.8, linestyle="--", label="perfect samples")
+    axes.set(yscale="log", xlabel="train step", ylabel=name)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    save(path, figure)
+
+
 def draw_curves(axes, history: dict[str, np.ndarray], columns: dict[str, str]) -> None:
     """A faint line for each column, and its running mean with the column's label."""
     for color, (label, name) in zip(("tab:blue", "tab:orange"), columns.items(), strict=True):

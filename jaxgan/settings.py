@@ -102,6 +102,25 @@ class ImageSettings(Settings):
         return super().total_steps(steps_per_epoch)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdamSettings(ImageSettings):
+    """What experiments on images can be told whose networks both move by Adam."""
+
+    learning_rate: float = 3e-4
+    """Adam's, for both networks."""
+    b1: float = 0.5
+    """Adam's momentum."""
+    b2: float = 0.999
+    """Adam's memory of squared gradients."""
+    gamma: float = 0.0
+    """Weight of R1, the penalty on the discriminator's gradient at real images. 0: none."""
+    half_life: float | None = None
+    """Keep a moving average of the generator, in which an update counts half after so many images. Samples and scores
+    are then the average's. Unset: none."""
+    noise: int = 100
+    """Numbers that a sample is made of."""
+
+
 def check_numbers(settings: Any) -> None:
     """Raises ConfigError where a count is below 1, a real number below 0 or not finite, or the seed out of range."""
     for name, value in ((field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings)):

@@ -1,54 +1,25 @@
 """The training loop: the only one, and the only impure place."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxgan import history
 from jaxgan.alternate import Order, alternate
+from jaxgan.blocks import make_block, over_seeds, plan, play_blocks
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data.sources import Source
 from jaxgan.errors import ConfigError, TrainingError
 from jaxgan.gan import GAN
 from jaxgan.interrupts import asked_to_stop
+from jaxgan.keys import Keys, run_keys
 from jaxgan.progress import Progress
 from jaxgan.states import GANState
 
 LOGS = ("metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl")
-
-
-class Keys(NamedTuple):
-    """The random streams of a run. With the step they determine all it draws.
-
-    Attributes:
-      init: the networks' first parameters.
-      order: folded with the epoch, its order.
-      batch: folded with the batch's number, what a source draws for it.
-      play: folded with the train step, all that the players draw.
-      sample: the fixed noise of the pictures.
-      probe: the fixed noise of the probe.
-      score: of what judges the trained GAN.
-    """
-
-    init: jax.Array
-    order: jax.Array
-    batch: jax.Array
-    play: jax.Array
-    sample: jax.Array
-    probe: jax.Array
-    score: jax.Array
-
-
-def run_keys(seed: Any, seeds: int | None = None) -> Keys:
-    """The streams of a seed, or those of `seed`, `seed + 1`, … on a first axis, for so many GANs at once."""
-    if seeds is not None:
-        return jax.vmap(run_keys)(np.arange(seed, seed + seeds, dtype=np.uint32))
-    return Keys(*jax.random.split(jax.random.key(seed), len(Keys._fields)))
 
 
 def train(
@@ -163,101 +134,6 @@ def train(
             if stop.is_set():
                 break
     return state, step
-
-
-def plan(step: int, steps: int, steps_per_epoch: int, *lengths: int) -> Iterator[tuple[int, int, int]]:
-    """The blocks that lead from `step` to `steps`, as (epoch, index in it, count).
-
-    None goes over an epoch's end, or over a multiple of any of the lengths within the epoch.
-    """
-    while step < steps:
-        epoch, index = divmod(step, steps_per_epoch)
-        count = min(steps_per_epoch - index, steps - step, *(length - index % length for length in lengths))
-        yield epoch, index, count
-        step += count
-
-
-def over_seeds(function: Callable, in_axes: tuple[int | None, ...], population: bool) -> Callable:
-    """The function for one GAN, or for each of a population."""
-    return jax.vmap(function, in_axes) if population else function
-
-
-def make_block(
-    train_step: Callable, source: Source, length: int, d_steps: int = 1, *, population: bool = False
-) -> Callable:
-    """One compiled program that runs up to `length` train steps.
-
-    However many it is asked for, each runs through the same instructions, so blocks of any lengths lead to the same
-    bits.
-
-    Returns:
-      `(state, keys, arrays, order, epoch, index, count) -> (state, metrics [length])`: train steps `index` to
-      `index + count` of an epoch. The numbers are int32; the state is donated; metrics from `count` on are 0. Of a
-      population the state, the keys and the order have a first axis, and the metrics are means over it.
-    """
-    steps_per_epoch = source.batches // d_steps
-
-    def one(state, keys, arrays, order, epoch, index):
-        step = epoch * steps_per_epoch + index
-        turns = [(jax.random.fold_in(keys.batch, step * d_steps + i), index * d_steps + i) for i in range(d_steps)]
-        batches = [source.batch(arrays, order, *turn) for turn in turns]
-        real, condition = jax.tree.map(lambda *rows: jnp.stack(rows), *batches)
-        return train_step(state, real, jax.random.fold_in(keys.play, step), condition)
-
-    def each(*arguments):
-        state, metrics = over_seeds(one, (0, 0, None, 0, None, None), population)(*arguments)
-        return state, jax.tree.map(summary, metrics) if population else metrics
-
-    def block(state, keys, arrays, order, epoch, index, count):
-        def run(i, carry):
-            state, metrics = each(carry[0], keys, arrays, order, epoch, index + i)
-            return state, jax.tree.map(lambda rows, row: rows.at[i].set(row), carry[1], metrics)
-
-        _, metrics = jax.eval_shape(each, state, keys, arrays, order, epoch, index)
-        rows = jax.tree.map(lambda m: jnp.zeros((length, *m.shape), m.dtype), metrics)
-        # The count is an argument: a loop of known length would be compiled another way, and round another way.
-        return jax.lax.fori_loop(0, count, run, (state, rows))
-
-    return jax.jit(block, donate_argnums=0)
-
-
-def summary(metric: jax.Array) -> jax.Array:
-    """Of a metric of each member of a population: whether it is true of all, or their mean."""
-    return jnp.all(metric, 0) if metric.dtype == bool else jnp.mean(metric, 0)
-
-
-def play_blocks(
-    play: Callable,
-    source: Source,
-    keys: Keys,
-    state: GANState,
-    blocks: Iterable[tuple[int, int, int]],
-    *,
-    population: bool = False,
-) -> Iterator:
-    """Runs blocks, yielding after each (state, lines of metrics, timing); compiles the program before the first."""
-    order_of, compiled = jax.jit(over_seeds(source.order, (0, None), population)), None
-    for epoch, index, count in blocks:
-        if compiled is None or index == 0:
-            order = order_of(keys.order, jnp.int32(epoch))
-        arguments = (state, keys, source.arrays, order, *map(jnp.int32, (epoch, index, count)))
-        timing = {"steps": count, "compile_seconds": 0.0}
-        began = time.perf_counter()
-        if compiled is None:
-            compiled = play.lower(*arguments).compile()
-            timing["compile_seconds"] = time.perf_counter() - began
-        state, metrics = compiled(*arguments)
-        metrics = jax.device_get(metrics)
-        timing["seconds"] = time.perf_counter() - began - timing["compile_seconds"]
-        yield state, to_lines(metrics, count), timing
-
-
-def to_lines(metrics: dict[str, dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """`{"d": {"loss": [length]}}` as a `{"d_loss": …}` for each of the first `count` train steps."""
-    flat = {
-        f"{player}_{name}": rows[:count].tolist() for player, named in metrics.items() for name, rows in named.items()
-    }
-    return [dict(zip(flat, row, strict=True)) for row in zip(*flat.values(), strict=True)]
 
 
 def restore_or_init(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib import image as mpimg
 
-from experiments import mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola, sample
+from experiments import gallery, mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola, sample
 from jaxgan import history, plots, runs
 from jaxgan.metrics.parabola import distance
 
@@ -163,3 +163,21 @@ def test_help_tells_every_option(command, module):
 def test_steps_count_before_epochs_and_the_documented_length_comes_last(option, expected):
     changes = {option[0][2:]: option[1]} if option else {}
     assert mnist_wgan.Config(**changes).total_steps(37 * 33) == expected
+
+
+def test_the_gallery_collects_what_was_trained(command, tmp_path):
+    folder, out = tmp_path / "runs", tmp_path / "out"
+    command(mnist_mlp.main, "--dataset", "digits", "--steps", 2, "--workdir", folder / "mnist_mlp")
+    parabolas(command, folder / "parabola")
+    status, _, complaint = command(gallery.main, "--workdir", folder, "--out", out, "--no-train")
+    assert status == 0, complaint
+    page = (out / "README.md").read_text()
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    assert [(row[0], row[1], row[2]) for row in rows] == [
+        ("| `mnist_mlp`", "digits", "2"),
+        ("| `parabola`", "parabola", "20"),
+    ]
+    assert "W2² " in rows[1][-1]
+    pictures = {path.name for path in out.glob("*.png")}
+    assert pictures == {f"{name}{kind}.png" for name in ("mnist_mlp", "parabola") for kind in ("", "_losses")}
+    assert all(f"({name})" in page for name in pictures)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = (
     (
         *("losses", "penalties", "states", "optimizers", "priors", "layers"),
-        *("history", "curves", "interrupts", "data.sources", "data.fetch"),
+        *("keys", "history", "curves", "interrupts", "data.sources", "data.fetch"),
     ),
     (
         *("models.conv", "models.mlp", "models.mixture", "models.classifier", "models", "gan"),
@@ -19,11 +19,11 @@ FLOORS = (
         *("metrics.frechet", "metrics.kernel", "metrics.classes", "metrics.neighbors", "metrics.ssim"),
     ),
     (
-        *("alternate", "checkpoints", "plots", "progress", "probes", "diagnostics"),
+        *("alternate", "blocks", "checkpoints", "plots", "progress", "probes", "diagnostics", "judge"),
         *("metrics.parabola", "metrics.mixture", "data.images"),
     ),
     ("training", "pictures", "settings", "features"),
-    ("runs", "watch", "judge", "evaluation"),
+    ("runs", "watch", "evaluation"),
     ("launch",),
 )
 EVERYWHERE = "errors"  # the ground

@@ -12,8 +12,9 @@ from scipy.stats import wasserstein_distance_nd
 from experiments import parabola as experiment
 from jaxgan.data.parabola import BASIS, POINTS, paintings, parabola_source
 from jaxgan.errors import ConfigError, ShapeError
+from jaxgan.keys import run_keys
 from jaxgan.metrics import parabola
-from jaxgan.training import run_keys, train
+from jaxgan.training import train
 
 
 def real(num, seed=0):

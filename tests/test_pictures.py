@@ -11,8 +11,8 @@ from PIL import Image
 
 from jaxgan import history, losses, make_gan, models, optimizers, pictures, plots, priors, watch
 from jaxgan.diagnostics import Finding
+from jaxgan.keys import run_keys
 from jaxgan.probes import sample_probe, spread
-from jaxgan.training import run_keys
 
 TX = optimizers.adam(1e-3)
 GAN = make_gan(

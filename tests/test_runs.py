@@ -61,7 +61,7 @@ def test_pictures_show_the_fixed_samples(command, tmp_path):
     assert pixels.dtype == np.uint8
     run = runs.restore(tmp_path)
     from jaxgan.data.sources import to_pixels
-    from jaxgan.training import run_keys
+    from jaxgan.keys import run_keys
 
     np.testing.assert_array_equal(to_pixels(run.gan.sample(run.state, run_keys(0).sample, 64)), pixels)
     picture = np.round(255 * mpimg.imread(tmp_path / "samples" / "000060.png")[..., 0])

@@ -10,10 +10,12 @@ import pytest
 from toys import SHAPE, assert_same_bits, small_gan
 
 from jaxgan import alternate, history, losses, make_gan, models, penalties, priors
+from jaxgan.blocks import make_block, plan
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data.sources import Source, image_source
 from jaxgan.errors import ConfigError, TrainingError
-from jaxgan.training import make_block, plan, restore_or_init, run_keys, train
+from jaxgan.keys import run_keys
+from jaxgan.training import restore_or_init, train
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, *SHAPE), np.uint8)
 SOURCE = image_source(IMAGES, 8)  # 5 steps an epoch

@@ -1,0 +1,109 @@
+"""Compares the presets of a system over several seeds, by its own command.
+
+`python -m experiments.presets --system mnist_mlp` trains every preset from five seeds at the documented length, and
+prints every score after some epochs: mean ± standard error over the seeds, as Markdown. Runs that are finished are not
+trained again.
+"""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from jaxgan import history, plots
+from jaxgan.data.images import DATA_DIR, load
+from jaxgan.errors import ConfigError, TrainingError
+from jaxgan.evaluation import MEASURES
+from jaxgan.judge import with_error
+from jaxgan.launch import judge_of
+from jaxgan.progress import say
+from jaxgan.settings import check_numbers, command_line, ends_plainly
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to compare, and for how long."""
+
+    system: str = "mnist_mlp"
+    """Name of an experiment on images."""
+    presets: tuple[str, ...] = ("faithful", "tuned")
+    """Which of its presets."""
+    seeds: int = 5
+    """How many of each: SEED, SEED + 1, …"""
+    seed: int = 0
+    """The first."""
+    dataset: str = "mnist"
+    """See the experiments."""
+    data_dir: Path = DATA_DIR
+    """See the experiments."""
+    epochs: int | None = None
+    """Epochs of each. Unset: the documented length."""
+    evaluate_every: int = 1
+    """Epochs from one evaluation to the next."""
+    at: tuple[int, ...] = ()
+    """Train steps to show in the table, of those that were evaluated. Unset: the last."""
+    workdir: Path = Path("runs/presets")
+    """Folder of the runs."""
+
+    def __post_init__(self):
+        """Raises ConfigError at the first setting that will not do."""
+        check_numbers(self)
+
+
+def main() -> None:
+    """Compares as the command line says."""
+    with ends_plainly():
+        config = command_line(Config)
+        perfect = judge_of(load(config.dataset, config.data_dir), config.data_dir).perfect
+        found = {preset: collect(preset, config) for preset in config.presets}
+        caption = f"{config.system} on {config.dataset} · {config.seeds} seeds, mean ± standard error"
+        path = config.workdir / f"{config.system}.png"
+        plots.save_bands(path, found, "frechet", float(np.mean(perfect["frechet"])), caption)
+        say(Console(), f"{table(found, perfect, config)}\n\nThe Fréchet distance against the train step: {path}")
+
+
+def collect(preset: str, config: Config) -> dict[str, np.ndarray]:
+    """The scores of a preset, `[seeds, evaluations]` each, `step` among them; trains what is missing."""
+    folders = [config.workdir / config.system / f"{preset}-{config.seed + i}" for i in range(config.seeds)]
+    for i, folder in enumerate(folders):
+        run(preset, config.seed + i, folder, config)
+    columns = [history.read(folder / "scores.jsonl") for folder in folders]
+    times = [history.read(folder / "timing.jsonl") for folder in folders]
+    minutes = [
+        np.interp(c["step"], t["step"], np.cumsum(t["seconds"])) / 60 for c, t in zip(columns, times, strict=True)
+    ]
+    if len({tuple(column["step"]) for column in columns}) > 1:
+        raise ConfigError(f"the runs in {config.workdir} were not evaluated at the same steps; take another --workdir")
+    return {name: np.stack([c[name] for c in columns]) for name in columns[0]} | {"minutes": np.stack(minutes)}
+
+
+def run(preset: str, seed: int, folder: Path, config: Config) -> None:
+    """Trains in a process of its own. Raises TrainingError where that fails."""
+    options = ["--preset", preset, "--seed", str(seed), "--workdir", str(folder), "--dataset", config.dataset]
+    options += ["--data-dir", str(config.data_dir), "--evaluate-every", str(config.evaluate_every)]
+    options += [] if config.epochs is None else ["--epochs", str(config.epochs)]
+    print(f"\n{config.system} --preset {preset} --seed {seed}", flush=True)
+    done = subprocess.run([sys.executable, "-m", f"experiments.{config.system}", *options], check=False)
+    if done.returncode:
+        raise TrainingError(f"{config.system} ended with status {done.returncode}; mend that, and start this again")
+
+
+def table(found: dict[str, dict[str, np.ndarray]], perfect: dict[str, list[float]], config: Config) -> str:
+    """Markdown: a line for each preset and step."""
+    heads = ["preset", "train steps", "minutes", *(measure.label for measure in MEASURES.values())]
+    lines = [heads, ["---"] * len(heads)]
+    for preset, columns in found.items():
+        steps = columns["step"][0].astype(int).tolist()
+        for i in [steps.index(step) for step in config.at if step in steps] or [-1]:
+            cells = [with_error(columns[name][:, i], measure.digits) for name, measure in MEASURES.items()]
+            lines.append([preset, f"{steps[i]:,}", with_error(columns["minutes"][:, i], 1), *cells])
+    cells = [with_error(np.array(perfect[name]), measure.digits) for name, measure in MEASURES.items()]
+    lines.append(["perfect samples", "", "", *cells])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

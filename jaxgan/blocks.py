@@ -1,0 +1,107 @@
+"""Many train steps in one compiled program, of one GAN or of many."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxgan.data.sources import Source
+from jaxgan.keys import Keys
+from jaxgan.states import GANState
+
+
+def plan(step: int, steps: int, steps_per_epoch: int, *lengths: int) -> Iterator[tuple[int, int, int]]:
+    """The blocks that lead from `step` to `steps`, as (epoch, index in it, count).
+
+    None goes over an epoch's end, or over a multiple of any of the lengths within the epoch.
+    """
+    while step < steps:
+        epoch, index = divmod(step, steps_per_epoch)
+        count = min(steps_per_epoch - index, steps - step, *(length - index % length for length in lengths))
+        yield epoch, index, count
+        step += count
+
+
+def over_seeds(function: Callable, in_axes: tuple[int | None, ...], population: bool) -> Callable:
+    """The function for one GAN, or for each of a population."""
+    return jax.vmap(function, in_axes) if population else function
+
+
+def make_block(
+    train_step: Callable, source: Source, length: int, d_steps: int = 1, *, population: bool = False
+) -> Callable:
+    """One compiled program that runs up to `length` train steps.
+
+    However many it is asked for, each runs through the same instructions, so blocks of any lengths lead to the same
+    bits.
+
+    Returns:
+      `(state, keys, arrays, order, epoch, index, count) -> (state, metrics [length])`: train steps `index` to
+      `index + count` of an epoch. The numbers are int32; the state is donated; metrics from `count` on are 0. Of a
+      population the state, the keys and the order have a first axis, and the metrics are means over it.
+    """
+    steps_per_epoch = source.batches // d_steps
+
+    def one(state, keys, arrays, order, epoch, index):
+        step = epoch * steps_per_epoch + index
+        turns = [(jax.random.fold_in(keys.batch, step * d_steps + i), index * d_steps + i) for i in range(d_steps)]
+        batches = [source.batch(arrays, order, *turn) for turn in turns]
+        real, condition = jax.tree.map(lambda *rows: jnp.stack(rows), *batches)
+        return train_step(state, real, jax.random.fold_in(keys.play, step), condition)
+
+    def each(*arguments):
+        state, metrics = over_seeds(one, (0, 0, None, 0, None, None), population)(*arguments)
+        return state, jax.tree.map(summary, metrics) if population else metrics
+
+    def block(state, keys, arrays, order, epoch, index, count):
+        def run(i, carry):
+            state, metrics = each(carry[0], keys, arrays, order, epoch, index + i)
+            return state, jax.tree.map(lambda rows, row: rows.at[i].set(row), carry[1], metrics)
+
+        _, metrics = jax.eval_shape(each, state, keys, arrays, order, epoch, index)
+        rows = jax.tree.map(lambda m: jnp.zeros((length, *m.shape), m.dtype), metrics)
+        # The count is an argument: a loop of known length would be compiled another way, and round another way.
+        return jax.lax.fori_loop(0, count, run, (state, rows))
+
+    return jax.jit(block, donate_argnums=0)
+
+
+def summary(metric: jax.Array) -> jax.Array:
+    """Of a metric of each member of a population: whether it is true of all, or their mean."""
+    return jnp.all(metric, 0) if metric.dtype == bool else jnp.mean(metric, 0)
+
+
+def play_blocks(
+    play: Callable,
+    source: Source,
+    keys: Keys,
+    state: GANState,
+    blocks: Iterable[tuple[int, int, int]],
+    *,
+    population: bool = False,
+) -> Iterator:
+    """Runs blocks, yielding after each (state, lines of metrics, timing); compiles the program before the first."""
+    order_of, compiled = jax.jit(over_seeds(source.order, (0, None), population)), None
+    for epoch, index, count in blocks:
+        if compiled is None or index == 0:
+            order = order_of(keys.order, jnp.int32(epoch))
+        arguments = (state, keys, source.arrays, order, *map(jnp.int32, (epoch, index, count)))
+        timing = {"steps": count, "compile_seconds": 0.0}
+        began = time.perf_counter()
+        if compiled is None:
+            compiled = play.lower(*arguments).compile()
+            timing["compile_seconds"] = time.perf_counter() - began
+        state, metrics = compiled(*arguments)
+        metrics = jax.device_get(metrics)
+        timing["seconds"] = time.perf_counter() - began - timing["compile_seconds"]
+        yield state, to_lines(metrics, count), timing
+
+
+def to_lines(metrics: dict[str, dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """`{"d": {"loss": [length]}}` as a `{"d_loss": …}` for each of the first `count` train steps."""
+    flat = {
+        f"{player}_{name}": rows[:count].tolist() for player, named in metrics.items() for name, rows in named.items()
+    }
+    return [dict(zip(flat, row, strict=True)) for row in zip(*flat.values(), strict=True)]
