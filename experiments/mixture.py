@@ -7,9 +7,8 @@ the mixture's own points would score and beside published figures.
 
 `python -m experiments.mixture --kind ring` and `--kind grid --workdir runs/grid` train 10 GANs each for 4,000 train
 steps. The networks, the optimiser and the order of play are PacGAN's, but the run is a hundredth of its 400,000 steps;
-`--steps 400000` is the full one. `--preset packed` shows the discriminator two points at once; `--preset tuned` plays a
-better game (Huang et al. 2024) with the same networks in the same steps. On two 2.5 GHz CPU cores a run takes about ten
-minutes, the other presets up to twice that.
+`--steps 400000` is the full one. `--preset packed` shows the discriminator two points at once; `--preset tuned` plays
+the game of Huang et al. 2024 with the same networks in the same steps.
 """
 
 import dataclasses
@@ -75,7 +74,7 @@ class Config(Settings):
     kind: Literal["ring", "grid"] = "ring"
     """ring: 8 modes at radius 1, sigma 0.01. grid: 25 modes, 2 apart, sigma 0.05."""
     preset: Literal["faithful", "packed", "tuned"] = "faithful"
-    """faithful: PacGAN's plain GAN. packed: PacGAN2. tuned: what finds and hits most in so few steps."""
+    """faithful: PacGAN's plain GAN. packed: PacGAN2. tuned: a relativistic game with penalties."""
     workdir: Path = Path("runs/mixture")
     steps: int | None = 4_000
     batch_size: int = 100

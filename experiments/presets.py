@@ -1,8 +1,8 @@
 """Compares the presets of a system over several seeds, by its own command.
 
 `python -m experiments.presets --system mnist_mlp` trains every preset from five seeds at the documented length, and
-prints every score after some epochs: mean ± standard error over the seeds, as Markdown. Runs that are finished are not
-trained again.
+prints every score after some epochs: mean ± standard error over the seeds, as Markdown. It draws the Fréchet distance
+against the train step, and the first seeds' last samples. Runs that are finished are not trained again.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ from jaxgan.errors import ConfigError, TrainingError
 from jaxgan.evaluation import MEASURES
 from jaxgan.judge import with_error
 from jaxgan.launch import judge_of
+from jaxgan.pictures import kept
 from jaxgan.progress import say
 from jaxgan.settings import check_numbers, command_line, ends_plainly
 
@@ -62,22 +63,28 @@ def main() -> None:
         caption = f"{config.system} on {config.dataset} · {config.seeds} seeds, mean ± standard error"
         path = config.workdir / f"{config.system}.png"
         plots.save_bands(path, found, "frechet", float(np.mean(perfect["frechet"])), caption)
-        say(Console(), f"{table(found, perfect, config)}\n\nThe Fréchet distance against the train step: {path}")
+        samples = config.workdir / f"{config.system}_samples.png"
+        plots.lay_out(samples, [kept(folders(preset, config)[0] / "samples", ".png")[-1] for preset in config.presets])
+        say(Console(), f"{table(found, perfect, config)}\n\nDrawn: {path} and {samples}")
 
 
 def collect(preset: str, config: Config) -> dict[str, np.ndarray]:
     """The scores of a preset, `[seeds, evaluations]` each, `step` among them; trains what is missing."""
-    folders = [config.workdir / config.system / f"{preset}-{config.seed + i}" for i in range(config.seeds)]
-    for i, folder in enumerate(folders):
+    for i, folder in enumerate(folders(preset, config)):
         run(preset, config.seed + i, folder, config)
-    columns = [history.read(folder / "scores.jsonl") for folder in folders]
-    times = [history.read(folder / "timing.jsonl") for folder in folders]
+    columns = [history.read(folder / "scores.jsonl") for folder in folders(preset, config)]
+    times = [history.read(folder / "timing.jsonl") for folder in folders(preset, config)]
     minutes = [
         np.interp(c["step"], t["step"], np.cumsum(t["seconds"])) / 60 for c, t in zip(columns, times, strict=True)
     ]
     if len({tuple(column["step"]) for column in columns}) > 1:
         raise ConfigError(f"the runs in {config.workdir} were not evaluated at the same steps; take another --workdir")
     return {name: np.stack([c[name] for c in columns]) for name in columns[0]} | {"minutes": np.stack(minutes)}
+
+
+def folders(preset: str, config: Config) -> list[Path]:
+    """Of the runs of a preset, a seed each."""
+    return [config.workdir / config.system / f"{preset}-{config.seed + i}" for i in range(config.seeds)]
 
 
 def run(preset: str, seed: int, folder: Path, config: Config) -> None:

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from matplotlib import image as mpimg
 
 from experiments import compare, presets
-from jaxgan import history
+from jaxgan import history, plots
 from jaxgan.evaluation import MEASURES, Judge
 
 PERFECT = {name: [1.0, 2.0, 3.0] for name in MEASURES}
@@ -62,6 +63,9 @@ def test_presets_are_run_by_their_own_command_and_tabled(command, tmp_path, monk
         lines = [{"step": step} | {name: level - step for name in MEASURES} for step in (2, 4)]
         history.append(folder / "scores.jsonl", lines)
         history.append(folder / "timing.jsonl", [{"step": 4, "seconds": 120.0}])
+        for step in (9, 10):
+            shade = np.full((1, 28, 28, 1), 10 * step, np.uint8)
+            plots.save_grid(folder / "samples" / f"{step}.png", shade, "caption", columns=1)
 
     monkeypatch.setattr(presets, "run", run)
     monkeypatch.setattr(presets, "judge_of", judge)
@@ -72,6 +76,8 @@ def test_presets_are_run_by_their_own_command_and_tabled(command, tmp_path, monk
     assert [row[:2] for row in rows[:-1]] == [[f"| {name}", step] for name in ("faithful", "tuned") for step in "24"]
     assert [row[3] for row in rows] == ["19.00 ± 0.58", "17.00 ± 0.58", "9.00 ± 0.58", "7.00 ± 0.58", "2.00 ± 0.58"]
     assert (tmp_path / "p" / "mnist_mlp.png").stat().st_size > 5_000
+    samples = mpimg.imread(tmp_path / "p" / "mnist_mlp_samples.png")
+    assert np.any(np.isclose(samples[-10, :, 0], 100 / 255))  # of the last step, as a number
 
 
 def test_presets_of_a_system_that_fails_are_not_tabled(command, tmp_path, monkeypatch):
