@@ -5,7 +5,8 @@ picture as 784 numbers. Both move by turns under the non-saturating loss, each p
 and Adam's momentum is low, because the opponent moves too.
 
 `python -m experiments.mnist_mlp` trains for 25 epochs: 11,700 train steps on MNIST, at about 9 ms each on two 2.5 GHz
-CPU cores. The digits are legible and noisy; a deeper generator is `--g-layers 3`.
+CPU cores. The digits are legible and noisy; a deeper generator is `--g-layers 3`. `--preset tuned`, with batch
+normalisation in the generator, R1 and a moving average, takes as many steps; its digits have no specks.
 """
 
 import dataclasses

@@ -34,7 +34,9 @@ def test_a_run_from_start_to_finish(command, tmp_path):
     assert re.match(r"epoch 1/1  step 50/120  [\d.]+ steps/s  0:00:0\d left  loss D [\d.]+ G [\d.]+ D\(x\) ", lines[2])
     assert any(line.startswith("Finished at step 120.") for line in lines)
     kept = {path.name for path in workdir.iterdir()}
-    assert kept == set(runs.KEPT) - {"parabola.gif", "distance.json"}
+    parabolas, mixtures = {"parabola.gif", "distance.json"}, {"mixture.gif", "scores.json"}
+    evaluations = {"scores.jsonl", "scores.png", "evaluation.json", "nearest.png"}
+    assert kept == set(runs.KEPT) - parabolas - mixtures - evaluations
     assert sorted(p.name for p in (workdir / "samples").iterdir()) == [
         "000000.npy",
         "000000.png",
