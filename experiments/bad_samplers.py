@@ -8,13 +8,15 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 from scipy import ndimage
 
 from jaxgan.data.images import DATA_DIR, Images, load
+from jaxgan.data.sources import from_pixels
 from jaxgan.evaluation import MEASURES, Judge
-from jaxgan.judge import with_error
+from jaxgan.judge import markdown, with_error
 from jaxgan.launch import judge_of
 from jaxgan.progress import say
 from jaxgan.settings import check_numbers, command_line, ends_plainly
@@ -61,7 +63,7 @@ def some(data: Images, judge: Judge) -> np.ndarray:
 
 def scaled(images: np.ndarray) -> np.ndarray:
     """uint8 to float32 in [-1, 1]."""
-    return images.astype(np.float32) / 127.5 - 1
+    return np.asarray(from_pixels(jnp.asarray(images)))
 
 
 def collapsed(data: Images, judge: Judge) -> np.ndarray:
@@ -98,12 +100,12 @@ SAMPLERS: dict[str, Callable[[Images, Judge], np.ndarray]] = {
 
 def table(found: dict[str, dict[str, float]], judge: Judge) -> str:
     """Markdown: a line for each score, a column for each sampler."""
-    lines = [["", "perfect", *found], ["---"] * (2 + len(found))]
+    lines = []
     for name, measure in MEASURES.items():
         cells = [f"{values[name]:.{measure.digits}f}" for values in found.values()]
         marked = [f"**{c}**" if name in CATCHES[s] else c for s, c in zip(found, cells, strict=True)]
         lines.append([measure.label, with_error(np.array(judge.perfect[name]), measure.digits), *marked])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown(["", "perfect", *found], lines)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ samples of each objective into its folder, and goes on there where it was interr
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,15 +17,16 @@ from rich.console import Console
 
 from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, plots, priors
 from jaxgan.data.images import DATA_DIR, Images, load
-from jaxgan.data.sources import image_source, to_pixels
+from jaxgan.data.sources import image_source, passes_of, to_pixels
 from jaxgan.errors import ConfigError
 from jaxgan.evaluation import MEASURES, Judge
 from jaxgan.history import write_whole
-from jaxgan.judge import with_error
+from jaxgan.judge import markdown, with_error
 from jaxgan.keys import run_keys
-from jaxgan.launch import EPOCH_IMAGES, judge_of
+from jaxgan.launch import judge_of
 from jaxgan.losses import GANLoss
 from jaxgan.penalties import Penalty
+from jaxgan.pictures import save_array
 from jaxgan.progress import reporter, say
 from jaxgan.settings import check_numbers, command_line, ends_plainly
 from jaxgan.training import train
@@ -146,21 +148,23 @@ def result(name: str, config: Config, data: Images, judge: Judge) -> dict[str, l
         return json.loads((folder / "scores.json").read_text())
     say(Console(), name)
     gan = build(objective)
-    passes = max(1, EPOCH_IMAGES // len(data.images))
-    source = image_source(data.images, config.batch_size, passes=passes)
+    source = image_source(data.images, config.batch_size, passes=passes_of(len(data.images)))
     turns = {"d_steps": objective.d_steps, "share_noise": objective.d_steps == 1}
     steps = max(1, config.steps // objective.d_steps)
     with reporter(Console()) as report:
-        states, _ = train(
+        states, step = train(
             gan, source, folder, seed=config.seed, seeds=config.seeds, steps=steps, **turns, report=report
         )
+    if step < steps:
+        say(Console(), f"Stopped at step {step:,} of {steps:,} of {name}; the same command goes on.")
+        sys.exit(130)
     found, shown = [], []
     for i, key in enumerate(run_keys(config.seed, config.seeds).score):
         state = jax.tree.map(lambda x, i=i: x[i], states)
         samples = gan.sample(state, key, judge.num)
         found.append(judge.scores(samples))
         shown.append(to_pixels(samples[:SHOWN]))
-    np.save(folder / "samples.npy", np.stack(shown))
+    save_array(folder / "samples.npy", np.stack(shown))
     values = {name: [scores[name] for scores in found] for name in MEASURES}
     write_whole(folder / "scores.json", json.dumps(values).encode())
     return values
@@ -169,14 +173,13 @@ def result(name: str, config: Config, data: Images, judge: Judge) -> dict[str, l
 def report(found: dict[str, dict[str, list[float]]], config: Config, judge: Judge) -> None:
     """Writes README.md, frechet.png and samples.png."""
     ranked = dict(sorted(found.items(), key=lambda item: float(np.mean(item[1]["frechet"]))))
-    lines = [["objective", *(measure.label for measure in MEASURES.values())], ["---"] * (1 + len(MEASURES))]
+    head, lines = ["objective", *(measure.label for measure in MEASURES.values())], []
     for name, values in (*ranked.items(), ("perfect samples", judge.perfect)):
         lines.append([name, *(with_error(np.array(values[m]), MEASURES[m].digits) for m in MEASURES)])
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     images = config.steps * config.batch_size
     protocol = PROTOCOL.format(**dataclasses.asdict(config) | {"images": images, "num": judge.num})
     pictures = "\n\n![Fréchet distance of every seed](frechet.png)\n\n![best and worst seeds](samples.png)\n"
-    write_whole(config.workdir / "README.md", (protocol + table + pictures).encode())
+    write_whole(config.workdir / "README.md", (protocol + markdown(head, lines) + pictures).encode())
     distances = {name: np.array(values["frechet"]) for name, values in ranked.items()}
     caption = f"{config.dataset} · {config.seeds} seeds, {images:,} images each"
     plots.save_seeds(config.workdir / "frechet.png", distances, float(np.mean(judge.perfect["frechet"])), caption)

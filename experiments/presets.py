@@ -17,7 +17,7 @@ from jaxgan import history, plots
 from jaxgan.data.images import DATA_DIR, load
 from jaxgan.errors import ConfigError, TrainingError
 from jaxgan.evaluation import MEASURES
-from jaxgan.judge import with_error
+from jaxgan.judge import markdown, with_error
 from jaxgan.launch import judge_of
 from jaxgan.pictures import kept
 from jaxgan.progress import say
@@ -101,7 +101,7 @@ def run(preset: str, seed: int, folder: Path, config: Config) -> None:
 def table(found: dict[str, dict[str, np.ndarray]], perfect: dict[str, list[float]], config: Config) -> str:
     """Markdown: a line for each preset and step."""
     heads = ["preset", "train steps", "minutes", *(measure.label for measure in MEASURES.values())]
-    lines = [heads, ["---"] * len(heads)]
+    lines = []
     for preset, columns in found.items():
         steps = columns["step"][0].astype(int).tolist()
         for i in [steps.index(step) for step in config.at if step in steps] or [-1]:
@@ -109,7 +109,7 @@ def table(found: dict[str, dict[str, np.ndarray]], perfect: dict[str, list[float
             lines.append([preset, f"{steps[i]:,}", with_error(columns["minutes"][:, i], 1), *cells])
     cells = [with_error(np.array(perfect[name]), measure.digits) for name, measure in MEASURES.items()]
     lines.append(["perfect samples", "", "", *cells])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown(heads, lines)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import optax
 from flax import traverse_util
 
 from jaxgan.data.images import Images, load
-from jaxgan.data.sources import from_pixels, image_source
+from jaxgan.data.sources import from_pixels, image_source, passes_of
 from jaxgan.errors import DataError
 from jaxgan.history import write_whole
 from jaxgan.models.classifier import Classifier
@@ -24,7 +24,6 @@ EPOCHS = 4
 BATCH = 128
 RATE = 2e-3
 BLOCK = 500  # images that go through the classifier at once
-EPOCH_IMAGES = 60_000
 HELD_OUT = 6  # of a set without a test split, every sixth image is for testing
 
 
@@ -51,19 +50,26 @@ class Features(NamedTuple):
     digest: str
 
 
-def features_of(name: str, data_dir: Path, report: Callable[[int, int], None] = lambda done, steps: None) -> Features:
+def features_of(
+    name: str,
+    data_dir: Path,
+    report: Callable[[int, int], None] = lambda done, steps: None,
+    *,
+    overwrite: bool = False,
+) -> Features:
     """The classifier of a set: the one kept in `data_dir/classifiers/NAME.npz`, or else a new one, then kept there.
 
     Args:
       name: of a set with labels.
       data_dir: where sets are prepared.
       report: called with (train steps done, train steps in all), where a classifier has to be trained.
+      overwrite: train a new one in any case.
 
     Raises:
       DataError: The set cannot be had, or has no labels; or the file is damaged, or cannot be written.
     """
     path = data_dir.expanduser() / "classifiers" / f"{name}.npz"
-    if not path.exists():
+    if overwrite or not path.exists():
         train, test = split(name, data_dir)
         params, classes = fit(train, report)
         accuracy = accuracy_of(params, classes, test)
@@ -93,7 +99,7 @@ def fit(data: Images, report: Callable[[int, int], None] = lambda done, steps: N
     classes = int(data.labels.max()) + 1
     model = Classifier(classes)
     apply: Callable[..., Any] = model.apply
-    passes = max(1, EPOCH_IMAGES // len(data.images))
+    passes = passes_of(len(data.images))
     source = image_source(data.images, min(BATCH, len(data.images)), labels=data.labels, passes=passes)
     init_key, order_key, batch_key = jax.random.split(jax.random.key(0), 3)
     init, order_of = jax.jit(partial(model.init, train=True)), jax.jit(source.order)

@@ -1,6 +1,6 @@
 """What a trained GAN comes to, and how much of that is luck."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import jax
 import numpy as np
@@ -36,6 +36,11 @@ def judge(
     if seeds is None:
         state, key = jax.tree.map(lambda x: x[None], (state, key))
     return jax.device_get(jax.jit(jax.vmap(lambda s, k: measure(gan.sample(s, k, num))))(state, key))
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
 
 
 def with_error(values: np.ndarray, digits: int) -> str:

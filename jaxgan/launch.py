@@ -14,7 +14,7 @@ from rich.console import Console
 
 from jaxgan import runs
 from jaxgan.data.images import Images, load
-from jaxgan.data.sources import Source, from_pixels, image_source
+from jaxgan.data.sources import Source, from_pixels, image_source, passes_of
 from jaxgan.errors import DataError, ShapeError, TrainingError
 from jaxgan.evaluation import Judge, make_judge
 from jaxgan.features import features_of
@@ -27,7 +27,6 @@ from jaxgan.states import GANState
 from jaxgan.training import train
 from jaxgan.watch import watcher
 
-EPOCH_IMAGES = 60_000
 PROBED_IMAGES = 1_000
 
 Config = TypeVar("Config", bound=ImageSettings)
@@ -47,7 +46,7 @@ def train_on_images(settings: Config, build: Callable[[Config], GAN]) -> None:
     data, said = choose_data(wanted, settings.data_dir)
     say(Console(), f"Data: {said}")
     settings = dataclasses.replace(settings, dataset=data.name)
-    passes = max(1, EPOCH_IMAGES // len(data.images))
+    passes = passes_of(len(data.images))
     source = image_source(data.images, settings.batch_size, passes=passes)
     gan = build(settings)
     check_shape(gan, data)

@@ -56,6 +56,16 @@ def test_objectives_are_ranked_and_shown_with_their_best_and_worst_seeds(tmp_pat
     assert all((tmp_path / name).stat().st_size > 2_000 for name in ("frechet.png", "samples.png"))
 
 
+def test_an_interrupted_comparison_is_not_judged_and_says_that_it_goes_on(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(compare, "judge_of", judge)
+    monkeypatch.setattr(compare, "train", lambda *arguments, steps, **options: (None, steps - 1))
+    options = ("--dataset", "digits", "--losses", "hinge", "--steps", 20, "--workdir", tmp_path)
+    status, said, _ = command(compare.main, *options)
+    assert status == 130
+    assert "Stopped at step 19 of 20 of hinge; the same command goes on." in said
+    assert not (tmp_path / "hinge" / "scores.json").exists()
+
+
 def test_presets_are_run_by_their_own_command_and_tabled(command, tmp_path, monkeypatch):
     def run(preset, seed, folder, config):
         folder.mkdir(parents=True)

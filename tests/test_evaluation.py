@@ -21,7 +21,7 @@ def data_dir(tmp_path_factory):
     """Where a classifier of the digits is kept, trained for a tenth of the usual time."""
     folder = tmp_path_factory.mktemp("data")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(features, "EPOCH_IMAGES", 3_600)
+        patch.setattr("jaxgan.data.sources.EPOCH_IMAGES", 3_600)
         features.features_of("digits", folder)
     return folder
 

@@ -4,14 +4,14 @@ The two toys of Srivastava et al. 2017 (VEEGAN), as Lin et al. 2018 (PacGAN) hav
 found, and how many of its samples lie where samples should, can be counted (`jaxgan.metrics.mixture`).
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.data.sources import Source
-from jaxgan.errors import ConfigError
+from jaxgan.data.sources import Source, endless_source
 
 ANGLES = np.arange(8) * np.pi / 4
 SIDE = np.arange(-4.0, 5.0, 2.0)
@@ -53,11 +53,4 @@ def mixture_source(mixture: Mixture, batch_size: int, batches: int = 1_000) -> S
     Raises:
       ConfigError: where a number is below 1.
     """
-    if batch_size < 1 or batches < 1:
-        raise ConfigError(f"batch_size is {batch_size} and batches is {batches}, expected at least 1 of each")
-
-    def batch(arrays, order, key, index):
-        del arrays, order, index
-        return draw(mixture, key, batch_size), None
-
-    return Source((), batches, lambda key, epoch: (), batch)
+    return endless_source(partial(draw, mixture), batch_size, batches)

@@ -8,8 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.data.sources import Source
-from jaxgan.errors import ConfigError
+from jaxgan.data.sources import Source, endless_source
 
 POINTS = np.linspace(-1, 1, 15)
 BASIS = POINTS**2 + 1
@@ -31,11 +30,8 @@ def parabola_source(batch_size: int, batches: int = 500) -> Source:
     Raises:
       ConfigError: where a number is below 1.
     """
-    if batch_size < 1 or batches < 1:
-        raise ConfigError(f"batch_size is {batch_size} and batches is {batches}, expected at least 1 of each")
 
-    def batch(arrays, order, key, index):
-        del arrays, order, index
-        return paintings(jax.random.uniform(key, (batch_size,), jnp.float32, LOWER, UPPER)), None
+    def draw(key, num):
+        return paintings(jax.random.uniform(key, (num,), jnp.float32, LOWER, UPPER))
 
-    return Source((), batches, lambda key, epoch: (), batch)
+    return endless_source(draw, batch_size, batches)

@@ -9,6 +9,8 @@ import numpy as np
 
 from jaxgan.errors import ConfigError, DtypeError, ShapeError
 
+EPOCH_IMAGES = 60_000
+
 
 class Source(NamedTuple):
     """Where batches come from.
@@ -57,6 +59,32 @@ def image_source(images: np.ndarray, batch_size: int, *, labels: np.ndarray | No
         return from_pixels(pixels), labels
 
     return Source(arrays, batches, order, batch)
+
+
+def endless_source(draw: Callable[[jax.Array, int], jax.Array], batch_size: int, batches: int) -> Source:
+    """Made-up samples without end, new ones in every batch.
+
+    Args:
+      draw: `(key, num) -> [num, …]`; the key is consumed.
+      batch_size: B.
+      batches: how many count as an epoch, after which a run draws and saves.
+
+    Raises:
+      ConfigError: where a number is below 1.
+    """
+    if batch_size < 1 or batches < 1:
+        raise ConfigError(f"batch_size is {batch_size} and batches is {batches}, expected at least 1 of each")
+
+    def batch(arrays, order, key, index):
+        del arrays, order, index
+        return draw(key, batch_size), None
+
+    return Source((), batches, lambda key, epoch: (), batch)
+
+
+def passes_of(num: int) -> int:
+    """How often an epoch goes through so many images: once, or as often as 60,000 allow."""
+    return max(1, EPOCH_IMAGES // num)
 
 
 def from_pixels(pixels: jax.Array) -> jax.Array:
