@@ -5,7 +5,8 @@ batch; the discriminator reads it with two convolutions and two dense layers. Bo
 non-saturating loss, each pair of updates playing the same noise.
 
 `python -m experiments.mnist_cnn` trains for 25 epochs: 11,700 train steps on MNIST, at about 0.3 s each on two 2.5 GHz
-CPU cores. The first digits are legible after one epoch, and most are after five.
+CPU cores. The first digits are legible after one epoch, and most are after five. `--preset tuned`, with R1 on a few
+images of each batch, and a moving average, takes as many steps; most of its digits are legible after one epoch.
 """
 
 import dataclasses
@@ -21,12 +22,15 @@ from jaxgan.settings import PRECISIONS, AdamSettings, command_line, ends_plainly
 class Config(AdamSettings):
     """The documented run."""
 
-    preset: Literal["faithful"] = "faithful"
-    """faithful: PyTorch's initialisation, and the settings of the tutorial."""
+    preset: Literal["faithful", "tuned"] = "faithful"
+    """faithful: PyTorch's initialisation, and the settings of the tutorial. tuned: what paints better at its length."""
     workdir: Path = Path("runs/mnist_cnn")
     epochs: int | None = 25
+    penalized: int = 16
+    """Real images of a batch at which the penalty is computed."""
 
     seconds_per_step: ClassVar[float] = 0.3
+    presets: ClassVar = {"tuned": dict(learning_rate=1e-3, b1=0.0, b2=0.9, gamma=1.0, half_life=5_000.0)}
 
 
 def build(config: Config) -> GAN:
@@ -39,7 +43,7 @@ def build(config: Config) -> GAN:
         d_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
         g_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
         prior=priors.uniform(config.noise),
-        penalty=penalties.r1(config.gamma) if config.gamma else None,
+        penalty=penalties.subsample(penalties.r1(config.gamma), config.penalized) if config.gamma else None,
         half_life_images=config.half_life,
     )
 

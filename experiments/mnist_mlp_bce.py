@@ -6,7 +6,8 @@ probability, computed on the logit, which is the same number and never infinite.
 its own, and Adam keeps its usual momentum.
 
 `python -m experiments.mnist_mlp_bce` trains for 50 epochs: 50,000 train steps of 60 images on MNIST, at about 7 ms each
-on two 2.5 GHz CPU cores.
+on two 2.5 GHz CPU cores. `--preset tuned`, with batch normalisation in the generator, R1 and a moving average, takes as
+many.
 """
 
 import dataclasses
@@ -25,8 +26,8 @@ from jaxgan.settings import PRECISIONS, AdamSettings, command_line, ends_plainly
 class Config(AdamSettings):
     """The documented run."""
 
-    preset: Literal["faithful"] = "faithful"
-    """faithful: PyTorch's initialisation, and the settings of the tutorial."""
+    preset: Literal["faithful", "tuned"] = "faithful"
+    """faithful: PyTorch's initialisation, and the settings of the tutorial. tuned: what paints better at its length."""
     workdir: Path = Path("runs/mnist_mlp_bce")
     epochs: int | None = 50
     batch_size: int = 60
@@ -37,8 +38,13 @@ class Config(AdamSettings):
     """Units of each hidden layer of the generator."""
     g_layers: int = 2
     """Hidden layers of the generator."""
+    batch_norm: bool = False
+    """Normalise the generator's hidden layers by the batch."""
 
     seconds_per_step: ClassVar[float] = 0.007
+    presets: ClassVar = {
+        "tuned": dict(learning_rate=1e-3, b1=0.0, b2=0.9, gamma=1.0, batch_norm=True, half_life=10_000.0),
+    }
 
 
 def build(config: Config) -> GAN:
@@ -48,6 +54,7 @@ def build(config: Config) -> GAN:
         generator=models.MLPGenerator(
             widths=(config.g_width,) * config.g_layers,
             last_hidden=partial(nn.leaky_relu, negative_slope=0.01),
+            batch_norm=config.batch_norm,
             **dtypes,
         ),
         discriminator=models.MLPDiscriminator(**dtypes),

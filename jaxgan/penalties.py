@@ -11,7 +11,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import ShapeError
+from jaxgan.errors import ConfigError, ShapeError
 
 DiscFn = Callable[[jax.Array], jax.Array]
 Penalty = Callable[[DiscFn, jax.Array, jax.Array, jax.Array], jax.Array]
@@ -99,6 +99,19 @@ def add(*penalties: Penalty) -> Penalty:
         return jnp.sum(jnp.stack([each(disc_fn, real, fake, k) for each, k in zip(penalties, keys, strict=True)]))
 
     return penalty
+
+
+def subsample(penalty: Penalty, num: int) -> Penalty:
+    """A penalty on the first `num` samples of each batch, or on all of a smaller one.
+
+    Batches are in random order, so a mean over samples keeps its expectation; it costs `num / B` as much.
+
+    Raises:
+      ConfigError: where num is below 1.
+    """
+    if num < 1:
+        raise ConfigError(f"num is {num}, expected at least 1")
+    return lambda disc_fn, real, fake, key: penalty(disc_fn, real[:num], fake[:num], key)
 
 
 def squared_gradient_norms(disc_fn: DiscFn, x: jax.Array) -> jax.Array:

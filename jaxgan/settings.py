@@ -94,6 +94,11 @@ class ImageSettings(Settings):
     evaluate_every: int | None = None
     """Epochs from one evaluation of 10,000 samples to the next. The best checkpoint is then kept besides the newest.
     Unset: none."""
+    half_life: float | None = None
+    """Keep a moving average of the generator, in which an update counts half after so many images. Samples and scores
+    are then the average's. Unset: none."""
+    noise: int = 100
+    """Numbers that a sample is made of."""
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """The steps that were given, else the epochs', else the steps of the documented run."""
@@ -114,11 +119,6 @@ class AdamSettings(ImageSettings):
     """Adam's memory of squared gradients."""
     gamma: float = 0.0
     """Weight of R1, the penalty on the discriminator's gradient at real images. 0: none."""
-    half_life: float | None = None
-    """Keep a moving average of the generator, in which an update counts half after so many images. Samples and scores
-    are then the average's. Unset: none."""
-    noise: int = 100
-    """Numbers that a sample is made of."""
 
 
 def check_numbers(settings: Any) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from toys import real_batch, small_gan
 
 from jaxgan import layers, penalties
-from jaxgan.errors import ShapeError
+from jaxgan.errors import ConfigError, ShapeError
 
 CHEAP = settings(max_examples=25, deadline=None, derandomize=True)
 WEIGHT, TARGET, GAMMA = 3.0, 0.7, 0.9
@@ -176,6 +176,17 @@ def test_sums_have_keys_of_their_own():
     one, other = (dragan(curved, real, real, each) for each in jax.random.split(key()))
     assert one != other
     np.testing.assert_allclose(penalties.add(dragan, dragan)(curved, real, real, key()), one + other, rtol=1e-6)
+
+
+def test_a_subsample_is_the_first_of_each_batch():
+    real, fake = 2 * draw(6, 4), 5 * draw(6, 4, seed=1)
+    both = penalties.add(penalties.r1(GAMMA), penalties.r2(GAMMA))
+    for num in (1, 4, 6, 99):
+        expected = GAMMA / 2 * sum(np.mean(np.sum(np.square(x[:num]), 1)) for x in (real, fake))
+        value = jax.jit(penalties.subsample(both, num), static_argnums=0)(quadratic, real, fake, key())
+        np.testing.assert_allclose(value, expected, rtol=1e-5)
+    with pytest.raises(ConfigError, match="num is 0, expected at least 1"):
+        penalties.subsample(both, 0)
 
 
 class Critic(nn.Module):
