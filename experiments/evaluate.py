@@ -42,6 +42,8 @@ class Config:
     """How often to draw as many."""
     step: int | None = None
     """Train step of one of the checkpoints that the run has kept. Unset: the newest."""
+    member: int = 0
+    """Of a run with --seeds: which of its generators, from 0."""
     best: bool = False
     """The checkpoint with the best scores of the run's own, instead of the newest; see --evaluate-every."""
     seed: int = 0
@@ -62,7 +64,7 @@ def main() -> None:
     """Judges as the command line says."""
     with ends_plainly():
         config = command_line(Config)
-        run = runs.restore(config.workdir, "best" if config.best else config.step)
+        run = runs.restore(config.workdir, "best" if config.best else config.step, config.member)
         if len(run.record["data"]["shape"]) != 3:
             raise ConfigError(f"{config.workdir} is a run on {run.record['data']['name']}, which are no images")
         judge = judge_of(load(run.record["data"]["name"], config.data_dir), config.data_dir, config.num)

@@ -33,7 +33,7 @@ from jaxgan.metrics.mixture import CEILING, RADIUS, floor, scores
 from jaxgan.pictures import frame_drawer
 from jaxgan.probes import sample_probe
 from jaxgan.progress import say
-from jaxgan.settings import PRECISIONS, Settings, command_line, ends_plainly, use_precision
+from jaxgan.settings import PRECISIONS, Settings, command_line, ends_plainly, set_up_jax
 
 JUDGED = 2_500
 PANELS = 5
@@ -81,7 +81,6 @@ class Config(Settings):
     order: Literal["d_first", "g_first", "simultaneous"] = "simultaneous"
     block: int = 100
     seeds: int | None = 10
-    """Train so many at once, with the seeds SEED, SEED + 1, …, and judge all. The pictures are of the first."""
     pack: int = 1
     """How many points the discriminator sees at once. PacGAN's batches have 100 packs: --batch-size 100 times that."""
     loss: Literal["non_saturating", "relativistic"] = "non_saturating"
@@ -134,7 +133,7 @@ def main() -> None:
     """Trains as the command line says, then counts what has been learned."""
     with ends_plainly():
         config = command_line(Config)
-        use_precision(config.precision)
+        set_up_jax(config)
         gan, mixture = build(config), MIXTURES[config.kind]
         real = jax.jit(partial(draw, mixture, num=JUDGED))(jax.random.key(0))
         measure = jax.jit(lambda samples: scores(samples, mixture)._asdict())
@@ -150,9 +149,7 @@ def main() -> None:
                 animation="mixture.gif",
                 num=JUDGED,
                 strip=PANELS,
-                population=config.seeds is not None,
             ),
-            seeds=config.seeds,
         )
         conclude(config, judge(gan, state, JUDGED, measure, seed=config.seed, seeds=config.seeds))
 

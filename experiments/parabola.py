@@ -30,7 +30,7 @@ from jaxgan.metrics import parabola
 from jaxgan.pictures import frame_drawer
 from jaxgan.probes import sample_probe
 from jaxgan.progress import say
-from jaxgan.settings import PRECISIONS, Settings, command_line, ends_plainly, use_precision
+from jaxgan.settings import PRECISIONS, Settings, command_line, ends_plainly, set_up_jax
 
 JUDGED = 10_000
 PROBED = 1_000
@@ -47,8 +47,6 @@ class Config(Settings):
     batch_size: int = 64
     order: Literal["d_first", "g_first", "simultaneous"] = "simultaneous"
     block: int = 500
-    seeds: int | None = None
-    """Train so many at once, with the seeds SEED, SEED + 1, …, and judge all. The pictures are of the first."""
     live: bool = False
     """Show each new picture in a window, where there is a display."""
     loss: Literal["minimax", "non_saturating"] = "minimax"
@@ -92,7 +90,7 @@ def main() -> None:
     """Trains as the command line says, then judges what has been learned."""
     with ends_plainly():
         config = command_line(Config)
-        use_precision(config.precision)
+        set_up_jax(config)
         gan = build(config)
         show = plots.window(config.workdir.name) if config.live else None
         if config.live and show is None:
@@ -109,9 +107,7 @@ def main() -> None:
                 save=plots.save_paintings,
                 animation="parabola.gif",
                 show=show,
-                population=config.seeds is not None,
             ),
-            seeds=config.seeds,
         )
         conclude(config, gan, state)
 

@@ -6,10 +6,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from jaxgan.data.sources import Source
 from jaxgan.keys import Keys
 from jaxgan.states import GANState
+
+MEMBERS = PartitionSpec("member")
 
 
 def plan(step: int, steps: int, steps_per_epoch: int, *lengths: int) -> Iterator[tuple[int, int, int]]:
@@ -24,6 +27,12 @@ def plan(step: int, steps: int, steps_per_epoch: int, *lengths: int) -> Iterator
         step += count
 
 
+def mesh_of_members(num: int) -> Mesh:
+    """As many devices as a population of `num` can be shared out over evenly."""
+    devices = max(n for n in range(1, jax.device_count() + 1) if num % n == 0)
+    return jax.make_mesh((devices,), MEMBERS, axis_types=(AxisType.Auto,), devices=jax.devices()[:devices])
+
+
 def over_seeds(function: Callable, in_axes: tuple[int | None, ...], population: bool) -> Callable:
     """The function for one GAN, or for each of a population."""
     return jax.vmap(function, in_axes) if population else function
@@ -35,7 +44,8 @@ def make_block(
     """One compiled program that runs up to `length` train steps.
 
     However many it is asked for, each runs through the same instructions, so blocks of any lengths lead to the same
-    bits.
+    bits. The members of a population are shared out over the devices. On a CPU device they run through the block one
+    after another, because its caches hold the state of one; elsewhere at once.
 
     Returns:
       `(state, keys, arrays, order, epoch, index, count) -> (state, metrics [length])`: train steps `index` to
@@ -51,21 +61,33 @@ def make_block(
         real, condition = jax.tree.map(lambda *rows: jnp.stack(rows), *batches)
         return train_step(state, real, jax.random.fold_in(keys.play, step), condition)
 
-    def each(*arguments):
-        state, metrics = over_seeds(one, (0, 0, None, 0, None, None), population)(*arguments)
-        return state, jax.tree.map(summary, metrics) if population else metrics
-
     def block(state, keys, arrays, order, epoch, index, count):
         def run(i, carry):
-            state, metrics = each(carry[0], keys, arrays, order, epoch, index + i)
+            state, metrics = one(carry[0], keys, arrays, order, epoch, index + i)
             return state, jax.tree.map(lambda rows, row: rows.at[i].set(row), carry[1], metrics)
 
-        _, metrics = jax.eval_shape(each, state, keys, arrays, order, epoch, index)
+        _, metrics = jax.eval_shape(one, state, keys, arrays, order, epoch, index)
         rows = jax.tree.map(lambda m: jnp.zeros((length, *m.shape), m.dtype), metrics)
         # The count is an argument: a loop of known length would be compiled another way, and round another way.
         return jax.lax.fori_loop(0, count, run, (state, rows))
 
-    return jax.jit(block, donate_argnums=0)
+    def blocks(state, keys, arrays, order, *place):
+        def share(state, keys, order, arrays, *place):
+            def member(state, keys, order):
+                return block(state, keys, arrays, order, *place)
+
+            def in_turn(*members):
+                return jax.lax.map(lambda arguments: member(*arguments), members)
+
+            return jax.lax.platform_dependent(state, keys, order, cpu=in_turn, default=jax.vmap(member))
+
+        own, common = (MEMBERS,) * 3, (PartitionSpec(),) * (1 + len(place))
+        mesh = mesh_of_members(len(keys.play))
+        shares = jax.shard_map(share, mesh=mesh, in_specs=own + common, out_specs=MEMBERS, check_vma=False)
+        states, metrics = shares(state, keys, order, arrays, *place)
+        return states, jax.tree.map(summary, metrics)
+
+    return jax.jit(blocks if population else block, donate_argnums=0)
 
 
 def summary(metric: jax.Array) -> jax.Array:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from rich.console import Console
 
 from jaxgan import runs
@@ -22,7 +23,7 @@ from jaxgan.gan import GAN
 from jaxgan.pictures import Draw, image_drawer
 from jaxgan.probes import sample_probe
 from jaxgan.progress import reporter, say, waiting
-from jaxgan.settings import ImageSettings, Settings, module_name, program, use_precision
+from jaxgan.settings import ImageSettings, Settings, module_name, program, set_up_jax
 from jaxgan.states import GANState
 from jaxgan.training import train
 from jaxgan.watch import watcher
@@ -40,7 +41,7 @@ def train_on_images(settings: Config, build: Callable[[Config], GAN]) -> None:
     Raises:
       JaxganError: where the settings, the data or the folder will not do; before anything that is saved is touched.
     """
-    use_precision(settings.precision)
+    set_up_jax(settings)
     before = runs.find(settings)
     wanted = settings.dataset or (before["data"]["name"] if before else None)
     data, said = choose_data(wanted, settings.data_dir)
@@ -58,7 +59,7 @@ def train_on_images(settings: Config, build: Callable[[Config], GAN]) -> None:
         data={"name": data.name, "images": len(data.images), "shape": list(data.images.shape[1:])},
         probe=sample_probe(gan, from_pixels(jnp.asarray(data.images[:PROBED_IMAGES]))),
         drawer=partial(image_drawer, perfect=None if judge is None else judge.perfect),
-        score=None if judge is None else lambda state, key: judge.scores(gan.sample(state, key, judge.num)),
+        score=None if judge is None else partial(scores, gan, judge, settings.seeds),
         score_every=settings.evaluate_every or 1,
         epoch=f", {passes} times through the set" if passes > 1 else "",
     )
@@ -74,7 +75,6 @@ def carry_out(
     probe: Callable,
     score: Callable | None = None,
     score_every: int = 1,
-    seeds: int | None = None,
     epoch: str = "",
 ) -> GANState:
     """Trains in the settings' folder, or goes on there, and says what it does; exits with status 130 if interrupted.
@@ -88,7 +88,6 @@ def carry_out(
       probe: see `train`.
       score: see `train`.
       score_every: see `train`.
-      seeds: see `train`.
       epoch: what else to say of an epoch.
 
     Returns:
@@ -100,9 +99,11 @@ def carry_out(
     steps = settings.total_steps(steps_per_epoch)
     say(console, f"Run: {describe(settings, steps, steps_per_epoch, epoch)}")
     draw = drawer(gan, settings.workdir, steps_per_epoch, runs.title(record))
-    watch = watcher(settings.workdir, steps, lambda text: say(console, text), population=seeds is not None)
+    watch = watcher(settings.workdir, steps, lambda text: say(console, text), population=settings.seeds is not None)
 
     def draw_and_watch(state, key, step):
+        if settings.seeds is not None:
+            state, key = jax.tree.map(lambda x: x[0], (state, key))
         draw(state, key, step)
         watch()
 
@@ -113,7 +114,7 @@ def carry_out(
                 source,
                 settings.workdir,
                 seed=settings.seed,
-                seeds=seeds,
+                seeds=settings.seeds,
                 steps=steps,
                 block=settings.block,
                 d_steps=settings.d_steps,
@@ -145,6 +146,15 @@ def judge_of(data: Images, data_dir: Path, num: int | None = None) -> Judge:
     with waiting(console, f"Training a classifier of {data.name}, to judge by") as report:
         features = features_of(data.name, data_dir, report)
     return make_judge(features, data, num, cache=data_dir.expanduser() / "classifiers")
+
+
+def scores(gan: GAN, judge: Judge, seeds: int | None, state: GANState, key: jax.Array) -> dict[str, float]:
+    """What a GAN's samples score, or on average those of each of a population."""
+    if seeds is None:
+        return judge.scores(gan.sample(state, key, judge.num))
+    members = [jax.tree.map(lambda x, i=i: x[i], (state, key)) for i in range(seeds)]
+    found = [scores(gan, judge, None, *member) for member in members]
+    return {name: float(np.mean([values[name] for values in found])) for name in found[0]}
 
 
 def choose_data(name: str | None, data_dir: Path) -> tuple[Images, str]:

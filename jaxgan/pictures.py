@@ -69,7 +69,6 @@ def frame_drawer(
     animation: str,
     num: int = NUM,
     strip: int = 1,
-    population: bool = False,
     show: Callable[[Path], None] | None = None,
 ) -> Draw:
     """A `draw` for `training.train`, of a GAN whose samples are drawn together in one frame.
@@ -88,7 +87,6 @@ def frame_drawer(
       animation: name of its file, a GIF.
       num: how many samples.
       strip: how many pictures `progress.png` shows.
-      population: whether the state is of several GANs, of which the first is drawn.
       show: given each new picture.
     """
     del steps_per_epoch
@@ -97,8 +95,6 @@ def frame_drawer(
 
     def draw(state, key, step):
         remove_later(folder, step)
-        if population:
-            state, key = jax.tree.map(lambda x: x[0], (state, key))
         samples = np.asarray(gan.sample(state, key, num))
         save_array(folder / f"{step:06}.npy", samples)
         path = folder / f"{step:06}.png"

@@ -15,7 +15,7 @@ from jaxgan.checkpoints import Checkpoints
 from jaxgan.errors import CheckpointError, ConfigError
 from jaxgan.gan import GAN
 from jaxgan.history import write_whole
-from jaxgan.settings import Settings, module_name, use_precision
+from jaxgan.settings import Settings, module_name, set_up_jax
 from jaxgan.states import GANState
 
 # What may change when a run goes on: the bits of a train step do not depend on it.
@@ -157,7 +157,7 @@ def restore(workdir: Path, step: int | Literal["best"] | None = None, member: in
             f"{workdir} was made by {record['experiment']}, which cannot be imported here: {error}"
         ) from error
     settings = from_json(config, record["config"])
-    use_precision(settings.precision)
+    set_up_jax(settings)
     gan = build(settings)
     seeds = record["config"].get("seeds")
     if seeds is not None and not 0 <= member < seeds:

@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import dataclasses
 import math
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,8 @@ class Settings:
     """The generator's first update plays the noise of the discriminator's last; switched off, noise of its own."""
     seed: int = 0
     """Decides everything random, from 0 to 4,294,967,295."""
+    seeds: int | None = None
+    """Train so many at once, with the seeds SEED, SEED + 1, …, and judge all. Pictures are of the first. Unset: one."""
     precision: Literal["float32", "bf16", "float64"] = "float32"
     """Of the computation. bf16 keeps the parameters in float32."""
     block: int = 20
@@ -122,13 +125,16 @@ class AdamSettings(ImageSettings):
 
 
 def check_numbers(settings: Any) -> None:
-    """Raises ConfigError where a count is below 1, a real number below 0 or not finite, or the seed out of range."""
+    """Raises ConfigError where a count is below 1, a real number below 0 or not finite, or the seed out of range.
+
+    A member, counted from 0, is checked where the run is known.
+    """
     for name, value in ((field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings)):
         if name == "seed":
             most = 2**32 - (getattr(settings, "seeds", None) or 1)
             if not 0 <= value <= most:
                 raise ConfigError(f"seed is {value}, expected 0 to {most}")
-        elif isinstance(value, int) and not isinstance(value, bool) and value < 1:
+        elif isinstance(value, int) and not isinstance(value, bool) and name != "member" and value < 1:
             raise ConfigError(f"{name} is {value}, expected at least 1")
         elif isinstance(value, float) and not 0 <= value < math.inf:
             raise ConfigError(f"{name} is {value}, expected a number from 0")
@@ -184,6 +190,18 @@ def program(module: str) -> list[str]:
     return [str(python.relative_to(Path.cwd())) if python.is_relative_to(Path.cwd()) else "python", "-m", module]
 
 
-def use_precision(precision: str) -> None:
-    """Tells JAX, for the whole process, whether to compute in float64, which it does only where told beforehand."""
-    jax.config.update("jax_enable_x64", precision == "float64")
+def set_up_jax(settings: Settings) -> None:
+    """Tells JAX, for the whole process, what it must know beforehand.
+
+    That is whether to compute in float64, and, for a population, to count every core as a device, over which the
+    members are shared out; a process whose devices are made keeps those.
+    """
+    jax.config.update("jax_enable_x64", settings.precision == "float64")
+    if settings.seeds is not None:
+        with contextlib.suppress(RuntimeError):
+            jax.config.update("jax_num_cpu_devices", usable_cores())
+
+
+def usable_cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

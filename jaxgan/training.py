@@ -6,10 +6,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import NamedSharding
 
 from jaxgan import history
 from jaxgan.alternate import Order, alternate
-from jaxgan.blocks import make_block, over_seeds, plan, play_blocks
+from jaxgan.blocks import MEMBERS, make_block, mesh_of_members, over_seeds, plan, play_blocks
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data.sources import Source
 from jaxgan.errors import ConfigError, TrainingError
@@ -56,9 +57,10 @@ def train(
       workdir: a folder; metrics.jsonl (every train step), probes.jsonl, timing.jsonl (every block) and checkpoints/ are
         kept there.
       seed: of all randomness.
-      seeds: train so many GANs at once, with the seeds `seed`, `seed + 1`, …, each up to rounding as if alone. All
-        arrays of the state, and `draw`'s key, then have a first axis of that length; metrics.jsonl has means over it.
-        None trains one, without the axis.
+      seeds: train so many GANs at once, with the seeds `seed`, `seed + 1`, …, each as if alone: on CPUs to the bit,
+        elsewhere up to rounding. They are shared out over as many devices as they can be evenly. All arrays of the
+        state, and `draw`'s key, then have a first axis of that length; metrics.jsonl has means over it. None trains
+        one, without the axis.
       steps: train steps in all, those before the checkpoint counted in.
       block: at most so many train steps run in one call of the compiled program. It decides how often the run reports.
       d_steps: see `alternate`.
@@ -139,17 +141,18 @@ def train(
 def restore_or_init(
     gan: GAN, source: Source, keys: Keys, checkpoints: Checkpoints, *, population: bool = False
 ) -> tuple[GANState, int]:
-    """The newest checkpoint's state and train step, or fresh networks and 0; placed on the device in the same way."""
+    """The newest checkpoint's state and train step, or fresh networks and 0; placed on the devices in the same way."""
     one = jax.eval_shape(run_keys, 0)
     order = jax.eval_shape(source.order, one.order, 0)
     example = jax.eval_shape(source.batch, source.arrays, order, one.batch, 0)
     real, condition = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), example)
     init = over_seeds(gan.init, (0, None, None), population)
+    place = NamedSharding(mesh_of_members(len(keys.init)), MEMBERS) if population else jax.devices()[0]
     if not checkpoints.steps:
-        return jax.device_put(init(keys.init, real, condition), jax.devices()[0]), 0
+        return jax.device_put(init(keys.init, real, condition), place), 0
     step = checkpoints.steps[-1]
     state, _ = checkpoints.restore(step, jax.eval_shape(init, keys.init, real, condition))
-    return jax.device_put(state, jax.devices()[0]), step
+    return jax.device_put(state, place), step
 
 
 def check_counts(source: Source, counts: dict[str, int], seed: int) -> int:

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from experiments import bad_samplers, classifier, evaluate, mnist_mlp
-from jaxgan import features
+from jaxgan import features, history, runs
 from jaxgan.data.images import Images, load
 from jaxgan.data.sources import from_pixels
 from jaxgan.errors import ConfigError, DataError
 from jaxgan.evaluation import MEASURES, make_judge
+from jaxgan.keys import run_keys
 from jaxgan.metrics import classes, neighbors
 
 NUM = 898  # half of the digits, what a run on them takes
@@ -140,6 +141,22 @@ def test_a_run_is_evaluated_while_it_trains_and_afterwards(command, data_dir, tm
     assert kept["generators"]["generator"]["frechet"][0] > 10 * np.mean(kept["perfect"]["frechet"])
     assert all(measure.label in said for measure in MEASURES.values())
     assert (workdir / "nearest.png").stat().st_size > 5_000
+
+
+def test_a_population_is_evaluated_on_average_and_member_by_member(command, data_dir, judge, tmp_path, offline):
+    settings = ("--dataset", "digits", "--workdir", tmp_path, "--steps", 2, "--evaluate-every", 1, "--seeds", 2)
+    status, _, complaint = command(mnist_mlp.main, *settings, "--data-dir", data_dir)
+    assert status == 0, complaint
+    found = []
+    for member in range(2):
+        run = runs.restore(tmp_path, member=member)
+        found.append(judge.scores(run.gan.sample(run.state, run_keys(member).score, judge.num))["frechet"])
+    assert found[0] != found[1]
+    (kept,) = history.read(tmp_path / "scores.jsonl")["frechet"]
+    np.testing.assert_allclose(kept, np.mean(found), rtol=1e-4)
+    status, _, complaint = command(evaluate.main, tmp_path, "--member", 2, "--data-dir", data_dir)
+    assert status == 1
+    assert "has 2 members, there is no member 2" in complaint
 
 
 def test_what_cannot_be_evaluated(command, data_dir, tmp_path):
