@@ -10,16 +10,17 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = (
     (
-        *("losses", "penalties", "states", "optimizers", "priors", "layers"),
+        *("losses", "penalties", "states", "optimizers", "priors", "convolutions"),
         *("keys", "history", "curves", "interrupts", "data.sources", "data.fetch"),
     ),
     (
-        *("models.conv", "models.mlp", "models.mixture", "models.classifier", "models", "gan"),
+        *("gan", "layers"),
         *("data.parabola", "data.mixture", "data.builders"),
         *("metrics.frechet", "metrics.kernel", "metrics.classes", "metrics.neighbors", "metrics.ssim"),
     ),
     (
         *("alternate", "blocks", "checkpoints", "plots", "progress", "probes", "diagnostics", "judge"),
+        *("models.conv", "models.mlp", "models.mixture", "models.classifier", "models"),
         *("metrics.parabola", "metrics.mixture", "data.images"),
     ),
     ("training", "pictures", "settings", "features"),

@@ -54,3 +54,9 @@ def assert_same_bits(a, b):
     chex.assert_trees_all_equal_dtypes(a, b)
     for (path, x), y in zip(jax.tree_util.tree_leaves_with_path(a), jax.tree.leaves(b), strict=True):
         assert np.asarray(x).tobytes() == np.asarray(y).tobytes(), jax.tree_util.keystr(path)
+
+
+def draw_arrays(*shapes):
+    """Normal float32 arrays, the same each time."""
+    rng = np.random.default_rng(0)
+    return [jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in shapes]
