@@ -20,6 +20,7 @@ from jaxgan.errors import DataError, ShapeError, TrainingError
 from jaxgan.evaluation import Judge, make_judge
 from jaxgan.features import features_of
 from jaxgan.gan import GAN
+from jaxgan.locks import alone_in
 from jaxgan.pictures import Draw, image_drawer
 from jaxgan.probes import sample_probe
 from jaxgan.progress import reporter, say, waiting
@@ -94,20 +95,20 @@ def carry_out(
       The trained state.
     """
     console = Console()
-    record = runs.settle(settings, data)
-    steps_per_epoch = source.batches // settings.d_steps
-    steps = settings.total_steps(steps_per_epoch)
-    say(console, f"Run: {describe(settings, steps, steps_per_epoch, epoch)}")
-    draw = drawer(gan, settings.workdir, steps_per_epoch, runs.title(record))
-    watch = watcher(settings.workdir, steps, lambda text: say(console, text), population=settings.seeds is not None)
+    with alone_in(settings.workdir), reporter(console) as report:
+        record = runs.settle(settings, data)
+        steps_per_epoch = source.batches // settings.d_steps
+        steps = settings.total_steps(steps_per_epoch)
+        say(console, f"Run: {describe(settings, steps, steps_per_epoch, epoch)}")
+        draw = drawer(gan, settings.workdir, steps_per_epoch, runs.title(record))
+        watch = watcher(settings.workdir, steps, lambda text: say(console, text), population=settings.seeds is not None)
 
-    def draw_and_watch(state, key, step):
-        if settings.seeds is not None:
-            state, key = jax.tree.map(lambda x: x[0], (state, key))
-        draw(state, key, step)
-        watch()
+        def draw_and_watch(state, key, step):
+            if settings.seeds is not None:
+                state, key = jax.tree.map(lambda x: x[0], (state, key))
+            draw(state, key, step)
+            watch()
 
-    with reporter(console) as report:
         try:
             state, step = train(
                 gan,

@@ -17,6 +17,7 @@ from jaxgan.errors import ConfigError, TrainingError
 from jaxgan.gan import GAN
 from jaxgan.interrupts import asked_to_stop
 from jaxgan.keys import Keys, run_keys
+from jaxgan.locks import alone_in
 from jaxgan.progress import Progress
 from jaxgan.states import GANState
 
@@ -82,7 +83,7 @@ def train(
       The state, and the train step it is at: less than `steps` if the run was interrupted.
 
     Raises:
-      ConfigError: where a number is out of its range.
+      ConfigError: where a number is out of its range, or another process trains in the workdir.
       TrainingError: where a loss or a gradient is not finite. The newest checkpoint is from before.
     """
     counts = {
@@ -97,7 +98,6 @@ def train(
     train_step = alternate(gan, d_steps, g_steps, order=order, share_noise=share_noise)
     play = make_block(train_step, source, block, d_steps, population=seeds is not None)
     measure = jax.jit(over_seeds(probe, (0, 0), seeds is not None)) if probe is not None else None
-    workdir.mkdir(parents=True, exist_ok=True)
 
     def look(state, step):
         """Before the blocks, and after each. Returns the scores, where it is time for them."""
@@ -114,7 +114,7 @@ def train(
             draw(state, jax.random.clone(keys.sample), step)
         return scores
 
-    with Checkpoints(workdir / "checkpoints") as checkpoints, asked_to_stop() as stop:
+    with alone_in(workdir), Checkpoints(workdir / "checkpoints") as checkpoints, asked_to_stop() as stop:
         state, step = restore_or_init(gan, source, keys, checkpoints, population=seeds is not None)
         for name in LOGS:
             history.cut_back(workdir / name, step or -1)  # what is recorded of step 0 is recorded anew

@@ -54,7 +54,7 @@ def test_parabolas_are_painted_and_judged(command, tmp_path):
     assert judged["samples"] == 10_000
     assert f"over 10,000 samples: {judged['w2_squared'][0]:.4f}; perfect ones have 0.0005" in said
     kept = {path.name for path in tmp_path.iterdir()}
-    assert {"parabola.gif", "distance.json", "checkpoints", "findings.json"} < kept < set(runs.KEPT)
+    assert {"parabola.gif", "distance.json", "checkpoints", "findings.json"} < kept < {*runs.KEPT, ".lock"}
     probed = history.read(tmp_path / "probes.jsonl")
     assert probed["step"].tolist() == [0]
     assert {"w2_squared", "off_curve", "a_min", "a_mean", "a_max", "diversity", "sketch"} < probed.keys()

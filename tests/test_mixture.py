@@ -199,7 +199,7 @@ def trained(command, workdir, kind, *options):
     status, said, complained = command(experiment.main, *options)
     assert (status, complained) == (0, "")
     assert "The documented run has 4,000 steps" in said
-    assert {"mixture.gif", "scores.json"} < {path.name for path in workdir.iterdir()} < set(runs.KEPT)
+    assert {"mixture.gif", "scores.json"} < {path.name for path in workdir.iterdir()} < {*runs.KEPT, ".lock"}
     for name in ("samples/000002.png", "progress.png", "losses.png"):
         assert mpimg.imread(workdir / name).std() > 0
     kept, num = json.loads((workdir / "scores.json").read_text()), len(MIXTURES[kind].means)

@@ -3,6 +3,8 @@
 import json
 import re
 import signal
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -36,7 +38,7 @@ def test_a_run_from_start_to_finish(command, tmp_path):
     kept = {path.name for path in workdir.iterdir()}
     parabolas, mixtures = {"parabola.gif", "distance.json"}, {"mixture.gif", "scores.json"}
     evaluations = {"scores.jsonl", "scores.png", "evaluation.json", "nearest.png"}
-    assert kept == set(runs.KEPT) - parabolas - mixtures - evaluations
+    assert kept == set(runs.KEPT) - parabolas - mixtures - evaluations | {".lock"}
     assert sorted(p.name for p in (workdir / "samples").iterdir()) == [
         "000000.npy",
         "000000.png",
@@ -104,6 +106,33 @@ def test_interrupted_and_going_on_ends_with_the_same_bits(command, tmp_path, mon
     assert_same_bits(parts.state, whole.state)
     for name in ("metrics.jsonl", "samples/000200.npy", "samples/000200.png", "losses.png", "progress.png"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+
+from jaxgan.locks import alone_in
+
+with alone_in(Path(sys.argv[1])):
+    print("in", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_one_process_at_a_time(command, tmp_path):
+    toy(command, tmp_path, "--steps", 50)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], **pipes) as holder:
+        assert holder.stdout.readline() == b"in\n"
+        for options in ((), ("--overwrite",)):
+            status, _, complained = toy(command, tmp_path, "--steps", 60, *options)
+            assert status == 1
+            assert f"another process is training in {tmp_path}" in complained
+        assert before == {path: path.read_bytes() for path in before}
+        holder.kill()  # a dead one is not in the way
+    assert toy(command, tmp_path, "--steps", 60)[0] == 0
 
 
 def test_other_settings_are_refused_with_their_names(command, tmp_path):

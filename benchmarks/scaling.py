@@ -1,0 +1,238 @@
+"""How the cost of training grows: with the batch, the networks' width, the number of GANs, and the data.
+
+`python -m benchmarks.scaling` trains each system for a few blocks, and writes a table, the figures and a plot into its
+folder. Fractions of the peak are of what a product of two large matrices reaches in the same process, just before.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from rich.console import Console
+
+from experiments import mnist_cnn, mnist_mlp, parabola
+from jaxgan import GAN, losses, make_gan, models, optimizers, priors
+from jaxgan.alternate import Order, alternate
+from jaxgan.blocks import make_block, over_seeds
+from jaxgan.data.parabola import parabola_source
+from jaxgan.data.sources import Source, image_source
+from jaxgan.history import write_whole
+from jaxgan.judge import markdown
+from jaxgan.keys import run_keys
+from jaxgan.progress import say
+from jaxgan.settings import Settings, check_numbers, command_line, ends_plainly, set_up_jax
+
+IMAGES = 60_000
+SIDE = 4_096
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """What to measure."""
+
+    sweeps: tuple[Literal["batch", "width", "gans", "data"], ...] = ("batch", "width", "gans", "data")
+    """Which of them."""
+    seconds: float = 2.0
+    """How long to train for one figure, at least; the fastest of three is taken."""
+    workdir: Path = Path("runs/scaling")
+    """Where the figures go."""
+
+    def __post_init__(self):
+        """Raises ConfigError at the first setting that will not do."""
+        check_numbers(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A point of a sweep.
+
+    Attributes:
+      system: its name.
+      x: how much of what grows.
+      build: the GAN and its data, made when it is measured.
+      samples: real ones a train step, of all GANs together.
+      seeds: how many GANs; None for one, without an axis.
+      order: of play.
+    """
+
+    system: str
+    x: int
+    build: Callable[[], tuple[GAN, Source]]
+    samples: int
+    seeds: int | None = None
+    order: Order = "d_first"
+
+
+def images(num: int = IMAGES) -> np.ndarray:
+    """Grey noise, uint8 `[num, 28, 28, 1]`."""
+    return np.random.default_rng(0).integers(0, 256, (num, 28, 28, 1), np.uint8)
+
+
+def of_experiment(module: Any, batch: int, num: int = IMAGES) -> tuple[GAN, Source]:
+    """An experiment on images with its defaults, but for the batch, on so many images."""
+    return module.build(module.Config(batch_size=batch)), image_source(images(num), batch)
+
+
+def of_width(width: int, batch: int = 128) -> tuple[GAN, Source]:
+    """`mnist_mlp` with hidden layers of so many units in both networks."""
+    tx = optimizers.adam(3e-4)
+    gan = make_gan(
+        models.MLPGenerator(widths=(width, width)),
+        models.MLPDiscriminator(widths=(width, width)),
+        losses.non_saturating,
+        tx,
+        tx,
+        priors.uniform(100),
+    )
+    return gan, image_source(images(), batch)
+
+
+def of_parabolas() -> tuple[GAN, Source]:
+    """`parabola` with its defaults."""
+    config = parabola.Config()
+    return parabola.build(config), parabola_source(config.batch_size)
+
+
+SWEEPS: dict[str, list[Case]] = {
+    "batch": [
+        Case(module.__name__.split(".")[-1], b, partial(of_experiment, module, b), b)
+        for module, batches in ((mnist_mlp, (32, 128, 512, 2048)), (mnist_cnn, (16, 32, 64, 128, 256)))
+        for b in batches
+    ],
+    "width": [Case("mnist_mlp", width, partial(of_width, width), 128) for width in (64, 128, 256, 512, 1024, 2048)],
+    "gans": [
+        *(Case("parabola", n, of_parabolas, 64 * n, n, "simultaneous") for n in (1, 2, 4, 16, 64, 256)),
+        *(Case("mnist_mlp", n, partial(of_experiment, mnist_mlp, 128), 128 * n, n) for n in (1, 2, 4, 8, 16)),
+    ],
+    "data": [
+        Case("mnist_mlp", num, partial(of_experiment, mnist_mlp, 128, num), 128) for num in (60_000, 600_000, 6_000_000)
+    ],
+}
+
+
+def main() -> None:
+    """Measures as the command line says."""
+    with ends_plainly():
+        config, console = command_line(Config), Console()
+        set_up_jax(Settings(seeds=1))
+        found = {}
+        for sweep in config.sweeps:
+            found[sweep] = []
+            for case in SWEEPS[sweep]:
+                figures = measure(case, config.seconds)
+                found[sweep].append(figures)
+                say(console, f"{sweep} {case.x:,} of {case.system}: {figures['steps_per_second']:.4g} steps/s")
+        write_whole(config.workdir / "scaling.json", (json.dumps(found, indent=2) + "\n").encode())
+        write_whole(config.workdir / "scaling.md", (tables(found) + "\n").encode())
+        draw(config.workdir / "scaling.png", found)
+        say(console, f"{tables(found)}\n\nIn {config.workdir}")
+
+
+def measure(case: Case, least: float) -> dict[str, Any]:
+    """The figures of a case, by name."""
+    gan, source = case.build()
+    population, keys = case.seeds is not None, run_keys(0, case.seeds)
+    train_step = alternate(gan, order=case.order)
+    order_of = jax.jit(over_seeds(source.order, (0, None), population))
+    example = jnp.zeros((1, *np.shape(source.arrays[0])[1:])) if source.arrays else jnp.zeros((1, 15))
+    state = jax.jit(over_seeds(lambda key: gan.init(key, example), (0,), population))(keys.init)
+    began = time.perf_counter()
+    order = jax.block_until_ready(order_of(keys.order, jnp.int32(0)))
+    order = jax.block_until_ready(order_of(keys.order, jnp.int32(1)))
+    order_seconds = time.perf_counter() - began
+    play = make_block(train_step, source, source.batches, population=population)
+
+    def arguments(count):
+        return state, keys, source.arrays, order, jnp.int32(0), jnp.int32(0), jnp.int32(count)
+
+    peak, began = peak_flops(), time.perf_counter()
+    compiled = play.lower(*arguments(1)).compile()
+    compile_seconds = time.perf_counter() - began
+    count, best = 1, 0.0
+    for _ in range(99):
+        began = time.perf_counter()
+        state, metrics = compiled(*arguments(count))
+        jax.block_until_ready((state, metrics))
+        seconds = time.perf_counter() - began
+        if seconds < least / 3 and count < source.batches:
+            count = min(source.batches, 2 * count)
+            continue
+        best = max(best, count / seconds)
+        if seconds * 3 >= least:
+            break
+    one = jax.jit(lambda state, key, real: train_step(state, real, key))
+    real = jax.ShapeDtypeStruct((1, case.samples // (case.seeds or 1), *example.shape[1:]), jnp.float32)
+    alone = jax.eval_shape(lambda key: gan.init(key, example), jax.random.key(0))
+    cost = one.lower(alone, jax.random.key(0), real).compile().cost_analysis()
+    flops = cost["flops"] * (case.seeds or 1)
+    return {
+        "system": case.system,
+        "x": case.x,
+        "steps_per_second": best,
+        "samples_per_second": best * case.samples,
+        "epoch_seconds": order_seconds + source.batches / best,
+        "compile_seconds": compile_seconds,
+        "flops_per_step": flops,
+        "fraction_of_peak": flops * best / peak,
+    }
+
+
+def peak_flops() -> float:
+    """Floating-point operations a second of the fastest of five products of large matrices in float32."""
+    x = jnp.ones((SIDE, SIDE))
+    product = jax.jit(jnp.matmul).lower(x, x).compile()
+    seconds = []
+    for _ in range(5):
+        began = time.perf_counter()
+        jax.block_until_ready(product(x, x))
+        seconds.append(time.perf_counter() - began)
+    return 2 * SIDE**3 / min(seconds)
+
+
+COLUMNS = {
+    "steps_per_second": "steps/s",
+    "samples_per_second": "samples/s",
+    "epoch_seconds": "s an epoch",
+    "compile_seconds": "s to compile",
+    "flops_per_step": "GFLOP a step",
+    "fraction_of_peak": "of the peak",
+}
+
+
+def tables(found: dict[str, list[dict[str, Any]]]) -> str:
+    """Markdown, a table a sweep."""
+    parts = []
+    for sweep, figures in found.items():
+        rows = []
+        for line in figures:
+            cells = [f"{line[name]:.3g}" for name in list(COLUMNS)[2:4]]
+            rates = [f"{line[name]:,.0f}" if line[name] >= 100 else f"{line[name]:.3g}" for name in list(COLUMNS)[:2]]
+            work = [f"{line['flops_per_step'] / 1e9:.3g}", f"{100 * line['fraction_of_peak']:.0f} %"]
+            rows.append([line["system"], f"{line['x']:,}", *rates, *cells, *work])
+        parts.append(markdown(["system", sweep, *COLUMNS.values()], rows))
+    return "\n\n".join(parts)
+
+
+def draw(path: Path, found: dict[str, list[dict[str, Any]]]) -> None:
+    """Samples a second against what grows, a panel a sweep."""
+    figure, panels = plt.subplots(1, len(found), figsize=(4 * len(found), 3.2), squeeze=False, layout="constrained")
+    for axes, (sweep, figures) in zip(panels[0], found.items(), strict=True):
+        for system in dict.fromkeys(line["system"] for line in figures):
+            points = [(line["x"], line["samples_per_second"]) for line in figures if line["system"] == system]
+            axes.loglog(*zip(*points, strict=True), "o-", label=system)
+        axes.set(xlabel=sweep, ylabel="samples/s")
+        axes.legend(frameon=False)
+    figure.savefig(path)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
