@@ -31,7 +31,7 @@ from jaxgan.progress import say
 from jaxgan.settings import Settings, check_numbers, command_line, ends_plainly, set_up_jax
 
 IMAGES = 60_000
-SIDE = 4_096
+SIDE = 2_048
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -141,48 +141,61 @@ def measure(case: Case, least: float) -> dict[str, Any]:
     gan, source = case.build()
     population, keys = case.seeds is not None, run_keys(0, case.seeds)
     train_step = alternate(gan, order=case.order)
-    order_of = jax.jit(over_seeds(source.order, (0, None), population))
     example = jnp.zeros((1, *np.shape(source.arrays[0])[1:])) if source.arrays else jnp.zeros((1, 15))
-    state = jax.jit(over_seeds(lambda key: gan.init(key, example), (0,), population))(keys.init)
-    began = time.perf_counter()
+    init = over_seeds(lambda key: gan.init(key, example), (0,), population)
+    order_of = jax.jit(over_seeds(source.order, (0, None), population))
     order = jax.block_until_ready(order_of(keys.order, jnp.int32(0)))
+    began = time.perf_counter()
     order = jax.block_until_ready(order_of(keys.order, jnp.int32(1)))
     order_seconds = time.perf_counter() - began
+
+    state, peak = jax.jit(init)(keys.init), peak_flops()
     play = make_block(train_step, source, source.batches, population=population)
-
-    def arguments(count):
-        return state, keys, source.arrays, order, jnp.int32(0), jnp.int32(0), jnp.int32(count)
-
-    peak, began = peak_flops(), time.perf_counter()
-    compiled = play.lower(*arguments(1)).compile()
+    began = time.perf_counter()
+    compiled = play.lower(state, keys, source.arrays, order, *map(jnp.int32, (0, 0, 1))).compile()
     compile_seconds = time.perf_counter() - began
-    count, best = 1, 0.0
-    for _ in range(99):
-        began = time.perf_counter()
-        state, metrics = compiled(*arguments(count))
+
+    def run(count):
+        nonlocal state
+        state, metrics = compiled(state, keys, source.arrays, order, *map(jnp.int32, (0, 0, count)))
         jax.block_until_ready((state, metrics))
-        seconds = time.perf_counter() - began
-        if seconds < least / 3 and count < source.batches:
-            count = min(source.batches, 2 * count)
-            continue
-        best = max(best, count / seconds)
-        if seconds * 3 >= least:
-            break
-    one = jax.jit(lambda state, key, real: train_step(state, real, key))
-    real = jax.ShapeDtypeStruct((1, case.samples // (case.seeds or 1), *example.shape[1:]), jnp.float32)
-    alone = jax.eval_shape(lambda key: gan.init(key, example), jax.random.key(0))
-    cost = one.lower(alone, jax.random.key(0), real).compile().cost_analysis()
-    flops = cost["flops"] * (case.seeds or 1)
+
+    steps = rate(run, source.batches, least)
+    flops = work(gan, train_step, example, case.samples // (case.seeds or 1)) * (case.seeds or 1)
     return {
         "system": case.system,
         "x": case.x,
-        "steps_per_second": best,
-        "samples_per_second": best * case.samples,
-        "epoch_seconds": order_seconds + source.batches / best,
+        "steps_per_second": steps,
+        "samples_per_second": steps * case.samples,
+        "epoch_seconds": order_seconds + source.batches / steps,
         "compile_seconds": compile_seconds,
         "flops_per_step": flops,
-        "fraction_of_peak": flops * best / peak,
+        "fraction_of_peak": flops * steps / peak,
     }
+
+
+def rate(run: Callable[[int], None], most: int, least: float) -> float:
+    """Train steps a second, of the fastest of three runs of as many as take a third of `least` seconds."""
+    run(1)
+    count, seconds = 1, 0.0
+    while seconds < least / 3 and count < most:
+        count = min(2 * count, most)
+        seconds = clock(run, count)
+    return count / min(clock(run, count) for _ in range(3))
+
+
+def clock(run: Callable[[int], None], count: int) -> float:
+    """Seconds."""
+    began = time.perf_counter()
+    run(count)
+    return time.perf_counter() - began
+
+
+def work(gan: GAN, train_step: Callable, example: jax.Array, batch: int) -> float:
+    """Floating-point operations of a train step of one GAN, as XLA counts those of the compiled program."""
+    state = jax.eval_shape(lambda key: gan.init(key, example), jax.random.key(0))
+    real = jax.ShapeDtypeStruct((1, batch, *example.shape[1:]), jnp.float32)
+    return jax.jit(train_step).lower(state, real, jax.random.key(0)).compile().cost_analysis()["flops"]
 
 
 def peak_flops() -> float:

@@ -1,0 +1,56 @@
+"""What can be known of the benchmarks without PyTorch: that they measure what the experiments do."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import jax_side, scaling, side, versus
+from benchmarks.systems import SYSTEMS
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_peer_is_fed_what_the_experiment_is(name):
+    system = SYSTEMS[name]
+    config = jax_side.EXPERIMENTS[system.experiment].Config.of_preset(system.preset)
+    assert (system.batch, system.noise, system.d_steps) == (config.batch_size, config.noise, config.d_steps)
+    assert system.draws == config.d_steps + (not config.share_noise)
+    assert system.steps % config.block == 0
+
+
+def test_a_side_trains_and_answers(monkeypatch, capsys, tmp_path):
+    trainer = jax_side.Side("parabola", tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"train 3\ntrain 500\nsample 4 {tmp_path / 'x.npy'}\nmemory\n"))
+    side.serve(trainer)
+    first, second, _, memory = map(json.loads, capsys.readouterr().out.splitlines())
+    assert trainer.step == 503 == int(trainer.state.d.step)
+    assert first["loss"] != second["loss"]
+    assert min(first["seconds"], second["seconds"]) > 0
+    assert memory["bytes"] > 2**20
+    assert np.load(tmp_path / "x.npy").shape == (4, 15)
+
+
+def test_ratios_are_of_rounds():
+    figures = {"warm": [1.0], "cold": [2.0], "bytes": [2**20]}
+    found = {
+        "mnist_cnn": {
+            "jaxgan": figures | {"steps_per_second": [8.0, 2.0, 300.0]},
+            "PyTorch": figures | {"steps_per_second": [4.0, 2.0, 100.0]},
+        }
+    }
+    lines = versus.speed_table(found).splitlines()
+    assert lines[2] == "| mnist_cnn | jaxgan | 8 (2 to 300) |  |  | 1.0 | 2.0 | 1 |"
+    assert lines[3] == "| mnist_cnn | PyTorch | 4 (2 to 100) | 2 (1 to 3) | 2 | 1.0 | 2.0 | 1 |"
+
+
+def test_two_gans_are_twice_the_work_of_one():
+    one, two = (
+        scaling.measure(scaling.Case("parabola", n, scaling.of_parabolas, 64 * n, n, "simultaneous"), 0.01)
+        for n in (1, 2)
+    )
+    assert two["flops_per_step"] == 2 * one["flops_per_step"] > 1e6
+    for figures in (one, two):
+        assert all(np.isfinite(figures[name]) and figures[name] > 0 for name in scaling.COLUMNS)
+        assert figures["samples_per_second"] == figures["steps_per_second"] * 64 * figures["x"]
+    assert "| parabola | 2 |" in scaling.tables({"gans": [one, two]})
