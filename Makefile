@@ -9,7 +9,7 @@ QUICKLY := XLA_FLAGS=--xla_backend_optimization_level=0
 .PHONY: mnist gallery test lint
 
 mnist: .venv/run
-	@$(VENV) -m experiments.mnist_cnn --steps 700 --workdir runs/quick
+	@$(VENV) -m experiments.mnist_cnn --preset tuned --steps 700 --workdir runs/quick
 
 gallery: .venv/run
 	@$(VENV) -m experiments.gallery

@@ -17,6 +17,8 @@ IMAGES = {
     "mnist_mlp": (mnist_mlp, ()),
     "mnist_wgan": (mnist_wgan, ()),
     "mnist_wgan_gp": (mnist_wgan, ("--preset", "gradient-penalty")),
+    "mnist_mlp_bce_tuned": (mnist_mlp_bce, ("--preset", "tuned")),
+    "mnist_wgan_tuned": (mnist_wgan, ("--preset", "tuned")),
 }
 
 
@@ -31,8 +33,9 @@ def test_image_systems_train_and_sample(command, tmp_path, name):
     recorded = history.read(tmp_path / "run" / "metrics.jsonl")
     assert np.isfinite(recorded["d_loss"]).all()
     assert ("d_real_probability" in recorded) == (module is not mnist_wgan)
-    assert ("d_penalty" in recorded) == (name == "mnist_wgan_gp")
+    assert ("d_penalty" in recorded) == bool(options)
     run = runs.restore(tmp_path / "run")
+    assert (run.state.g_average is not None) == ("tuned" in options)
     assert (int(run.state.d.step), int(run.state.g.step)) == (15 if module is mnist_wgan else 3, 3)
     if name == "mnist_wgan":
         assert max(float(abs(x).max()) for x in jax.tree.leaves(run.state.d.params)) == np.float32(0.01)

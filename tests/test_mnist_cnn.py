@@ -25,9 +25,12 @@ def python(*arguments, **environment):
     return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, env=environment, check=False)
 
 
-@pytest.mark.parametrize(("module", "precision"), [("mnist_cnn", "float64"), ("mnist_mlp", "bf16")])
-def test_it_trains_and_samples(tmp_path, module, precision):
+@pytest.mark.parametrize(
+    ("module", "preset", "precision"), [("mnist_cnn", "tuned", "float64"), ("mnist_mlp", "faithful", "bf16")]
+)
+def test_it_trains_and_samples(tmp_path, module, preset, precision):
     options = ["--dataset", "digits", "--steps", 2, "--batch-size", 8, "--block", 1, "--precision", precision]
+    options += ["--preset", preset]
     done = python(f"experiments.{module}", "--workdir", tmp_path / "run", *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Data: digits, 1,797 images\nRun: 2 steps of 8 samples")
