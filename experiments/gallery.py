@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan import history, plots, runs
+from jaxgan import frames, history, runs
 from jaxgan.data.images import DATA_DIR
 from jaxgan.errors import ConfigError, TrainingError
 from jaxgan.history import write_whole
@@ -105,8 +105,8 @@ def page(config: Config) -> str:
             continue
         rows.append("| " + " | ".join(row(name, workdir, record)) + " |\n")
         last = max(workdir.glob("samples/*.png"), key=lambda path: int(path.stem))
-        plots.save_small(config.out / f"{name}.png", last)
-        plots.save_small(config.out / f"{name}_losses.png", workdir / "losses.png")
+        frames.save_small(config.out / f"{name}.png", last)
+        frames.save_small(config.out / f"{name}_losses.png", workdir / "losses.png")
         if name == FIRST:
             shutil.copyfile(workdir / "progress.png", config.out / f"{name}_progress.png")
         pictures.append(f"\n## {name}\n\n![samples]({name}.png)\n\n![losses]({name}_losses.png)\n")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from jaxgan import history, plots
+from jaxgan import frames, history, plots
 from jaxgan.data.images import DATA_DIR, load
 from jaxgan.errors import ConfigError, TrainingError
 from jaxgan.evaluation import MEASURES
@@ -64,7 +64,7 @@ def main() -> None:
         path = config.workdir / f"{config.system}.png"
         plots.save_bands(path, found, "frechet", float(np.mean(perfect["frechet"])), caption)
         samples = config.workdir / f"{config.system}_samples.png"
-        plots.lay_out(samples, [kept(folders(preset, config)[0] / "samples", ".png")[-1] for preset in config.presets])
+        frames.lay_out(samples, [kept(folders(preset, config)[0] / "samples", ".png")[-1] for preset in config.presets])
         say(Console(), f"{table(found, perfect, config)}\n\nDrawn: {path} and {samples}")
 
 

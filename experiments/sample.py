@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import plots, runs
+from jaxgan import frames, plots, runs
 from jaxgan.data.mixture import MIXTURES, Mixture
 from jaxgan.data.sources import to_pixels
 from jaxgan.errors import ConfigError
@@ -92,7 +92,7 @@ def save(path: Path, samples: np.ndarray, caption: str, mixture: Mixture | None 
     elif samples.ndim == 2:
         plots.save_curves(path, samples, caption)
     elif path.suffix == ".gif":
-        plots.save_animation(path, to_pixels(samples))
+        frames.save_animation(path, to_pixels(samples))
     else:
         plots.save_grid(path, to_pixels(samples), caption, columns=min(COLUMNS, len(samples)))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxgan import history, plots
+from jaxgan import frames, history, plots
 from jaxgan.data.sources import to_pixels
 from jaxgan.gan import GAN
 from jaxgan.states import GANState
@@ -104,11 +104,11 @@ def frame_drawer(
         )
         save(path, samples, metrics, probes, f"{caption} · step {step:,}")
         pictures = kept(folder, ".png")
-        plots.join(workdir / animation, choose(pictures, FRAMES))
+        frames.join(workdir / animation, choose(pictures, FRAMES))
         if strip == 1:
             history.write_whole(workdir / "progress.png", path.read_bytes())
         else:
-            plots.lay_out(workdir / "progress.png", choose(pictures, strip))
+            frames.lay_out(workdir / "progress.png", choose(pictures, strip))
         if step:
             plots.save_losses(workdir / "losses.png", recorded(), caption)
         if show is not None:

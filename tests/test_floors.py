@@ -14,7 +14,7 @@ FLOORS = (
         *("keys", "history", "curves", "interrupts", "locks", "data.sources", "data.fetch"),
     ),
     (
-        *("gan", "layers"),
+        *("gan", "layers", "frames"),
         *("data.parabola", "data.mixture", "data.builders"),
         *("metrics.frechet", "metrics.kernel", "metrics.classes", "metrics.neighbors", "metrics.ssim"),
     ),
@@ -31,7 +31,7 @@ EVERYWHERE = "errors"  # the ground
 HEAVY = {
     "orbax": "checkpoints",
     "matplotlib": "plots",
-    "PIL": "plots",
+    "PIL": "frames",
     "tyro": "settings",
     "tensorflow_datasets": "data",
 }

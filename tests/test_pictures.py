@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from jaxgan import history, losses, make_gan, models, optimizers, pictures, plots, priors, watch
+from jaxgan import frames, history, losses, make_gan, models, optimizers, pictures, plots, priors, watch
 from jaxgan.diagnostics import Finding
 from jaxgan.keys import run_keys
 from jaxgan.probes import sample_probe, spread
@@ -87,7 +87,7 @@ def test_an_animation_has_every_picture(tmp_path):
     for i in range(3):
         paths.append(tmp_path / f"{i}.png")
         Image.fromarray(np.full((8, 8, 3), 80 * i, np.uint8)).save(paths[-1])
-    plots.join(tmp_path / "all.gif", paths)
+    frames.join(tmp_path / "all.gif", paths)
     with Image.open(tmp_path / "all.gif") as gif:
         shades = []
         for i in range(gif.n_frames):
