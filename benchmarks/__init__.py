@@ -1,1 +1,1 @@
-"""Comparisons with PyTorch."""
+"""Measurements, beside PyTorch's where there is a peer."""

@@ -1,8 +1,8 @@
 """One of our systems, trained on demand: `python -m benchmarks.jax_side SYSTEM FOLDER`; see `benchmarks.side`."""
 
+import importlib
 import sys
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,17 +10,14 @@ import numpy as np
 
 from benchmarks.side import serve
 from benchmarks.systems import SYSTEMS
-from experiments import mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola
 from jaxgan.alternate import alternate
 from jaxgan.blocks import make_block, over_seeds, plan, play_blocks
 from jaxgan.data.images import load
 from jaxgan.data.parabola import parabola_source
 from jaxgan.data.sources import image_source
 from jaxgan.keys import run_keys
-
-EXPERIMENTS: dict[str, Any] = {
-    module.__name__.split(".")[-1]: module for module in (mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola)
-}
+from jaxgan.settings import set_up_jax
+from jaxgan.states import one_of
 
 
 class Side:
@@ -28,8 +25,9 @@ class Side:
 
     def __init__(self, name: str, folder: Path):
         system = SYSTEMS[name]
-        experiment = EXPERIMENTS[system.experiment]
-        config = experiment.Config.of_preset(system.preset)
+        experiment = importlib.import_module(f"experiments.{system.experiment}")
+        config = experiment.Config.of_preset(system.preset, seeds=system.seeds)
+        set_up_jax(config)
         self.gan, self.keys = experiment.build(config), run_keys(0, system.seeds)
         self.population = system.seeds is not None
         if system.images:
@@ -64,7 +62,8 @@ class Side:
 
     def sample(self, num: int) -> np.ndarray:
         """`[num, …]`, in the range of the data."""
-        return np.asarray(self.gan.sample(self.state, jax.random.clone(self.keys.sample), num))
+        state, key = self.state, jax.random.clone(self.keys.sample)
+        return np.asarray(self.gan.sample(*(one_of((state, key), 0) if self.population else (state, key)), num))
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class Config:
     sweeps: tuple[Literal["batch", "width", "gans", "data"], ...] = ("batch", "width", "gans", "data")
     """Which of them."""
     seconds: float = 2.0
-    """How long to train for one figure, at least; the fastest of three is taken."""
+    """How long to train for one figure, at most an epoch at a time; the fastest of three is taken."""
     workdir: Path = Path("runs/scaling")
     """Where the figures go."""
 

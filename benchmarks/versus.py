@@ -72,6 +72,7 @@ class Process:
         module, folder = ("benchmarks.jax_side", config.data_dir) if ours else ("benchmarks.torch_side", scratch)
         compiled = ["compile"] if side == "PyTorch compiled" else []
         settings = {"JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+        settings |= {"TORCHINDUCTOR_CACHE_DIR": str(cache)}
         self.name, self.began = f"{name} in {side}", time.perf_counter()
         self.process = subprocess.Popen(
             [python, "-m", module, name, str(folder), *compiled],
@@ -106,7 +107,8 @@ def main() -> None:
     with ends_plainly(), tempfile.TemporaryDirectory() as scratch:
         config = command_line(Config)
         console, folder = Console(), Path(scratch)
-        np.save(folder / "images.npy", load("mnist", config.data_dir).images)
+        if any(SYSTEMS[name].images for name in config.quality or config.system):
+            np.save(folder / "images.npy", load("mnist", config.data_dir).images)
         found = {"machine": machine()}
         say(console, "\n".join(f"{name}: {value}" for name, value in found["machine"].items()))
         if config.quality:
@@ -117,9 +119,15 @@ def main() -> None:
             for name in config.system:
                 found["speed"][name] = measure(name, config, folder)
                 say(console, f"{name}: " + ", ".join(described(found["speed"][name])))
+                keep(config.out, found)  # a system that fails does not take the others along
             table = speed_table(found["speed"])
         say(console, table)
-        write_whole(config.out, (json.dumps(found, indent=2) + "\n").encode())
+        keep(config.out, found)
+
+
+def keep(path: Path, found: dict) -> None:
+    """Writes the figures down."""
+    write_whole(path, (json.dumps(found, indent=2) + "\n").encode())
 
 
 def machine() -> dict[str, str]:
@@ -146,14 +154,14 @@ def installed() -> dict[str, str]:
     return found
 
 
-def sides(config: Config) -> tuple[str, ...]:
-    """Those that are measured."""
-    return SIDES if config.compiled else SIDES[:2]
+def sides(name: str, config: Config) -> tuple[str, ...]:
+    """Those that are measured of a system."""
+    return SIDES if config.compiled and SYSTEMS[name].compiles else SIDES[:2]
 
 
 def measure(name: str, config: Config, scratch: Path) -> dict[str, dict[str, list[float]]]:
     """Of each side: steps a second in every round, seconds to the first steps (and without a cache), and bytes."""
-    cache, found = scratch / f"cache-{name}", {side: {} for side in sides(config)}
+    cache, found = scratch / f"cache-{name}", {side: {} for side in sides(name, config)}
     for side in found:  # fills the cache
         with started(side, name, config, scratch, cache) as process:
             process.ask("train", FIRST_STEPS)
@@ -217,11 +225,11 @@ def quality(name: str, config: Config, scratch: Path) -> dict[str, list[list[flo
     if not SYSTEMS[name].images:
         raise ConfigError(f"{name} has no Fréchet distance; give a system that learns images")
     judge = judge_of(load("mnist", config.data_dir), config.data_dir)
-    return {side: approach(side, name, config, scratch, judge) for side in sides(config)}
+    return {side: approach(side, name, config, scratch, judge) for side in sides(name, config)}
 
 
 def approach(side: str, name: str, config: Config, scratch: Path, judge) -> list[list[float]]:
-    """[train steps, seconds of training, Fréchet distance] of a side, after every tenth of an epoch or so."""
+    """[train steps, seconds of training, Fréchet distance] of a side, every 6,000 images or at most a round's steps."""
     system, path, found = SYSTEMS[name], scratch / "samples.npy", []
     stride = max(system.steps, 6_000 // (system.batch * system.d_steps))
     step, seconds, distance = 0, 0.0, float("inf")

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import numpy as np
 import optax
 from rich.console import Console
@@ -28,7 +27,8 @@ from jaxgan.losses import GANLoss
 from jaxgan.penalties import Penalty
 from jaxgan.pictures import save_array
 from jaxgan.progress import reporter, say
-from jaxgan.settings import check_numbers, command_line, ends_plainly
+from jaxgan.settings import Settings, check_numbers, command_line, ends_plainly, set_up_jax
+from jaxgan.states import one_of
 from jaxgan.training import train
 
 SHOWN = 16
@@ -109,6 +109,7 @@ def main() -> None:
     """Compares as the command line says."""
     with ends_plainly():
         config = command_line(Config)
+        set_up_jax(Settings(seeds=config.seeds))
         settle(config)
         data = load(config.dataset, config.data_dir)
         judge = judge_of(data, config.data_dir, config.num)
@@ -121,6 +122,7 @@ def settle(config: Config) -> None:
     """Keeps the settings. Raises ConfigError where the folder has a comparison with other ones."""
     path = config.workdir / "protocol.json"
     protocol = {name: getattr(config, name) for name in ("dataset", "seeds", "steps", "batch_size", "seed", "num")}
+    protocol["text"] = PROTOCOL  # which says how the objectives move
     if path.exists() and json.loads(path.read_text()) != protocol:
         raise ConfigError(f"{config.workdir} has a comparison with {path.read_text()}; take another --workdir")
     write_whole(path, json.dumps(protocol).encode())
@@ -159,8 +161,7 @@ def result(name: str, config: Config, data: Images, judge: Judge) -> dict[str, l
         sys.exit(130)
     found, shown = [], []
     for i, key in enumerate(run_keys(config.seed, config.seeds).score):
-        state = jax.tree.map(lambda x, i=i: x[i], states)
-        samples = gan.sample(state, key, judge.num)
+        samples = gan.sample(one_of(states, i), key, judge.num)
         found.append(judge.scores(samples))
         shown.append(to_pixels(samples[:SHOWN]))
     save_array(folder / "samples.npy", np.stack(shown))

@@ -69,12 +69,20 @@ def main() -> None:
             raise ConfigError(f"{config.workdir} is a run on {run.record['data']['name']}, which are no images")
         judge = judge_of(load(run.record["data"]["name"], config.data_dir), config.data_dir, config.num)
         found = {name: scores(run, judge, variables, config) for name, variables in generators(run).items()}
-        kept = {"step": run.step, "samples": judge.num, "perfect": judge.perfect, "generators": found}
+        kept = {"step": run.step, "member": config.member, "samples": judge.num}
+        kept |= {"perfect": judge.perfect, "generators": found}
         write_whole(config.workdir / "evaluation.json", (json.dumps(kept, indent=2) + "\n").encode())
+        named = title(run, config)
         draws = f"mean ± standard error of {config.draws} draws of {judge.num:,} samples"
-        say(Console(), f"{runs.title(run.record)} · step {run.step:,} · {draws}\n{table(found, judge)}")
+        say(Console(), f"{named} · {draws}\n{table(found, judge)}")
         if config.nearest:
             draw_nearest(run, judge, config)
+
+
+def title(run: runs.Run, config: Config) -> str:
+    """What is judged."""
+    which = "" if run.record["config"].get("seeds") is None else f" · member {config.member}"
+    return f"{runs.title(run.record)}{which} · step {run.step:,}"
 
 
 def generators(run: runs.Run) -> dict[str, Any]:
@@ -114,7 +122,7 @@ def draw_nearest(run: runs.Run, judge: Judge, config: Config) -> None:
         row for i in range(0, SHOWN, 16) for row in (("samples", drawn[i : i + 16]), ("nearest", found[i : i + 16]))
     ]
     path = config.workdir / "nearest.png"
-    plots.save_strip(path, rows, f"{runs.title(run.record)} · step {run.step}", columns=16)
+    plots.save_strip(path, rows, title(run, config), columns=16)
     say(Console(), f"Samples beside the nearest training images: {path}")
 
 

@@ -26,16 +26,19 @@ class Config(AdamSettings):
     """faithful: PyTorch's initialisation, and the settings of the tutorial. tuned: what paints better at its length."""
     workdir: Path = Path("runs/mnist_cnn")
     epochs: int | None = 25
-    penalized: int = 16
-    """Real images of a batch at which the penalty is computed."""
+    penalized: int | None = None
+    """Real images of a batch at which the penalty is computed. Unset: all."""
 
     seconds_per_step: ClassVar[float] = 0.3
-    presets: ClassVar = {"tuned": dict(learning_rate=1e-3, b1=0.0, b2=0.9, gamma=1.0, half_life=5_000.0)}
+    presets: ClassVar = {"tuned": dict(learning_rate=1e-3, b1=0.0, b2=0.9, gamma=1.0, penalized=16, half_life=5_000.0)}
 
 
 def build(config: Config) -> GAN:
     """The two players of the settings."""
     dtypes = PRECISIONS[config.precision]
+    penalty = penalties.r1(config.gamma) if config.gamma else None
+    if penalty is not None and config.penalized is not None:
+        penalty = penalties.subsample(penalty, config.penalized)
     return make_gan(
         generator=models.ConvGenerator(**dtypes),
         discriminator=models.ConvDiscriminator(**dtypes),
@@ -43,7 +46,7 @@ def build(config: Config) -> GAN:
         d_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
         g_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
         prior=priors.uniform(config.noise),
-        penalty=penalties.subsample(penalties.r1(config.gamma), config.penalized) if config.gamma else None,
+        penalty=penalty,
         half_life_images=config.half_life,
     )
 

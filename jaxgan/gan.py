@@ -126,7 +126,10 @@ def make_gan(
             metrics = {"loss": value} | describe("real", real_logits) | describe("fake", fake_logits)
             if penalty is not None:
                 variables = d.replace(params=params).variables
-                disc_fn = partial(apply_eval, discriminator, variables, condition=condition)
+
+                def disc_fn(x):  # a penalty may take the first samples of a batch only
+                    return apply_eval(discriminator, variables, x, None if condition is None else condition[: len(x)])
+
                 metrics["penalty"] = penalty(disc_fn, real, fake, penalty_key)
                 value += metrics["penalty"]
             return value, (metrics, model_state)

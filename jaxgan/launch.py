@@ -25,7 +25,7 @@ from jaxgan.pictures import Draw, image_drawer
 from jaxgan.probes import sample_probe
 from jaxgan.progress import reporter, say, waiting
 from jaxgan.settings import ImageSettings, Settings, module_name, program, set_up_jax
-from jaxgan.states import GANState
+from jaxgan.states import GANState, one_of
 from jaxgan.training import train
 from jaxgan.watch import watcher
 
@@ -105,7 +105,7 @@ def carry_out(
 
         def draw_and_watch(state, key, step):
             if settings.seeds is not None:
-                state, key = jax.tree.map(lambda x: x[0], (state, key))
+                state, key = one_of((state, key), 0)
             draw(state, key, step)
             watch()
 
@@ -153,8 +153,7 @@ def scores(gan: GAN, judge: Judge, seeds: int | None, state: GANState, key: jax.
     """What a GAN's samples score, or on average those of each of a population."""
     if seeds is None:
         return judge.scores(gan.sample(state, key, judge.num))
-    members = [jax.tree.map(lambda x, i=i: x[i], (state, key)) for i in range(seeds)]
-    found = [scores(gan, judge, None, *member) for member in members]
+    found = [scores(gan, judge, None, *one_of((state, key), i)) for i in range(seeds)]
     return {name: float(np.mean([values[name] for values in found])) for name in found[0]}
 
 
@@ -193,7 +192,9 @@ def describe(settings: Settings, steps: int, steps_per_epoch: int, epoch: str) -
 
 def duration(settings: Settings, steps: int) -> str:
     """About how long so many train steps take."""
-    minutes = steps * settings.seconds_per_step * settings.batch_size / type(settings).batch_size / 60
+    usual = type(settings)
+    share = settings.batch_size / usual.batch_size * (settings.seeds or 1) / (usual.seeds or 1)
+    minutes = steps * settings.seconds_per_step * share / 60
     return f"about {minutes:.0f} minutes" if minutes >= 1.5 else "about a minute"
 
 

@@ -16,7 +16,7 @@ from jaxgan.errors import CheckpointError, ConfigError
 from jaxgan.gan import GAN
 from jaxgan.history import write_whole
 from jaxgan.settings import Settings, module_name, set_up_jax
-from jaxgan.states import GANState
+from jaxgan.states import GANState, one_of
 
 # What may change when a run goes on: the bits of a train step do not depend on it.
 FREE = ("workdir", "overwrite", "data_dir", "epochs", "steps", "block", "live", "evaluate_every")
@@ -140,7 +140,7 @@ def restore(workdir: Path, step: int | Literal["best"] | None = None, member: in
     Args:
       workdir: the folder.
       step: of one of the kept checkpoints; None for the newest, "best" for that with the best scores.
-      member: which GAN, where the run trained several at once.
+      member: which of the GANs, where the run trained several at once; counted from 0.
 
     Raises:
       ConfigError: where the folder holds no run.
@@ -160,8 +160,8 @@ def restore(workdir: Path, step: int | Literal["best"] | None = None, member: in
     set_up_jax(settings)
     gan = build(settings)
     seeds = record["config"].get("seeds")
-    if seeds is not None and not 0 <= member < seeds:
-        raise CheckpointError(f"{workdir} has {seeds} members, there is no member {member}; count from 0")
+    if not 0 <= member < (seeds or 1):
+        raise CheckpointError(f"{workdir} has members 0 to {(seeds or 1) - 1}, there is no member {member}")
     real = jax.ShapeDtypeStruct((1, *record["data"]["shape"]), jnp.float32)
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         if not checkpoints.steps:
@@ -175,7 +175,7 @@ def restore(workdir: Path, step: int | Literal["best"] | None = None, member: in
         else:
             like = jax.tree.map(lambda x: jax.ShapeDtypeStruct((seeds, *x.shape), x.dtype), like)
             states, _ = checkpoints.restore(step, like)
-            state = jax.tree.map(lambda x: x[member], states)
+            state = one_of(states, member)
     return Run(gan, state, step, record)
 
 

@@ -57,7 +57,8 @@ class Settings:
     seed: int = 0
     """Decides everything random, from 0 to 4,294,967,295."""
     seeds: int | None = None
-    """Train so many at once, with the seeds SEED, SEED + 1, …, and judge all. Pictures are of the first. Unset: one."""
+    """Train so many at once, with the seeds SEED, SEED + 1, …; fastest for a multiple of the cores. Records are of all,
+    pictures of the first. Unset: one."""
     precision: Literal["float32", "bf16", "float64"] = "float32"
     """Of the computation. bf16 keeps the parameters in float32."""
     block: int = 20

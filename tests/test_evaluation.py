@@ -156,7 +156,7 @@ def test_a_population_is_evaluated_on_average_and_member_by_member(command, data
     np.testing.assert_allclose(kept, np.mean(found), rtol=1e-4)
     status, _, complaint = command(evaluate.main, tmp_path, "--member", 2, "--data-dir", data_dir)
     assert status == 1
-    assert "has 2 members, there is no member 2" in complaint
+    assert "has members 0 to 1, there is no member 2" in complaint
 
 
 def test_what_cannot_be_evaluated(command, data_dir, tmp_path):

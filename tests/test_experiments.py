@@ -87,7 +87,7 @@ def test_many_seeds_at_once_are_judged_together_and_each_can_be_restored(command
     assert len(set(np.round(values, 3))) == 3
     status, _, complained = command(sample.main, tmp_path, "--member", 3)
     assert status == 1
-    assert "has 3 members, there is no member 3" in complained
+    assert "has members 0 to 2, there is no member 3" in complained
 
 
 def test_presets_are_whole_settings_and_can_be_changed(command, tmp_path):

@@ -189,6 +189,19 @@ def test_a_subsample_is_the_first_of_each_batch():
         penalties.subsample(both, 0)
 
 
+def test_a_subsample_keeps_its_conditions():
+    real, condition = real_batch(), jnp.arange(len(real_batch())) % 10
+    first, whole = (small_gan(penalty=penalties.subsample(penalties.r1(GAMMA), num)) for num in (2, len(real)))
+    state = first.init(key(), real, condition)
+    penalty = first.d_step(state, real, key(1), condition)[1]["penalty"]
+    halves = [
+        whole.d_step(state, jnp.concatenate([x] * (len(real) // 2)), key(1), jnp.concatenate([c] * (len(real) // 2)))
+        for x, c in ((real[:2], condition[:2]), (real[2:4], condition[2:4]))
+    ]
+    np.testing.assert_allclose(penalty, halves[0][1]["penalty"], rtol=1e-5)
+    assert abs(penalty - halves[1][1]["penalty"]) > 1e-3 * penalty
+
+
 class Critic(nn.Module):
     @nn.compact
     def __call__(self, x):
