@@ -123,8 +123,12 @@ def settle(config: Config) -> None:
     path = config.workdir / "protocol.json"
     protocol = {name: getattr(config, name) for name in ("dataset", "seeds", "steps", "batch_size", "seed", "num")}
     protocol["text"] = PROTOCOL  # which says how the objectives move
-    if path.exists() and json.loads(path.read_text()) != protocol:
-        raise ConfigError(f"{config.workdir} has a comparison with {path.read_text()}; take another --workdir")
+    before = json.loads(path.read_text()) if path.exists() else protocol
+    differing = [name for name in protocol if before.get(name) != protocol[name]]
+    if differing:
+        raise ConfigError(
+            f"{config.workdir} has a comparison with other settings of {', '.join(differing)}; take another --workdir"
+        )
     write_whole(path, json.dumps(protocol).encode())
 
 

@@ -34,7 +34,7 @@ def test_another_protocol_in_the_folder_is_refused(command, tmp_path):
     (tmp_path / "protocol.json").write_text('{"dataset": "mnist"}')
     status, _, complaint = command(compare.main, "--workdir", tmp_path)
     assert status == 1
-    assert "has a comparison with" in complaint
+    assert "has a comparison with other settings of seeds, steps, batch_size, seed, text; take another" in complaint
 
 
 def test_every_objective_makes_a_gan():
