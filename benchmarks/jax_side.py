@@ -17,7 +17,7 @@ from jaxgan.data.parabola import parabola_source
 from jaxgan.data.sources import image_source
 from jaxgan.keys import run_keys
 from jaxgan.settings import set_up_jax
-from jaxgan.states import one_of
+from jaxgan.sharing import BATCH, MEMBERS, copy_of, mesh_over, one_of, place_of_state
 
 
 class Side:
@@ -39,16 +39,16 @@ class Side:
         self.play = make_block(train_step, self.source, config.block, config.d_steps, population=self.population)
         self.block, self.steps_per_epoch = config.block, self.source.batches // config.d_steps
         example = jnp.zeros((1, 28, 28, 1) if system.images else (1, 15))
-        self.state = jax.jit(over_seeds(lambda key: self.gan.init(key, example), (0,), self.population))(self.keys.init)
+        init = over_seeds(lambda key: self.gan.init(key, example), (0,), self.population)
+        self.mesh = mesh_over(MEMBERS, system.seeds) if system.seeds else mesh_over(BATCH, config.batch_size)
+        self.state = jax.device_put(jax.jit(init)(self.keys.init), place_of_state(self.mesh))
         self.step, self.runs = 0, None
 
     def train(self, steps: int) -> float:
         """Goes on for so many train steps; the last loss of D."""
         # One generator for all calls, because it holds the compiled program and the epoch's order.
         if self.runs is None:
-            self.runs = play_blocks(
-                self.play, self.source, self.keys, self.state, self.lengths(), population=self.population
-            )
+            self.runs = play_blocks(self.play, self.source, self.keys, self.state, self.lengths(), self.mesh)
         self.until, lines = self.step + steps, []
         while self.step < self.until:
             self.state, lines, _ = next(self.runs)
@@ -63,7 +63,8 @@ class Side:
     def sample(self, num: int) -> np.ndarray:
         """`[num, …]`, in the range of the data."""
         state, key = self.state, jax.random.clone(self.keys.sample)
-        return np.asarray(self.gan.sample(*(one_of((state, key), 0) if self.population else (state, key)), num))
+        state, key = one_of((state, key), 0) if self.population else (copy_of(state), key)
+        return np.asarray(self.gan.sample(state, key, num))
 
 
 if __name__ == "__main__":

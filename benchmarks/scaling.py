@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+from jax.sharding import NamedSharding
 from rich.console import Console
 
 from experiments import mnist_cnn, mnist_mlp, parabola
@@ -29,6 +30,7 @@ from jaxgan.judge import markdown
 from jaxgan.keys import run_keys
 from jaxgan.progress import say
 from jaxgan.settings import Settings, check_numbers, command_line, ends_plainly, set_up_jax
+from jaxgan.sharing import BATCH, MEMBERS, SAME, mesh_over, place_of_state
 
 IMAGES = 60_000
 SIDE = 2_048
@@ -143,21 +145,25 @@ def measure(case: Case, least: float) -> dict[str, Any]:
     train_step = alternate(gan, order=case.order)
     example = jnp.zeros((1, *np.shape(source.arrays[0])[1:])) if source.arrays else jnp.zeros((1, 15))
     init = over_seeds(lambda key: gan.init(key, example), (0,), population)
-    order_of = jax.jit(over_seeds(source.order, (0, None), population))
+    mesh = mesh_over(MEMBERS, case.seeds) if case.seeds else mesh_over(BATCH, case.samples)
+    place = place_of_state(mesh)
+    order_of = jax.jit(over_seeds(source.order, (0, None), population), out_shardings=place)
     order = jax.block_until_ready(order_of(keys.order, jnp.int32(0)))
     began = time.perf_counter()
     order = jax.block_until_ready(order_of(keys.order, jnp.int32(1)))
     order_seconds = time.perf_counter() - began
 
-    state, peak = jax.jit(init)(keys.init), peak_flops()
+    state, peak = jax.device_put(jax.jit(init)(keys.init), place), peak_flops()
+    keys, arrays = jax.device_put(keys, place), jax.device_put(source.arrays, NamedSharding(mesh, SAME))
     play = make_block(train_step, source, source.batches, population=population)
     began = time.perf_counter()
-    compiled = play.lower(state, keys, source.arrays, order, *map(jnp.int32, (0, 0, 1))).compile()
+    with jax.set_mesh(mesh):
+        compiled = play.lower(state, keys, arrays, order, *map(jnp.int32, (0, 0, 1))).compile()
     compile_seconds = time.perf_counter() - began
 
     def run(count):
         nonlocal state
-        state, metrics = compiled(state, keys, source.arrays, order, *map(jnp.int32, (0, 0, count)))
+        state, metrics = compiled(state, keys, arrays, order, *map(jnp.int32, (0, 0, count)))
         jax.block_until_ready((state, metrics))
 
     steps = rate(run, source.batches, least)

@@ -28,7 +28,7 @@ from jaxgan.penalties import Penalty
 from jaxgan.pictures import save_array
 from jaxgan.progress import reporter, say
 from jaxgan.settings import Settings, check_numbers, command_line, ends_plainly, set_up_jax
-from jaxgan.states import one_of
+from jaxgan.sharing import one_of
 from jaxgan.training import train
 
 SHOWN = 16

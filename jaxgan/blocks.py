@@ -6,13 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import AxisType, Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding
 
 from jaxgan.data.sources import Source
 from jaxgan.keys import Keys
+from jaxgan.sharing import MEMBERS, SAME, has_members, place_of_state, same_everywhere
 from jaxgan.states import GANState
-
-MEMBERS = PartitionSpec("member")
 
 
 def plan(step: int, steps: int, steps_per_epoch: int, *lengths: int) -> Iterator[tuple[int, int, int]]:
@@ -27,12 +26,6 @@ def plan(step: int, steps: int, steps_per_epoch: int, *lengths: int) -> Iterator
         step += count
 
 
-def mesh_of_members(num: int) -> Mesh:
-    """As many devices as a population of `num` can be shared out over evenly."""
-    devices = max(n for n in range(1, jax.device_count() + 1) if num % n == 0)
-    return jax.make_mesh((devices,), MEMBERS, axis_types=(AxisType.Auto,), devices=jax.devices()[:devices])
-
-
 def over_seeds(function: Callable, in_axes: tuple[int | None, ...], population: bool) -> Callable:
     """The function for one GAN, or for each of a population."""
     return jax.vmap(function, in_axes) if population else function
@@ -44,8 +37,9 @@ def make_block(
     """One compiled program that runs up to `length` train steps.
 
     However many it is asked for, each runs through the same instructions, so blocks of any lengths lead to the same
-    bits. The members of a population are shared out over the devices. On a CPU device they run through the block one
-    after another, because its caches hold the state of one; elsewhere at once.
+    bits. It is compiled under `jax.set_mesh`, over whose devices the batches are shared out, or the members of a
+    population. On a CPU device members run through the block one after another, because its caches hold the state of
+    one; elsewhere at once.
 
     Returns:
       `(state, keys, arrays, order, epoch, index, count) -> (state, metrics [length])`: train steps `index` to
@@ -64,7 +58,7 @@ def make_block(
     def block(state, keys, arrays, order, epoch, index, count):
         def run(i, carry):
             state, metrics = one(carry[0], keys, arrays, order, epoch, index + i)
-            return state, jax.tree.map(lambda rows, row: rows.at[i].set(row), carry[1], metrics)
+            return same_everywhere(state), jax.tree.map(lambda rows, row: rows.at[i].set(row), carry[1], metrics)
 
         _, metrics = jax.eval_shape(one, state, keys, arrays, order, epoch, index)
         rows = jax.tree.map(lambda m: jnp.zeros((length, *m.shape), m.dtype), metrics)
@@ -81,9 +75,8 @@ def make_block(
 
             return jax.lax.platform_dependent(state, keys, order, cpu=in_turn, default=jax.vmap(member))
 
-        own, common = (MEMBERS,) * 3, (PartitionSpec(),) * (1 + len(place))
-        mesh = mesh_of_members(len(keys.play))
-        shares = jax.shard_map(share, mesh=mesh, in_specs=own + common, out_specs=MEMBERS, check_vma=False)
+        own, common = (MEMBERS,) * 3, (SAME,) * (1 + len(place))
+        shares = jax.shard_map(share, in_specs=own + common, out_specs=MEMBERS, check_vma=False)
         states, metrics = shares(state, keys, order, arrays, *place)
         return states, jax.tree.map(summary, metrics)
 
@@ -101,19 +94,24 @@ def play_blocks(
     keys: Keys,
     state: GANState,
     blocks: Iterable[tuple[int, int, int]],
-    *,
-    population: bool = False,
+    mesh: Mesh,
 ) -> Iterator:
-    """Runs blocks, yielding after each (state, lines of metrics, timing); compiles the program before the first."""
-    order_of, compiled = jax.jit(over_seeds(source.order, (0, None), population)), None
+    """Runs blocks on a mesh's devices, yielding after each (state, lines of metrics, timing).
+
+    The program is compiled before the first. The state given is the mesh's, and is donated.
+    """
+    place, compiled = place_of_state(mesh), None
+    order_of = jax.jit(over_seeds(source.order, (0, None), has_members(mesh)), out_shardings=place)
+    keys, arrays = jax.device_put(keys, place), jax.device_put(source.arrays, NamedSharding(mesh, SAME))
     for epoch, index, count in blocks:
         if compiled is None or index == 0:
             order = order_of(keys.order, jnp.int32(epoch))
-        arguments = (state, keys, source.arrays, order, *map(jnp.int32, (epoch, index, count)))
+        arguments = (state, keys, arrays, order, *map(jnp.int32, (epoch, index, count)))
         timing = {"steps": count, "compile_seconds": 0.0}
         began = time.perf_counter()
         if compiled is None:
-            compiled = play.lower(*arguments).compile()
+            with jax.set_mesh(mesh):
+                compiled = play.lower(*arguments).compile()
             timing["compile_seconds"] = time.perf_counter() - began
         state, metrics = compiled(*arguments)
         metrics = jax.device_get(metrics)

@@ -13,6 +13,7 @@ from jaxgan.errors import ConfigError, DtypeError, ShapeError
 from jaxgan.losses import GANLoss
 from jaxgan.penalties import Penalty
 from jaxgan.priors import Prior
+from jaxgan.sharing import shared_out
 from jaxgan.states import GANState, NetworkState, at_least_float32, move_average
 
 
@@ -104,7 +105,7 @@ def make_gan(
 
     def g_forward(g, real, key, condition):
         z_key, apply_key = jax.random.split(key)
-        z = prior(z_key, len(real))
+        z = shared_out(prior(z_key, len(real)))
 
         def forward(params):
             return apply_train(generator, params, g.model_state, apply_key, z, condition)
@@ -128,7 +129,8 @@ def make_gan(
                 variables = d.replace(params=params).variables
 
                 def disc_fn(x):  # a penalty may take the first samples of a batch only
-                    return apply_eval(discriminator, variables, x, None if condition is None else condition[: len(x)])
+                    first = None if condition is None else condition[: len(x)]
+                    return apply_eval(discriminator, variables, *jax.tree.map(shared_out, (x, first)))
 
                 metrics["penalty"] = penalty(disc_fn, real, fake, penalty_key)
                 value += metrics["penalty"]
@@ -162,19 +164,19 @@ def make_gan(
         return metrics
 
     def d_step(state, real, key, condition=None):
-        check_arguments(key, real, condition)
+        real, condition = admit(key, real, condition)
         forward_key, d_key, _ = turn_keys(key)
         fake, _, _ = g_forward(state.g, real, forward_key, condition)
         d, metrics = move_d(state.d, real, fake, d_key, condition)
         return state.replace(d=d), metrics
 
     def g_step(state, real, key, condition=None):
-        check_arguments(key, real, condition)
+        real, condition = admit(key, real, condition)
         forward_key, _, g_key = turn_keys(key)
         return move_g(state, g_forward(state.g, real, forward_key, condition), state.d, real, g_key, condition)
 
     def step(state, real, key, condition=None):
-        check_arguments(key, real, condition)
+        real, condition = admit(key, real, condition)
         forward_key, d_key, g_key = turn_keys(key)
         forward = g_forward(state.g, real, forward_key, condition)
         d, d_metrics = move_d(state.d, real, forward[0], d_key, condition)
@@ -236,8 +238,15 @@ def inputs(x, condition):
 
 def describe_gradient(value, grads):
     """The gradient's length, and whether it and the loss are finite."""
-    norm = optax.tree.norm(grads)
+    # By products, because XLA sums all of an array one number after another on CPUs: a third of a perceptron's step.
+    norm = jnp.sqrt(sum(jnp.vdot(g, g, precision="highest") for g in jax.tree.leaves(grads)))
     return {"grad_norm": norm, "finite": jnp.isfinite(value) & jnp.isfinite(norm)}
+
+
+def admit(key, real, condition):
+    """A step's batch as the devices share it. Raises what `check_arguments` does."""
+    check_arguments(key, real, condition)
+    return jax.tree.map(shared_out, (real, condition))
 
 
 def check_arguments(key, real, condition):

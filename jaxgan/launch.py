@@ -25,8 +25,9 @@ from jaxgan.pictures import Draw, image_drawer
 from jaxgan.probes import sample_probe
 from jaxgan.progress import reporter, say, waiting
 from jaxgan.settings import ImageSettings, Settings, module_name, program, set_up_jax
-from jaxgan.states import GANState, one_of
-from jaxgan.training import train
+from jaxgan.sharing import one_of
+from jaxgan.states import GANState
+from jaxgan.training import check_counts, mesh_of, train
 from jaxgan.watch import watcher
 
 PROBED_IMAGES = 1_000
@@ -95,9 +96,10 @@ def carry_out(
       The trained state.
     """
     console = Console()
+    steps_per_epoch = check_counts(source, {"d_steps": settings.d_steps}, settings.seed)
+    mesh_of(source, settings.seeds, settings.devices)  # what `train` would refuse, before an old run is removed
     with alone_in(settings.workdir), reporter(console) as report:
         record = runs.settle(settings, data)
-        steps_per_epoch = source.batches // settings.d_steps
         steps = settings.total_steps(steps_per_epoch)
         say(console, f"Run: {describe(settings, steps, steps_per_epoch, epoch)}")
         draw = drawer(gan, settings.workdir, steps_per_epoch, runs.title(record))
@@ -116,6 +118,7 @@ def carry_out(
                 settings.workdir,
                 seed=settings.seed,
                 seeds=settings.seeds,
+                devices=settings.devices,
                 steps=steps,
                 block=settings.block,
                 d_steps=settings.d_steps,

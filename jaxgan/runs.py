@@ -16,10 +16,11 @@ from jaxgan.errors import CheckpointError, ConfigError
 from jaxgan.gan import GAN
 from jaxgan.history import write_whole
 from jaxgan.settings import Settings, module_name, set_up_jax
-from jaxgan.states import GANState, one_of
+from jaxgan.sharing import one_of
+from jaxgan.states import GANState
 
 # What may change when a run goes on: the bits of a train step do not depend on it.
-FREE = ("workdir", "overwrite", "data_dir", "epochs", "steps", "block", "live", "evaluate_every")
+FREE = ("workdir", "overwrite", "data_dir", "devices", "epochs", "steps", "block", "live", "evaluate_every")
 KEPT = (
     *("checkpoints", "metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl", "findings.json"),
     *("losses.png", "progress.png", "parabola.gif", "distance.json", "samples", "config.json"),

@@ -59,6 +59,9 @@ class Settings:
     seeds: int | None = None
     """Train so many at once, with the seeds SEED, SEED + 1, …; fastest for a multiple of the cores. Records are of all,
     pictures of the first. Unset: one."""
+    devices: int | None = None
+    """Share every batch, or the seeds, out over so many devices. Unset: all that can be used evenly; but one CPU device
+    for a batch, because all cores work on it anyway."""
     precision: Literal["float32", "bf16", "float64"] = "float32"
     """Of the computation. bf16 keeps the parameters in float32."""
     block: int = 20
@@ -198,9 +201,9 @@ def set_up_jax(settings: Settings) -> None:
     members are shared out; a process whose devices are made keeps those.
     """
     jax.config.update("jax_enable_x64", settings.precision == "float64")
-    if settings.seeds is not None:
-        with contextlib.suppress(RuntimeError):
-            jax.config.update("jax_num_cpu_devices", usable_cores())
+    cores = settings.devices or (1 if settings.seeds is None else usable_cores())
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", cores)
 
 
 def usable_cores() -> int:

@@ -53,11 +53,6 @@ class GANState:
     g_average: dict[str, Any] | None = None
 
 
-def one_of(population: Any, i: int) -> Any:
-    """The i-th member of what has a first axis for them, on the first device: its samples are then made once only."""
-    return jax.device_put(jax.tree.map(lambda x: x[i], population), jax.devices()[0])
-
-
 def at_least_float32(tree: Any) -> Any:
     """Casts the float16 and bfloat16 arrays of a pytree to float32; leaves all others as they are."""
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import NamedSharding
+from jax.sharding import Mesh
 
 from jaxgan import history
 from jaxgan.alternate import Order, alternate
-from jaxgan.blocks import MEMBERS, make_block, mesh_of_members, over_seeds, plan, play_blocks
+from jaxgan.blocks import make_block, over_seeds, plan, play_blocks
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data.sources import Source
 from jaxgan.errors import ConfigError, TrainingError
@@ -19,6 +19,7 @@ from jaxgan.interrupts import asked_to_stop
 from jaxgan.keys import Keys, run_keys
 from jaxgan.locks import alone_in
 from jaxgan.progress import Progress
+from jaxgan.sharing import BATCH, MEMBERS, copy_of, has_members, mesh_over, place_of_state
 from jaxgan.states import GANState
 
 LOGS = ("metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl")
@@ -31,6 +32,7 @@ def train(
     *,
     seed: int,
     seeds: int | None = None,
+    devices: int | None = None,
     steps: int,
     block: int = 20,
     d_steps: int = 1,
@@ -59,9 +61,11 @@ def train(
         kept there.
       seed: of all randomness.
       seeds: train so many GANs at once, with the seeds `seed`, `seed + 1`, …, each as if alone: on CPUs to the bit,
-        elsewhere up to rounding. They are shared out over as many devices as they can be evenly. All arrays of the
-        state, and `draw`'s key, then have a first axis of that length; metrics.jsonl has means over it. None trains
-        one, without the axis.
+        elsewhere up to rounding. All arrays of the state, and `draw`'s key, then have a first axis of that length;
+        metrics.jsonl has means over it. None trains one, without the axis.
+      devices: over how many the batches of one GAN, or the members of a population, are shared out. Results depend on
+        it by rounding only, and a run may go on with another number. None takes as many as JAX sees and can be used
+        evenly; but one CPU device for one GAN.
       steps: train steps in all, those before the checkpoint counted in.
       block: at most so many train steps run in one call of the compiled program. It decides how often the run reports.
       d_steps: see `alternate`.
@@ -83,7 +87,8 @@ def train(
       The state, and the train step it is at: less than `steps` if the run was interrupted.
 
     Raises:
-      ConfigError: where a number is out of its range, or another process trains in the workdir.
+      ConfigError: where a number is out of its range, the work cannot be shared out over so many devices evenly, or
+        another process trains in the workdir.
       TrainingError: where a loss or a gradient is not finite. The newest checkpoint is from before.
     """
     counts = {
@@ -94,7 +99,8 @@ def train(
         "score_every": score_every,
     }
     steps_per_epoch = check_counts(source, counts | ({} if seeds is None else {"seeds": seeds}), seed)
-    keys = run_keys(seed, seeds)
+    keys, example = run_keys(seed, seeds), example_of(source)
+    mesh = mesh_of(source, seeds, devices)
     train_step = alternate(gan, d_steps, g_steps, order=order, share_noise=share_noise)
     play = make_block(train_step, source, block, d_steps, population=seeds is not None)
     measure = jax.jit(over_seeds(probe, (0, 0), seeds is not None)) if probe is not None else None
@@ -102,6 +108,8 @@ def train(
     def look(state, step):
         """Before the blocks, and after each. Returns the scores, where it is time for them."""
         index = step % steps_per_epoch
+        if seeds is None:
+            state = copy_of(state)
         if measure is not None and index % probe_every == 0:
             values = jax.device_get(measure(state, jax.random.clone(keys.probe)))
             history.append(workdir / "probes.jsonl", [{"step": step} | {k: v.tolist() for k, v in values.items()}])
@@ -115,13 +123,13 @@ def train(
         return scores
 
     with alone_in(workdir), Checkpoints(workdir / "checkpoints") as checkpoints, asked_to_stop() as stop:
-        state, step = restore_or_init(gan, source, keys, checkpoints, population=seeds is not None)
+        state, step = restore_or_init(gan, example, keys, checkpoints, mesh)
         for name in LOGS:
             history.cut_back(workdir / name, step or -1)  # what is recorded of step 0 is recorded anew
         if step == 0:
             look(state, step)
         parts = plan(step, steps, steps_per_epoch, block, probe_every)
-        blocks = play_blocks(play, source, keys, state, parts, population=seeds is not None)
+        blocks = play_blocks(play, source, keys, state, parts, mesh)
         last = {}
         for state, lines, timing in blocks:
             history.append(workdir / "metrics.jsonl", [{"step": step + i} | line for i, line in enumerate(lines, 1)])
@@ -135,24 +143,34 @@ def train(
                 checkpoints.save(step, state, record or {}, scores)
             if stop.is_set():
                 break
-    return state, step
+    return state if seeds is not None else copy_of(state), step
+
+
+def mesh_of(source: Source, seeds: int | None, devices: int | None) -> Mesh:
+    """The devices that share a run's work. Raises ConfigError where it cannot be shared out over so many evenly."""
+    return mesh_over(BATCH, len(example_of(source)[0]), devices) if seeds is None else mesh_over(MEMBERS, seeds, devices)
+
+
+def example_of(source: Source) -> tuple[jax.Array, jax.Array | None]:
+    """Zeros like the source's batches."""
+    keys = jax.eval_shape(run_keys, 0)
+    order = jax.eval_shape(source.order, keys.order, 0)
+    batch = jax.eval_shape(source.batch, source.arrays, order, keys.batch, 0)
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), batch)
 
 
 def restore_or_init(
-    gan: GAN, source: Source, keys: Keys, checkpoints: Checkpoints, *, population: bool = False
+    gan: GAN, example: tuple[jax.Array, jax.Array | None], keys: Keys, checkpoints: Checkpoints, mesh: Mesh
 ) -> tuple[GANState, int]:
-    """The newest checkpoint's state and train step, or fresh networks and 0; placed on the devices in the same way."""
-    one = jax.eval_shape(run_keys, 0)
-    order = jax.eval_shape(source.order, one.order, 0)
-    example = jax.eval_shape(source.batch, source.arrays, order, one.batch, 0)
-    real, condition = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), example)
-    init = over_seeds(gan.init, (0, None, None), population)
-    place = NamedSharding(mesh_of_members(len(keys.init)), MEMBERS) if population else jax.devices()[0]
+    """The newest checkpoint's state and train step, or fresh networks and 0; laid out alike on the mesh's devices."""
+    init = over_seeds(gan.init, (0, None, None), has_members(mesh))
+    place = place_of_state(mesh)
     if not checkpoints.steps:
-        return jax.device_put(init(keys.init, real, condition), place), 0
+        return jax.device_put(init(keys.init, *example), place), 0
     step = checkpoints.steps[-1]
-    state, _ = checkpoints.restore(step, jax.eval_shape(init, keys.init, real, condition))
-    return jax.device_put(state, place), step
+    like = jax.eval_shape(init, keys.init, *example)
+    state, _ = checkpoints.restore(step, jax.tree.map(lambda x: x.update(sharding=place), like))
+    return state, step
 
 
 def check_counts(source: Source, counts: dict[str, int], seed: int) -> int:

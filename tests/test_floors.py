@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = (
     (
-        *("losses", "penalties", "states", "optimizers", "priors", "convolutions"),
+        *("losses", "penalties", "states", "optimizers", "priors", "convolutions", "sharing"),
         *("keys", "history", "curves", "interrupts", "locks", "data.sources", "data.fetch"),
     ),
     (

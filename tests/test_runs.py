@@ -176,6 +176,19 @@ def test_overwrite_starts_anew_and_removes_nothing_of_the_users(command, tmp_pat
     assert (mine / "photo.jpg").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [("--devices", 3, "devices is 3, expected 1 to 2"), ("--d-steps", 10**6, "a train step takes 1000000")],
+)
+def test_overwrite_removes_nothing_for_a_run_that_cannot_be(command, tmp_path, option, value, said):
+    toy(command, tmp_path, "--steps", 50)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    status, _, complained = toy(command, tmp_path, "--steps", 50, "--overwrite", option, value)
+    assert status == 1
+    assert said in complained
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
 def test_folders_that_cannot_be_used_are_refused(command, tmp_path):
     (tmp_path / "file").write_text("mine")
     status, _, complained = toy(command, tmp_path / "file", "--steps", 50)

@@ -15,7 +15,8 @@ from jaxgan.checkpoints import Checkpoints
 from jaxgan.data.sources import Source, image_source
 from jaxgan.errors import ConfigError, TrainingError
 from jaxgan.keys import run_keys
-from jaxgan.training import restore_or_init, train
+from jaxgan.sharing import BATCH, mesh_over
+from jaxgan.training import example_of, restore_or_init, train
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, *SHAPE), np.uint8)
 SOURCE = image_source(IMAGES, 8)  # 5 steps an epoch
@@ -139,7 +140,7 @@ def test_fresh_and_restored_states_run_through_one_program(tmp_path):
     order = SOURCE.order(keys.order, 0)
     with Checkpoints(tmp_path / "checkpoints") as kept, Checkpoints(tmp_path / "none") as none:
         for checkpoints in (kept, none):
-            state, _ = restore_or_init(GAN, SOURCE, keys, checkpoints)
+            state, _ = restore_or_init(GAN, example_of(SOURCE), keys, checkpoints, mesh_over(BATCH, 8))
             block(state, keys, SOURCE.arrays, order, *map(jnp.int32, (1, 0, 1)))
     assert block._cache_size() == 1
 

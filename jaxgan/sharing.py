@@ -1,0 +1,71 @@
+"""How work is shared out over devices: the batches of one GAN, or the members of a population."""
+
+from typing import Any
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from jaxgan.errors import ConfigError
+
+BATCH = PartitionSpec("data")
+MEMBERS = PartitionSpec("member")
+SAME = PartitionSpec()  # each device has all of it
+
+
+def mesh_over(share: PartitionSpec, num: int, devices: int | None = None) -> Mesh:
+    """Devices over which `num` samples or members can be shared out evenly.
+
+    Args:
+      share: BATCH or MEMBERS.
+      num: how many there are.
+      devices: how many devices to take. None takes as many as JAX sees and `num` allows; but one CPU device for
+        samples, because all cores work on its batches anyway.
+
+    Raises:
+      ConfigError: where there are not so many devices, or `num` is not a multiple of them.
+    """
+    there = jax.devices()
+    if devices is None:
+        most = 1 if share == BATCH and there[0].platform == "cpu" else len(there)
+        devices = max(n for n in range(1, most + 1) if num % n == 0)
+    if not 1 <= devices <= len(there):
+        raise ConfigError(f"devices is {devices}, expected 1 to {len(there)}, as many as JAX sees")
+    if num % devices:
+        raise ConfigError(f"devices is {devices}, by which {num} cannot be divided; take a divisor of {num}")
+    return jax.make_mesh((devices,), share, axis_types=(AxisType.Auto,), devices=there[:devices])
+
+
+def has_members(mesh: Mesh) -> bool:
+    """Whether the mesh is for a population."""
+    return mesh.axis_names == tuple(MEMBERS)
+
+
+def place_of_state(mesh: Mesh) -> NamedSharding:
+    """Where a state lies, and the keys and the order of its batches: each device has its members', or all of it."""
+    return NamedSharding(mesh, MEMBERS if has_members(mesh) else SAME)
+
+
+def shared_out(batch: jax.Array) -> jax.Array:
+    """A batch `[B, …]` as the devices of `jax.set_mesh`'s axis "data" share it: each computes with rows of its own.
+
+    Whatever is then summed over the batch is summed over all devices: means, batch statistics and gradients are those
+    of the whole batch. Without such an axis, or where the rows cannot be shared out evenly, nothing changes.
+    """
+    devices = jax.sharding.get_abstract_mesh().shape.get(*BATCH, 1)
+    return jax.lax.with_sharding_constraint(batch, BATCH) if devices > 1 and len(batch) % devices == 0 else batch
+
+
+def same_everywhere(state: Any) -> Any:
+    """A state of which each device of `jax.set_mesh`'s axis "data" is to have all; unchanged without such an axis."""
+    shared = jax.sharding.get_abstract_mesh().shape.get(*BATCH, 1) > 1
+    return jax.lax.with_sharding_constraint(state, SAME) if shared else state
+
+
+def one_of(population: Any, i: int) -> Any:
+    """The i-th member of what has a first axis for them, on the first device: its samples are then made once only."""
+    return jax.device_put(jax.tree.map(lambda x: x[i], population), jax.devices()[0])
+
+
+def copy_of(state: Any) -> Any:
+    """One device's copy of what all have: what is computed of it is computed once only."""
+    return jax.tree.map(lambda x: x.addressable_data(0), state)
