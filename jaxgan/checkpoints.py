@@ -1,27 +1,28 @@
 """A checkpoint is whole or it is not there. The only file that knows Orbax."""
 
 import hashlib
-import math
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
+from jax.sharding import SingleDeviceSharding
+from orbax.checkpoint import checkpoint_managers
 
-from jaxgan.errors import CheckpointError
+from jaxgan.errors import CheckpointError, DamageError
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Checkpoints:
     """The checkpoints of a run, by train step; the newest `keep` stay, and the one with the best scores.
 
-    A context manager. Each checkpoint holds a state, a JSON record, and a digest of every array: Orbax's own format
-    would let a flipped bit pass. Saving is synchronous, because a failed asynchronous save keeps the process from
-    ending.
+    A context manager. Each checkpoint holds a state, a JSON record, its scores, a digest of every array and one of all
+    the rest: Orbax's own format would let a flipped bit pass. Saving is synchronous, because a failed asynchronous save
+    keeps the process from ending.
     """
 
     def __init__(self, directory: Path, keep: int = 2):
@@ -30,10 +31,9 @@ class Checkpoints:
             raise CheckpointError(
                 f"{self._directory}: Orbax takes [, ], * and ? in a path for patterns; choose another"
             )
-        best = BestN(get_metric_fn=goodness, n=1, keep_checkpoints_without_metrics=False)
-        policy = AnyPreservationPolicy([LatestN(keep), best])
+        # Not by Orbax's own metrics: it reads those of all checkpoints first of all, and ends at damaged ones.
         options = ocp.CheckpointManagerOptions(
-            best_fn=goodness, preservation_policy=policy, enable_async_checkpointing=False
+            preservation_policy=NewestAndBest(keep, self._goodness), enable_async_checkpointing=False
         )
         self._manager = ocp.CheckpointManager(self._directory, options=options)
 
@@ -45,70 +45,152 @@ class Checkpoints:
 
     @property
     def steps(self) -> list[int]:
-        """The train steps that can be restored, ascending."""
+        """The train steps that are there, ascending."""
         return sorted(self._manager.all_steps())
 
     @property
     def best(self) -> int | None:
         """The train step of the checkpoint whose first score is the lowest; None where none has scores."""
-        scored = [(goodness(scores), step) for step in self.steps if (scores := self._manager.metrics(step))]
-        return max(scored)[1] if scored else None
+        return best_of(self.steps, self._goodness)
 
     def save(self, step: int, state: Any, record: dict[str, Any], scores: dict[str, float] | None = None) -> None:
         """Saves a pytree of arrays, a JSON record of what they belong to, and its scores, atomically.
 
         By the first of the scores, the lower the better, the best checkpoint is told.
         """
-        meta = {"format": FORMAT, "record": record, "arrays": describe(state, digest)}
+        meta = {"format": FORMAT, "record": record, "scores": list((scores or {}).items())}
+        meta |= {"arrays": describe(state, digest)}
+        meta |= {"digest": digest_of_text(meta)}
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
-        self._manager.save(step, args=items, metrics=scores or {})
+        self._manager.save(step, args=items)
 
     def restore(self, step: int, like: Any) -> tuple[Any, dict[str, Any]]:
         """The state and the record that were saved at `step`.
 
         Args:
           step: one of `steps`.
-          like: a pytree of the state's structure, shapes and dtypes, such as `jax.eval_shape` gives.
+          like: a pytree of the state's structure, shapes and dtypes, such as `jax.eval_shape` gives. Arrays go where
+            its shardings say, else to the first device.
 
         Raises:
-          CheckpointError: where there is none, it is of another format, its arrays are not like `like`, or they are
-            damaged.
+          CheckpointError: where there is none, it is of another format, or its arrays are not like `like`.
+          DamageError: where it cannot be read, or not as it was saved.
         """
         if step not in self.steps:
             raise CheckpointError(f"{self._directory} has no checkpoint of step {step}, only of {self.steps or 'none'}")
-        meta = self._read(step, meta=ocp.args.JsonRestore()).meta
-        if meta["format"] != FORMAT:
-            raise CheckpointError(
-                f"{self._directory}/{step} has format {meta['format']}, this release reads format {FORMAT}"
-            )
+        meta = self._meta(step)
         shapes = {name: text.partition(" ")[0] for name, text in meta["arrays"].items()}
-        self._compare(
-            step,
-            "are of another shape, as those of another network or optimiser would be",
-            shapes,
-            describe(like, kind),
-        )
-        state = self._read(step, state=ocp.args.StandardRestore(like)).state
-        self._compare(step, "are damaged", meta["arrays"], describe(state, digest))
+        wrong = difference(shapes, describe(like, kind))
+        if wrong:
+            raise CheckpointError(
+                f"{self._directory}/{step}: the arrays are of another shape, as those of another network or optimiser "
+                f"would be; {wrong}"
+            )
+        state = self._read(step, state=ocp.args.StandardRestore(jax.tree.map(placed, like))).state
+        wrong = difference(meta["arrays"], describe(state, digest))
+        if wrong:
+            raise DamageError(f"{self._directory}/{step}: the arrays are damaged; {wrong}")
         return state, meta["record"]
+
+    def restore_newest(self, like: Any, tell: Callable[[str], None]) -> tuple[Any, int] | None:
+        """The state and the step of the newest checkpoint that is whole; None where there is no checkpoint at all.
+
+        Damaged ones are put aside, into the folder `damaged` beside this one, and told of.
+
+        Args:
+          like: see `restore`.
+          tell: takes a text for the user.
+
+        Raises:
+          CheckpointError: as `restore` does, or where all are damaged.
+        """
+        steps = self.steps
+        for step in reversed(steps):
+            try:
+                return self.restore(step, like)[0], step
+            except DamageError as error:
+                tell(f"{error}\nIt is kept in {self._put_aside(step)}.")
+        if steps:
+            raise CheckpointError(f"{self._directory}: all checkpoints are damaged; start anew with --overwrite")
+        return None
+
+    def _put_aside(self, step: int) -> Path:
+        names = (f"{step}", *(f"{step}-{i}" for i in range(2, 1_000)))
+        place = next(path for name in names if not (path := self._directory.with_name("damaged") / name).exists())
+        place.parent.mkdir(exist_ok=True)
+        (self._directory / str(step)).rename(place)
+        self._manager.reload()
+        return place
+
+    def _meta(self, step: int) -> dict[str, Any]:
+        meta = self._read(step, meta=ocp.args.JsonRestore()).meta
+        if not isinstance(meta, dict) or not isinstance(meta.get("format"), int):
+            raise DamageError(f"{self._directory}/{step} is damaged: its description has no format")
+        if meta["format"] == FORMAT:
+            if meta.pop("digest", None) != digest_of_text(meta):
+                raise DamageError(f"{self._directory}/{step} is damaged: its description is not as it was saved")
+            return meta
+        writer = meta.get("record", {}).get("versions", {}).get("jaxgan", "of another version")
+        raise CheckpointError(
+            f"{self._directory}/{step} has format {meta['format']}, this release reads format {FORMAT}; "
+            f"jaxgan {writer}, which wrote it, can load it"
+        )
+
+    def _goodness(self, step: int) -> float | None:
+        """Minus the first score; None where there is none to be read."""
+        try:
+            scores = self._meta(step)["scores"]
+        except CheckpointError:
+            return None
+        return -scores[0][1] if scores else None
 
     def _read(self, step: int, **items: ocp.args.CheckpointArgs) -> Any:
         try:
             return self._manager.restore(step, args=ocp.args.Composite(**items))
-        except (ValueError, KeyError, OSError) as error:
-            reason = str(error).partition("\n")[0][:200]
-            raise CheckpointError(f"{self._directory}/{step} is damaged, it cannot be read: {reason}") from error
-
-    def _compare(self, step: int, what: str, saved: dict[str, str], found: dict[str, str]) -> None:
-        wrong = sorted(name for name in saved.keys() | found.keys() if saved.get(name) != found.get(name))
-        if wrong:
-            first = f"{wrong[0]}: {saved.get(wrong[0])} saved, {found.get(wrong[0])} here"
-            raise CheckpointError(f"{self._directory}/{step}: {len(wrong)} arrays {what}; {first}")
+        except Exception as error:  # Orbax raises whatever comes up when it reads what it has not written
+            reason = (str(error) or type(error).__name__).partition("\n")[0][:200]
+            there = not isinstance(error, OSError) or isinstance(error, FileNotFoundError | NotADirectoryError)
+            which = DamageError if there else CheckpointError
+            raise which(f"{self._directory}/{step} cannot be read: {reason}") from error
 
 
-def goodness(scores: dict[str, float]) -> float:
-    """What the best checkpoint has most of: minus the first score. One without scores is never the best."""
-    return -next(iter(scores.values()), math.inf)
+class NewestAndBest:
+    """Orbax's policy: which checkpoints stay. The newest `keep`, and the best."""
+
+    def __init__(self, keep: int, goodness: Callable[[int], float | None]):
+        self._keep, self._goodness = keep, goodness
+
+    def should_preserve(
+        self,
+        checkpoints: Sequence[checkpoint_managers.PolicyCheckpointInfo],
+        *,
+        context: checkpoint_managers.PreservationContext,
+    ) -> Sequence[bool]:
+        """Whether each of them is, in their order, oldest first."""
+        del context
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        staying = {*steps[-self._keep :], best_of(steps, self._goodness)}
+        return [step in staying for step in steps]
+
+
+def best_of(steps: Sequence[int], goodness: Callable[[int], float | None]) -> int | None:
+    """The step that is best, the later of equals; None where none has a goodness."""
+    found = [(value, step) for step in steps if (value := goodness(step)) is not None]
+    return max(found)[1] if found else None
+
+
+def placed(x: Any) -> jax.ShapeDtypeStruct:
+    """Like `x`, and where: on the first device, if it does not say."""
+    place = getattr(x, "sharding", None) or SingleDeviceSharding(jax.devices()[0])
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place)
+
+
+def difference(saved: dict[str, str], found: dict[str, str]) -> str:
+    """How many of the arrays differ, and the first of them; empty where none does."""
+    wrong = sorted(name for name in saved.keys() | found.keys() if saved.get(name) != found.get(name))
+    if not wrong:
+        return ""
+    return f"{len(wrong)} of them, first {wrong[0]}: {saved.get(wrong[0])} saved, {found.get(wrong[0])} here"
 
 
 def describe(tree: Any, how: Callable[[Any], str]) -> dict[str, str]:
@@ -124,3 +206,8 @@ def kind(x: Any) -> str:
 def digest(x: jax.Array) -> str:
     """Dtype, shape and a 128-bit BLAKE2b of the bytes."""
     return f"{kind(x)} {hashlib.blake2b(np.asarray(x).tobytes(), digest_size=16).hexdigest()}"
+
+
+def digest_of_text(meta: Any) -> str:
+    """A 128-bit BLAKE2b of something JSON can hold."""
+    return hashlib.blake2b(json.dumps(meta, sort_keys=True).encode(), digest_size=16).hexdigest()

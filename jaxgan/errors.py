@@ -30,5 +30,9 @@ class CheckpointError(JaxganError):
     """A checkpoint that is missing, damaged, or of another run."""
 
 
+class DamageError(CheckpointError):
+    """A checkpoint that is not what was saved."""
+
+
 class TrainingError(JaxganError):
     """Training that cannot go on, such as after a loss that is not finite."""

@@ -131,6 +131,7 @@ def carry_out(
                 score_every=score_every,
                 draw=draw_and_watch,
                 report=report,
+                tell=lambda text: say(console, text),
             )
         except TrainingError:
             watch()

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.checkpoints import Checkpoints
-from jaxgan.errors import CheckpointError, ConfigError
+from jaxgan.errors import CheckpointError, ConfigError, DamageError
 from jaxgan.gan import GAN
 from jaxgan.history import write_whole
 from jaxgan.settings import Settings, module_name, set_up_jax
@@ -171,12 +171,14 @@ def restore(workdir: Path, step: int | Literal["best"] | None = None, member: in
         if step is None:
             raise CheckpointError(f"{workdir} has no checkpoint with scores; train with --evaluate-every")
         like = jax.eval_shape(gan.init, jax.random.key(0), real)
-        if seeds is None:
-            state, _ = checkpoints.restore(step, like)
-        else:
+        if seeds is not None:
             like = jax.tree.map(lambda x: jax.ShapeDtypeStruct((seeds, *x.shape), x.dtype), like)
-            states, _ = checkpoints.restore(step, like)
-            state = one_of(states, member)
+        try:
+            state, _ = checkpoints.restore(step, like)
+        except DamageError as error:
+            raise DamageError(f"{error}. The checkpoints are of steps {checkpoints.steps}; try another") from error
+    if seeds is not None:
+        state = one_of(state, member)
     return Run(gan, state, step, record)
 
 

@@ -1,5 +1,6 @@
 """The training loop: the only one, and the only impure place."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ def train(
     score_every: int = 1,
     draw: Callable[[GANState, jax.Array, int], None] = lambda state, key, step: None,
     report: Callable[[Progress], None] = lambda progress: None,
+    tell: Callable[[str], None] = warnings.warn,
 ) -> tuple[GANState, int]:
     """Trains up to a train step, going on from the newest checkpoint in the workdir if there is one.
 
@@ -82,6 +84,7 @@ def train(
       draw: called with (state, key, step) at the start, after every epoch and at the end, before the checkpoint; always
         with the same key.
       report: called after every block.
+      tell: takes a text for the user, such as that the newest checkpoint is damaged, and the one before is used.
 
     Returns:
       The state, and the train step it is at: less than `steps` if the run was interrupted.
@@ -89,6 +92,7 @@ def train(
     Raises:
       ConfigError: where a number is out of its range, the work cannot be shared out over so many devices evenly, or
         another process trains in the workdir.
+      CheckpointError: where the newest checkpoint is not of these networks and optimisers, or all are damaged.
       TrainingError: where a loss or a gradient is not finite. The newest checkpoint is from before.
     """
     counts = {
@@ -123,7 +127,7 @@ def train(
         return scores
 
     with alone_in(workdir), Checkpoints(workdir / "checkpoints") as checkpoints, asked_to_stop() as stop:
-        state, step = restore_or_init(gan, example, keys, checkpoints, mesh)
+        state, step = restore_or_init(gan, example, keys, checkpoints, mesh, tell)
         for name in LOGS:
             history.cut_back(workdir / name, step or -1)  # what is recorded of step 0 is recorded anew
         if step == 0:
@@ -160,17 +164,18 @@ def example_of(source: Source) -> tuple[jax.Array, jax.Array | None]:
 
 
 def restore_or_init(
-    gan: GAN, example: tuple[jax.Array, jax.Array | None], keys: Keys, checkpoints: Checkpoints, mesh: Mesh
+    gan: GAN,
+    example: tuple[jax.Array, jax.Array | None],
+    keys: Keys,
+    checkpoints: Checkpoints,
+    mesh: Mesh,
+    tell: Callable[[str], None] = warnings.warn,
 ) -> tuple[GANState, int]:
-    """The newest checkpoint's state and train step, or fresh networks and 0; laid out alike on the mesh's devices."""
+    """The newest whole checkpoint's state and train step, or fresh networks and 0; laid out alike on the devices."""
     init = over_seeds(gan.init, (0, None, None), has_members(mesh))
     place = place_of_state(mesh)
-    if not checkpoints.steps:
-        return jax.device_put(init(keys.init, *example), place), 0
-    step = checkpoints.steps[-1]
-    like = jax.eval_shape(init, keys.init, *example)
-    state, _ = checkpoints.restore(step, jax.tree.map(lambda x: x.update(sharding=place), like))
-    return state, step
+    like = jax.tree.map(lambda x: x.update(sharding=place), jax.eval_shape(init, keys.init, *example))
+    return checkpoints.restore_newest(like, tell) or (jax.device_put(init(keys.init, *example), place), 0)
 
 
 def check_counts(source: Source, counts: dict[str, int], seed: int) -> int:

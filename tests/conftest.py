@@ -22,6 +22,16 @@ if worker and hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 
+def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true", help="as many kills, damages and inputs as `make torture` tries")
+
+
+@pytest.fixture(scope="session")
+def count(request):
+    """How often to try: the first number, or with --full the second."""
+    return lambda few, many: many if request.config.getoption("full") else few
+
+
 def pytest_configure(config):
     """Programs are compiled once, not once a test; processes that tests start find them too."""
     folder = str(config.cache.mkdir("jax"))
