@@ -1,5 +1,6 @@
 """A checkpoint is whole, or it is put aside and the one before is used."""
 
+import gc
 import random
 import shutil
 
@@ -46,6 +47,7 @@ def damage(folder, chance):
     return f"{how} {path.relative_to(folder)}"
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Orbax leaves coroutines behind
 def test_damaged_checkpoints_are_put_aside_and_the_one_before_is_used(saved, tmp_path, count):
     noticed = 0
     for seed in range(count(30, 200)):
@@ -67,6 +69,7 @@ def test_damaged_checkpoints_are_put_aside_and_the_one_before_is_used(saved, tmp
                 assert not told, what
         shutil.rmtree(folder)
     assert noticed > 0
+    gc.collect()
 
 
 def test_where_all_are_damaged_nothing_is_begun_anew(saved, tmp_path):
