@@ -129,6 +129,7 @@ def carry_out(
                 probe=probe,
                 score=score,
                 score_every=score_every,
+                on_nan=settings.on_nan,
                 draw=draw_and_watch,
                 report=report,
                 tell=lambda text: say(console, text),

@@ -20,7 +20,7 @@ from jaxgan.sharing import one_of
 from jaxgan.states import GANState
 
 # What may change when a run goes on: the bits of a train step do not depend on it.
-FREE = ("workdir", "overwrite", "data_dir", "devices", "epochs", "steps", "block", "live", "evaluate_every")
+FREE = ("workdir", "overwrite", "data_dir", "devices", "on_nan", "epochs", "steps", "block", "live", "evaluate_every")
 KEPT = (
     *("checkpoints", "metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl", "findings.json"),
     *("losses.png", "progress.png", "parabola.gif", "distance.json", "samples", "config.json"),

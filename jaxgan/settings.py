@@ -66,6 +66,8 @@ class Settings:
     """Of the computation. bf16 keeps the parameters in float32."""
     block: int = 20
     """Train steps between two reports."""
+    on_nan: Literal["stop", "skip"] = "stop"
+    """At a loss or a gradient that is not finite: stop; or skip the update, but at most 20 train steps in a row."""
 
     seconds_per_step: ClassVar[float]
     presets: ClassVar[dict[str, dict[str, Any]]] = {}

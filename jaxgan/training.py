@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from jaxgan.blocks import make_block, over_seeds, plan, play_blocks
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data.sources import Source
 from jaxgan.errors import ConfigError, TrainingError
+from jaxgan.finite import Patience, skip_not_finite, what_is_not_finite
 from jaxgan.gan import GAN
 from jaxgan.interrupts import asked_to_stop
 from jaxgan.keys import Keys, run_keys
@@ -23,6 +24,15 @@ from jaxgan.progress import Progress
 from jaxgan.sharing import BATCH, MEMBERS, copy_of, has_members, mesh_over, place_of_state
 from jaxgan.states import GANState
 
+SKIPPED_IN_A_ROW = 20
+OnNan = Literal["stop", "skip"]
+ADVICE = {
+    "stop": "Going on would end in the same way: leave such steps out (--on-nan skip), or start anew (--overwrite, or "
+    "another --workdir) with a lower learning rate or another loss.",
+    "skip": f"That were more than {SKIPPED_IN_A_ROW} train steps in a row: start anew (--overwrite, or another "
+    "--workdir) with a lower learning rate or another loss.",
+}
+NONE = "Nothing is saved yet"
 LOGS = ("metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl")
 
 
@@ -43,6 +53,7 @@ def train(
     record: dict[str, Any] | None = None,
     probe: Callable[[GANState, jax.Array], dict[str, jax.Array]] | None = None,
     probe_every: int = 100,
+    on_nan: OnNan = "stop",
     score: Callable[[GANState, jax.Array], dict[str, float]] | None = None,
     score_every: int = 1,
     draw: Callable[[GANState, jax.Array, int], None] = lambda state, key, step: None,
@@ -78,6 +89,8 @@ def train(
       probe: `(state, key) -> {name: scalar or [n]}` of one GAN's state, pure; called at the start, at every
         `probe_every`-th train step of an epoch and after its last, always with the same key; kept in probes.jsonl.
       probe_every: see `probe`.
+      on_nan: `"stop"` at the first loss or gradient that is not finite; or `"skip"` such updates, as
+        `finite.skip_not_finite` does, and stop after more than 20 train steps in a row.
       score: `(state, key) -> {name: value}`, called after every `score_every`-th epoch and at the end, always with the
         same key; kept in scores.jsonl. Of the checkpoints, that with the lowest first score is kept besides the newest.
       score_every: see `score`.
@@ -93,7 +106,8 @@ def train(
       ConfigError: where a number is out of its range, the work cannot be shared out over so many devices evenly, or
         another process trains in the workdir.
       CheckpointError: where the newest checkpoint is not of these networks and optimisers, or all are damaged.
-      TrainingError: where a loss or a gradient is not finite. The newest checkpoint is from before.
+      TrainingError: where a loss or a gradient is not finite, or has not been for too long; it names the train step,
+        the metric and the array. The newest checkpoint is from before.
     """
     counts = {
         "steps": steps,
@@ -105,6 +119,8 @@ def train(
     steps_per_epoch = check_counts(source, counts | ({} if seeds is None else {"seeds": seeds}), seed)
     keys, example = run_keys(seed, seeds), example_of(source)
     mesh = mesh_of(source, seeds, devices)
+    patience = Patience(SKIPPED_IN_A_ROW if on_nan == "skip" else 0)
+    gan = skip_not_finite(gan) if on_nan == "skip" else gan
     train_step = alternate(gan, d_steps, g_steps, order=order, share_noise=share_noise)
     play = make_block(train_step, source, block, d_steps, population=seeds is not None)
     measure = jax.jit(over_seeds(probe, (0, 0), seeds is not None)) if probe is not None else None
@@ -126,6 +142,13 @@ def train(
             draw(state, jax.random.clone(keys.sample), step)
         return scores
 
+    def replay(checkpoints, until):
+        anew = run_keys(seed, seeds)
+        state, step = restore_or_init(gan, example, anew, checkpoints, mesh, tell)
+        for block_ends in play_blocks(play, source, anew, state, plan(step, until, steps_per_epoch, block), mesh):
+            state = block_ends[0]
+        return state
+
     with alone_in(workdir), Checkpoints(workdir / "checkpoints") as checkpoints, asked_to_stop() as stop:
         state, step = restore_or_init(gan, example, keys, checkpoints, mesh, tell)
         for name in LOGS:
@@ -139,7 +162,14 @@ def train(
             history.append(workdir / "metrics.jsonl", [{"step": step + i} | line for i, line in enumerate(lines, 1)])
             step += len(lines)
             history.append(workdir / "timing.jsonl", [{"step": step} | timing])
-            check_finite(step, lines, checkpoints.steps)
+            if lost := patience.lost(lines):
+                bad = step - len(lines) + lost[0] + 1
+                tell(f"Step {bad:,} is not finite; replaying from the newest checkpoint to see what is, first of all.")
+                saved = f"The newest checkpoint is from step {max(checkpoints.steps)}" if checkpoints.steps else NONE
+                raise TrainingError(
+                    f"step {bad}: the loss or the gradient of {' and '.join(lost[1])} is not finite; "
+                    f"first {what_is_not_finite(lines[lost[0]], replay(checkpoints, bad))}. {ADVICE[on_nan]} {saved}"
+                )
             scores = look(state, step)
             last = scores or last
             report(Progress(step, steps, steps_per_epoch, timing["steps"] / timing["seconds"], lines[-1], last))
@@ -188,16 +218,3 @@ def check_counts(source: Source, counts: dict[str, int], seed: int) -> int:
             f"an epoch has {source.batches} batches, a train step takes {counts['d_steps']}; use smaller batches"
         )
     return source.batches // counts["d_steps"]
-
-
-def check_finite(step: int, lines: list[dict[str, Any]], checkpoints: list[int]) -> None:
-    """Raises TrainingError at the first train step that is not finite; the last of `lines` is at `step`."""
-    for back, line in zip(range(len(lines) - 1, -1, -1), lines, strict=True):
-        bad = [player for player in "dg" if not line[f"{player}_finite"]]
-        if bad:
-            newest = f"the newest checkpoint is from step {checkpoints[-1]}" if checkpoints else "nothing is saved yet"
-            raise TrainingError(
-                f"step {step - back}: the loss or the gradient of {' and '.join(bad)} is not finite; {newest}. "
-                "Going on would end in the same way: start anew (--overwrite, or another --workdir) with a lower "
-                "learning rate or another loss"
-            )

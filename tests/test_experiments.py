@@ -110,7 +110,8 @@ def test_presets_are_whole_settings_and_can_be_changed(command, tmp_path):
 def test_a_run_that_is_no_longer_finite_says_so_and_what_to_try(command, tmp_path):
     status, said, complained = parabolas(command, tmp_path, "--learning-rate", 1e30)
     assert status == 1
-    assert "is not finite; nothing is saved yet" in complained
+    assert "is not finite; first " in complained
+    assert "Nothing is saved yet" in complained
     assert "start anew (--overwrite, or another --workdir) with a lower learning rate" in complained
     assert "a tenth of the --learning-rate" in said
     kept = json.loads((tmp_path / "findings.json").read_text())

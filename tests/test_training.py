@@ -247,10 +247,11 @@ def test_nan_stops_the_run_and_the_checkpoint_is_from_before(tmp_path):
         return Source(SOURCE.arrays, 5, SOURCE.order, batch if epoch_of_poison else SOURCE.batch)
 
     train(GAN, SOURCE, tmp_path, seed=0, steps=5)
-    with pytest.raises(
-        TrainingError, match=r"step 9: .* of d and g is not finite; the newest checkpoint is from step 5"
-    ):
-        train(GAN, poisoned(True), tmp_path, seed=0, steps=10)
+    told = []
+    with pytest.raises(TrainingError, match=r"step 9: .* of d and g is not finite;.*checkpoint is from step 5") as error:
+        train(GAN, poisoned(True), tmp_path, seed=0, steps=10, tell=told.append)
+    assert told == ["Step 9 is not finite; replaying from the newest checkpoint to see what is, first of all."]
+    assert "first d_real_logits and 5 more metrics, .d.params['" in str(error.value)
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         assert checkpoints.steps == [5]
 

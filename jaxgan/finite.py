@@ -1,0 +1,78 @@
+"""What is to happen where a loss or a gradient is not finite."""
+
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan.gan import GAN
+from jaxgan.states import GANState
+
+AS_COMPUTED = ("real_logits", "fake_logits", "loss", "penalty", "grad_norm")
+
+
+def skip_not_finite(gan: GAN) -> GAN:
+    """The same players, but an update whose loss or gradient is not finite is left out.
+
+    The whole NetworkState of the player stays as it was, and so does the average with the generator's. The metrics are
+    those of the update that was left out.
+    """
+
+    def d_step(state, real, key, condition=None):
+        moved, metrics = gan.d_step(state, real, key, condition)
+        return state.replace(d=choose(metrics["finite"], moved.d, state.d)), metrics
+
+    def g_step(state, real, key, condition=None):
+        moved, metrics = gan.g_step(state, real, key, condition)
+        return GANState(state.d, *choose(metrics["finite"], of_g(moved), of_g(state))), metrics
+
+    def step(state, real, key, condition=None):
+        moved, metrics = gan.step(state, real, key, condition)
+        d = choose(metrics["d"]["finite"], moved.d, state.d)
+        return GANState(d, *choose(metrics["g"]["finite"], of_g(moved), of_g(state))), metrics
+
+    return gan._replace(d_step=jax.jit(d_step), g_step=jax.jit(g_step), step=jax.jit(step))
+
+
+def of_g(state: GANState) -> tuple[Any, Any]:
+    """What an update of G moves."""
+    return state.g, state.g_average
+
+
+def choose(finite: jax.Array, moved: Any, before: Any) -> Any:
+    """The one pytree or the other."""
+    return jax.tree.map(partial(jnp.where, finite), moved, before)
+
+
+class Patience:
+    """Counts how many train steps in a row a player has not been finite."""
+
+    def __init__(self, most: int):
+        self._most, self._rows = most, Counter()
+
+    def lost(self, lines: list[dict[str, Any]]) -> tuple[int, list[str]] | None:
+        """The first of the new lines at which there were more than `most` of them in a row, and the players."""
+        for i, line in enumerate(lines):
+            for player in "dg":
+                self._rows[player] = 0 if line[f"{player}_finite"] else self._rows[player] + 1
+            players = [player for player in "dg" if self._rows[player] > self._most]
+            if players:
+                return i, players
+        return None
+
+
+def what_is_not_finite(line: dict[str, Any], state: GANState) -> str:
+    """The first number of a train step's metrics that is not finite, and the first of the arrays it has left."""
+    computed = (f"{player}_{name}" for player in "dg" for name in AS_COMPUTED)
+    numbers = [name for name in computed if name in line and not np.isfinite(line[name])]
+    arrays = [jax.tree_util.keystr(p) for p, x in jax.tree_util.tree_leaves_with_path(state) if not is_finite(x)]
+    found = (("metrics", numbers), ("arrays", arrays))
+    return ", ".join(f"{names[0]} and {len(names) - 1} more {kind}" for kind, names in found if names)
+
+
+def is_finite(x: jax.Array) -> bool:
+    """Whether all numbers of an array are."""
+    return not jnp.issubdtype(x.dtype, jnp.inexact) or bool(jnp.isfinite(x).all())
