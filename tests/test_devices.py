@@ -1,0 +1,47 @@
+"""Many devices, same result: whole programs, each with so many CPU devices, on one machine."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxgan import history
+
+SYSTEMS = {
+    "parabola": ("parabola",),
+    "mnist_mlp": ("mnist_mlp", "--dataset", "digits"),
+    "mnist_mlp_bce": ("mnist_mlp_bce", "--dataset", "digits"),
+    "mnist_wgan_clip": ("mnist_wgan", "--dataset", "digits", "--preset", "clip"),
+    "mnist_wgan_gradient_penalty": ("mnist_wgan", "--dataset", "digits", "--preset", "gradient-penalty"),
+    "mnist_cnn": ("mnist_cnn", "--dataset", "digits"),
+    "mnist_cnn_tuned": ("mnist_cnn", "--dataset", "digits", "--preset", "tuned"),
+}
+LOSSES = ("d_loss", "g_loss")
+
+
+def recorded(system, workdir, devices, **options):
+    """The metrics of a run."""
+    name, *arguments = SYSTEMS[system]
+    options = {"workdir": workdir, "batch-size": 64, "devices": devices} | options
+    arguments += [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+    command = [sys.executable, "-m", f"experiments.{name}", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=Path(__file__).parent.parent)
+    assert done.returncode == 0, done.stderr
+    return history.read(workdir / "metrics.jsonl")
+
+
+@pytest.mark.parametrize(("precision", "steps", "tolerance"), [("float64", 100, 1e-10), ("float32", 20, 1e-4)])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_losses_agree(system, precision, steps, tolerance, tmp_path, count):
+    numbers = count((1, 4) if (system, precision) == ("parabola", "float64") else (), (1, 2, 4, 8))
+    if not numbers:
+        pytest.skip("only with --full")
+    found = [recorded(system, tmp_path / str(n), n, precision=precision, steps=steps) for n in numbers]
+    worst = max(
+        np.max(np.abs(other[name] - found[0][name]) / np.abs(found[0][name])) for other in found[1:] for name in LOSSES
+    )
+    print(f"{system}, {precision}, devices {numbers}: losses of {steps} steps agree to a relative {worst:.1e}")
+    assert found[0]["step"].tolist() == list(range(1, steps + 1))
+    assert worst < tolerance
