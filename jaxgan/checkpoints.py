@@ -1,8 +1,10 @@
 """A checkpoint is whole or it is not there. The only file that knows Orbax."""
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +59,22 @@ class Checkpoints:
         """Saves a pytree of arrays, a JSON record of what they belong to, and its scores, atomically.
 
         By the first of the scores, the lower the better, the best checkpoint is told.
+
+        Raises:
+          CheckpointError: where that fails, such as on a full disk; the earlier checkpoints stay.
         """
         meta = {"format": FORMAT, "record": record, "scores": list((scores or {}).items())}
         meta |= {"arrays": describe(state, digest)}
         meta |= {"digest": digest_of_text(meta)}
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
-        self._manager.save(step, args=items)
+        try:
+            with quietly():
+                self._manager.save(step, args=items)
+        except Exception as error:  # Orbax raises whatever comes up
+            raise CheckpointError(
+                f"{self._directory}/{step} could not be saved: {first_line(error)}. The earlier checkpoints, of steps "
+                f"{self.steps or 'none'}, are as they were"
+            ) from error
 
     def restore(self, step: int, like: Any) -> tuple[Any, dict[str, Any]]:
         """The state and the record that were saved at `step`.
@@ -146,12 +158,12 @@ class Checkpoints:
 
     def _read(self, step: int, **items: ocp.args.CheckpointArgs) -> Any:
         try:
-            return self._manager.restore(step, args=ocp.args.Composite(**items))
+            with quietly():
+                return self._manager.restore(step, args=ocp.args.Composite(**items))
         except Exception as error:  # Orbax raises whatever comes up when it reads what it has not written
-            reason = (str(error) or type(error).__name__).partition("\n")[0][:200]
             there = not isinstance(error, OSError) or isinstance(error, FileNotFoundError | NotADirectoryError)
             which = DamageError if there else CheckpointError
-            raise which(f"{self._directory}/{step} cannot be read: {reason}") from error
+            raise which(f"{self._directory}/{step} cannot be read: {first_line(error)}") from error
 
 
 class NewestAndBest:
@@ -171,6 +183,24 @@ class NewestAndBest:
         steps = [checkpoint.step for checkpoint in checkpoints]
         staying = {*steps[-self._keep :], best_of(steps, self._goodness)}
         return [step in staying for step in steps]
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Keeps Orbax from logging the tracebacks of errors that it raises anyway."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def first_line(error: Exception) -> str:
+    """Of what it says, or its name where it says nothing; of a long one both ends, since causes come last."""
+    line = (str(error) or type(error).__name__).partition("\n")[0]
+    return line if len(line) <= 200 else f"{line[:100]} … {line[-100:]}"
 
 
 def best_of(steps: Sequence[int], goodness: Callable[[int], float | None]) -> int | None:

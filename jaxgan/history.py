@@ -1,8 +1,9 @@
 """What a run has recorded: JSON lines, each with the train step it belongs to."""
 
+import contextlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 def append(path: Path, lines: Iterable[dict[str, Any]]) -> None:
     """Adds lines to the file, and sees to it that they are on the disk."""
-    with path.open("a") as file:
+    with naming(path), path.open("a") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines)
         file.flush()
         os.fsync(file.fileno())
@@ -67,8 +68,18 @@ def write_whole(path: Path, content: bytes) -> None:
     """Replaces the file at once: whoever reads it finds the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
+    with naming(path), temporary.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Sees to it that an error of the file system names the file: a full disk is noticed where no name is known."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise

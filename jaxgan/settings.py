@@ -171,7 +171,8 @@ def ends_plainly() -> Iterator[None]:
     try:
         yield
     except (JaxganError, OSError) as error:
-        say(Console(stderr=True), f"error: {error}")
+        more = "\nWhat was saved is as it was; once that is mended, the same command goes on."
+        say(Console(stderr=True), f"error: {error}{more if isinstance(error, OSError) else ''}")
         sys.exit(1)
     except KeyboardInterrupt:
         say(Console(stderr=True), "Stopped at once; what was saved is as it was.")

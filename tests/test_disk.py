@@ -1,0 +1,72 @@
+"""A disk that is full or gone: a plain message, an end, and nothing that was saved is lost."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toys import SHAPE, assert_same_bits
+
+from jaxgan import losses, make_gan, models, optimizers, priors
+from jaxgan.data.sources import image_source
+from jaxgan.settings import ends_plainly
+from jaxgan.training import train
+
+resource = pytest.importorskip("resource")  # POSIX's limits on what a process may write
+
+
+WIDTH = 64  # so that a checkpoint's file is longer than the records
+
+
+def run(workdir, steps=12, report=lambda now: None):
+    """Epochs of 5 train steps, in blocks of 2."""
+    source = image_source(np.random.default_rng(0).integers(0, 256, (40, *SHAPE), np.uint8), 8)
+    networks = models.MLPGenerator(shape=SHAPE, widths=(WIDTH,)), models.MLPDiscriminator(widths=(WIDTH,))
+    tx = optimizers.adam(1e-3)
+    gan = make_gan(*networks, losses.non_saturating, tx, tx, priors.uniform(4))
+    return train(gan, source, workdir, seed=0, steps=steps, block=2, report=report)[0]
+
+
+def spoil(workdir, how):
+    """A report that does it after the first checkpoint."""
+
+    def report(now):
+        if now.step >= 7 and how == "gone":
+            shutil.rmtree(workdir, ignore_errors=True)
+        elif now.step >= 7:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(how), resource.RLIM_INFINITY))
+
+    return report
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("100", "File too large: '{workdir}/metrics.jsonl'"),
+        ("20000", "{workdir}/checkpoints/10 could not be saved: "),
+        ("gone", "No such file or directory: '{workdir}/metrics.jsonl'"),
+    ],
+)
+def test_what_cannot_be_written_ends_the_run_plainly(how, said, tmp_path):
+    workdir = tmp_path / "run"
+    command = [sys.executable, "tests/test_disk.py", str(workdir), how]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=Path(__file__).parent.parent)
+    assert done.returncode == 1, done.stderr
+    assert "error: " in done.stderr
+    assert said.format(workdir=workdir) in done.stderr
+    assert "Traceback" not in done.stderr or how == "20000"  # Orbax's threads may print theirs
+    if how != "gone":
+        assert [path.name for path in (workdir / "checkpoints").iterdir() if "tmp" not in path.name] == ["5"]
+        assert_same_bits(run(workdir), run(tmp_path / "whole"))
+        names = ("metrics.jsonl", "scores.jsonl")
+        parts, whole = ([p.read_text() for n in names if (p := w / n).exists()] for w in (workdir, tmp_path / "whole"))
+        assert parts == whole
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead
+    with ends_plainly():
+        run(Path(sys.argv[1]), report=spoil(Path(sys.argv[1]), sys.argv[2]))
