@@ -6,7 +6,7 @@ VENV := .venv/bin/python
 AS_USED := tests/test_training.py tests/test_population.py tests/test_parity.py
 QUICKLY := XLA_FLAGS=--xla_backend_optimization_level=0
 
-.PHONY: mnist gallery test lint
+.PHONY: mnist gallery test torture lint
 
 mnist: .venv/run
 	@$(VENV) -m experiments.mnist_cnn --preset tuned --steps 700 --workdir runs/quick
@@ -18,6 +18,10 @@ test: .venv/test
 	$(VENV) -m pytest --numprocesses 2 --dist loadfile $(AS_USED)
 	$(QUICKLY) $(VENV) -m pytest --numprocesses 2 --dist loadfile $(AS_USED:%=--ignore %)
 	$(QUICKLY) JAX_ENABLE_X64=1 $(VENV) -m pytest --numprocesses 2 --dist load tests/test_losses.py tests/test_penalties.py
+
+# What `test` tries a few times, often: kills, damages, devices.
+torture: .venv/test
+	$(VENV) -m pytest --numprocesses 2 --dist load --full -rP tests/test_damage.py tests/test_kills.py tests/test_devices.py
 
 lint: .venv/test .venv/lint
 	$(VENV) -m ruff check .
