@@ -182,7 +182,9 @@ def train(
 
 def mesh_of(source: Source, seeds: int | None, devices: int | None) -> Mesh:
     """The devices that share a run's work. Raises ConfigError where it cannot be shared out over so many evenly."""
-    return mesh_over(BATCH, len(example_of(source)[0]), devices) if seeds is None else mesh_over(MEMBERS, seeds, devices)
+    return (
+        mesh_over(BATCH, len(example_of(source)[0]), devices) if seeds is None else mesh_over(MEMBERS, seeds, devices)
+    )
 
 
 def example_of(source: Source) -> tuple[jax.Array, jax.Array | None]:

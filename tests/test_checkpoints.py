@@ -113,7 +113,9 @@ def test_another_format_is_refused(tmp_path):
         checkpoints.save(1, {"x": jnp.zeros(1)}, {"versions": {"jaxgan": "7.0"}})
         path = tmp_path / "c" / "1" / "meta" / "metadata"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
-        with pytest.raises(CheckpointError, match="has format 99, this release reads format 2; jaxgan 7.0, which wrote it"):
+        with pytest.raises(
+            CheckpointError, match=r"has format 99, this release reads format 2; jaxgan 7\.0, which wrote it"
+        ):
             checkpoints.restore(1, {"x": jax.ShapeDtypeStruct((1,), jnp.float32)})
 
 

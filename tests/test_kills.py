@@ -57,7 +57,9 @@ def kept(workdir):
     files = {
         str(path.relative_to(workdir)): path.read_bytes()
         for path in workdir.rglob("*")
-        if path.is_file() and "checkpoints" not in path.parts and path.name not in ("timing.jsonl", "config.json", ".lock")
+        if path.is_file()
+        and "checkpoints" not in path.parts
+        and path.name not in ("timing.jsonl", "config.json", ".lock")
     }
     saved = (workdir / "checkpoints").glob("*/meta/metadata")
     return files | {path.parts[-3]: json.loads(path.read_text())["arrays"] for path in saved}

@@ -21,7 +21,9 @@ ROOT = Path(__file__).parent.parent
 def python(*arguments, **environment):
     """A module as its user would run it: with warnings as errors."""
     command = [sys.executable, "-W", "error", "-m", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, env=os.environ | environment, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=300, cwd=ROOT, env=os.environ | environment, check=False
+    )
 
 
 @pytest.mark.parametrize(

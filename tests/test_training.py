@@ -248,7 +248,9 @@ def test_nan_stops_the_run_and_the_checkpoint_is_from_before(tmp_path):
 
     train(GAN, SOURCE, tmp_path, seed=0, steps=5)
     told = []
-    with pytest.raises(TrainingError, match=r"step 9: .* of d and g is not finite;.*checkpoint is from step 5") as error:
+    with pytest.raises(
+        TrainingError, match=r"step 9: .* of d and g is not finite;.*checkpoint is from step 5"
+    ) as error:
         train(GAN, poisoned(True), tmp_path, seed=0, steps=10, tell=told.append)
     assert told == ["Step 9 is not finite; replaying from the newest checkpoint to see what is, first of all."]
     assert "first d_real_logits and 5 more metrics, .d.params['" in str(error.value)
