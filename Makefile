@@ -21,7 +21,7 @@ test: .venv/test
 
 # What `test` tries a few times, often: kills, damages, devices.
 torture: .venv/test
-	$(VENV) -m pytest --numprocesses 2 --dist load --full -rP tests/test_damage.py tests/test_kills.py tests/test_devices.py
+	$(VENV) -m pytest --numprocesses 2 --dist load --full -rP tests/test_damage.py tests/test_fuzz.py tests/test_kills.py tests/test_devices.py
 
 lint: .venv/test .venv/lint
 	$(VENV) -m ruff check .

@@ -1,9 +1,12 @@
 """The errors a user can cause. Each message gives the value, what was expected and what to do.
 
 Ranks and dtypes are refused when a function is traced, so a check costs nothing at run time; values are checked at the
-host's borders:
-command lines, files, and arrays as they are handed in.
+host's borders: command lines, files, and arrays as they are handed in.
 """
+
+from typing import Any
+
+import jax.numpy as jnp
 
 
 class JaxganError(ValueError):
@@ -36,3 +39,12 @@ class DamageError(CheckpointError):
 
 class TrainingError(JaxganError):
     """Training that cannot go on, such as after a loss that is not finite."""
+
+
+def check_floating(**arrays: Any) -> None:
+    """Raises DtypeError, by name, where an array's numbers are not floating: what else would be cast silently."""
+    for name, array in arrays.items():
+        if not jnp.issubdtype(array.dtype, jnp.floating):
+            raise DtypeError(
+                f"{name} is {array.dtype}, expected floating numbers; convert it with .astype(jnp.float32)"
+            )

@@ -96,10 +96,7 @@ def make_gan(
         real = jnp.zeros(real.shape, jnp.float32)  # as priors and sources are, whatever the example was made of
         d_key, g_key, z_key = jax.random.split(key, 3)
         g, fake = init_network(generator, g_tx, g_key, prior(z_key, len(real)), condition)
-        if fake.shape != real.shape:
-            raise ShapeError(
-                f"the generator makes {list(fake.shape[1:])}, the data has {list(real.shape[1:])}; give it that shape"
-            )
+        check_fakes(fake, real)
         d, _ = init_network(discriminator, d_tx, d_key, real, condition)
         return GANState(d, g, None if half_life_images is None else at_least_float32(g.variables))
 
@@ -110,7 +107,9 @@ def make_gan(
         def forward(params):
             return apply_train(generator, params, g.model_state, apply_key, z, condition)
 
-        return jax.vjp(forward, g.params, has_aux=True)
+        fake, pull, model_state = jax.vjp(forward, g.params, has_aux=True)
+        check_fakes(fake, real)
+        return fake, pull, model_state
 
     def d_forward(params, model_state, real, fake, key, condition):
         real_key, fake_key = jax.random.split(key)
@@ -255,6 +254,8 @@ def check_arguments(key, real, condition):
         raise DtypeError(
             f"key is {key.dtype}{list(key.shape)}, expected a typed key; make it with jax.random.key(seed)"
         )
+    if not real.ndim or not len(real):
+        raise ShapeError(f"real has shape {list(real.shape)}, expected [B, …], B at least 1")
     if not jnp.issubdtype(real.dtype, jnp.floating):
         raise DtypeError(
             f"real is {real.dtype}, expected floating values in the range of G's output; scale pixels to [-1, 1] first"
@@ -262,4 +263,12 @@ def check_arguments(key, real, condition):
     if condition is not None and condition.shape[:1] != real.shape[:1]:
         raise ShapeError(
             f"condition has shape {list(condition.shape)}, expected [{len(real)}, …] like real, {list(real.shape)}"
+        )
+
+
+def check_fakes(fake, real):
+    """Raises ShapeError where the generator's output is not like the data."""
+    if fake.shape != real.shape:
+        raise ShapeError(
+            f"the generator makes {list(fake.shape[1:])}, the data has {list(real.shape[1:])}; give it that shape"
         )

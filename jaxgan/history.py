@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxgan.errors import DataError
+
 
 def append(path: Path, lines: Iterable[dict[str, Any]]) -> None:
     """Adds lines to the file, and sees to it that they are on the disk."""
@@ -40,8 +42,12 @@ def follow(path: Path) -> Callable[[], dict[str, np.ndarray]]:
             end = 0
         with path.open("rb") as file:
             file.seek(end)
-            lines.extend(json.loads(line) for line in file)
+            lines.extend(parse(path, line) for line in file)
             end = file.tell()
+        if any(line.keys() != lines[0].keys() for line in lines):
+            raise DataError(
+                f"{path} is damaged: its lines have different fields; mend those that differ, or remove them"
+            )
         return in_columns(lines)
 
     return columns
@@ -58,10 +64,10 @@ def cut_back(path: Path, step: int) -> None:
         return
     kept = [
         line
-        for line in path.read_text().splitlines(keepends=True)
-        if line.endswith("\n") and json.loads(line)["step"] <= step
+        for line in path.read_bytes().splitlines(keepends=True)
+        if line.endswith(b"\n") and parse(path, line)["step"] <= step
     ]
-    write_whole(path, "".join(kept).encode())
+    write_whole(path, b"".join(kept))
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -73,6 +79,17 @@ def write_whole(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def parse(path: Path, line: str | bytes) -> dict[str, Any]:
+    """A line of the file. Raises DataError where it is damaged."""
+    try:
+        content = json.loads(line)
+        if isinstance(content["step"], int):
+            return content
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise DataError(f"{path} is damaged at the line {line[:60]!r}; mend that line, or remove it")
 
 
 @contextlib.contextmanager

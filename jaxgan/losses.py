@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn import relu, softplus
 
-from jaxgan.errors import ShapeError
+from jaxgan.errors import ShapeError, check_floating
 
 LossFn = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -194,13 +194,14 @@ def relativistic_average_generator(real_logits: jax.Array, fake_logits: jax.Arra
 
 
 def check_logits(real_logits: jax.Array, fake_logits: jax.Array) -> None:
-    """Raises ShapeError unless both are of rank 1: `[B, 1]` logits are how labels come to broadcast."""
+    """Raises ShapeError unless both are `[B]`, for `[B, 1]` logits would broadcast; DtypeError unless floating."""
     for name, logits in (("real_logits", real_logits), ("fake_logits", fake_logits)):
-        if jnp.ndim(logits) != 1:
+        if jnp.ndim(logits) != 1 or not jnp.size(logits):
             raise ShapeError(
-                f"{name} has shape {jnp.shape(logits)}, expected [B], one logit a sample; "
+                f"{name} has shape {jnp.shape(logits)}, expected [B], one logit a sample, B at least 1; "
                 "end the discriminator in `.squeeze(-1)` if it gives [B, 1]"
             )
+    check_floating(real_logits=real_logits, fake_logits=fake_logits)
 
 
 def check_pairs(real_logits: jax.Array, fake_logits: jax.Array) -> None:

@@ -182,6 +182,16 @@ def restore(workdir: Path, step: int | Literal["best"] | None = None, member: in
     return Run(gan, state, step, record)
 
 
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value that was read from JSON is one of the type."""
+    if options := typing.get_args(hint):
+        literal = typing.get_origin(hint) is Literal
+        return value in options if literal else any(fits(value, option) for option in options)
+    if hint is Path:
+        return isinstance(value, str)
+    return type(value) in ((int, float) if hint is float else (hint,))
+
+
 def from_json(settings: type[Config], config: dict[str, Any]) -> Config:
     """Settings from what `settle` has written. Raises ConfigError where they name what the class does not have."""
     hints = typing.get_type_hints(settings)
@@ -189,6 +199,9 @@ def from_json(settings: type[Config], config: dict[str, Any]) -> Config:
     unknown = sorted(config.keys() - names)
     if unknown:
         raise ConfigError(f"the run has settings that this release does not know: {', '.join(unknown)}")
+    for name, value in config.items():
+        if not fits(value, hints[name]):
+            raise ConfigError(f"the run's settings are damaged: {name} is {value!r}")
     values: dict[str, Any] = {name: Path(v) if hints[name] is Path else v for name, v in config.items()}
     try:
         return settings(**values)

@@ -32,12 +32,17 @@ def mesh_over(share: PartitionSpec, num: int, devices: int | None = None) -> Mes
         raise ConfigError(f"devices is {devices}, expected 1 to {len(there)}, as many as JAX sees")
     if num % devices:
         raise ConfigError(f"devices is {devices}, by which {num} cannot be divided; take a divisor of {num}")
-    return jax.make_mesh((devices,), share, axis_types=(AxisType.Auto,), devices=there[:devices])
+    return jax.make_mesh((devices,), (axis_of(share),), axis_types=(AxisType.Auto,), devices=there[:devices])
+
+
+def axis_of(share: PartitionSpec) -> str:
+    """The name of the mesh's axis."""
+    return str(share[0])
 
 
 def has_members(mesh: Mesh) -> bool:
     """Whether the mesh is for a population."""
-    return mesh.axis_names == tuple(MEMBERS)
+    return mesh.axis_names == (axis_of(MEMBERS),)
 
 
 def place_of_state(mesh: Mesh) -> NamedSharding:
@@ -51,13 +56,13 @@ def shared_out(batch: jax.Array) -> jax.Array:
     Whatever is then summed over the batch is summed over all devices: means, batch statistics and gradients are those
     of the whole batch. Without such an axis, or where the rows cannot be shared out evenly, nothing changes.
     """
-    devices = jax.sharding.get_abstract_mesh().shape.get(*BATCH, 1)
+    devices = jax.sharding.get_abstract_mesh().shape.get(axis_of(BATCH), 1)
     return jax.lax.with_sharding_constraint(batch, BATCH) if devices > 1 and len(batch) % devices == 0 else batch
 
 
 def same_everywhere(state: Any) -> Any:
     """A state of which each device of `jax.set_mesh`'s axis "data" is to have all; unchanged without such an axis."""
-    shared = jax.sharding.get_abstract_mesh().shape.get(*BATCH, 1) > 1
+    shared = jax.sharding.get_abstract_mesh().shape.get(axis_of(BATCH), 1) > 1
     return jax.lax.with_sharding_constraint(state, SAME) if shared else state
 
 

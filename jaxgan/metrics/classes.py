@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 
-from jaxgan.errors import DtypeError, ShapeError
+from jaxgan.errors import DtypeError, ShapeError, check_floating
 
 
 def score(logits: jax.Array) -> jax.Array:
@@ -22,12 +22,14 @@ def score(logits: jax.Array) -> jax.Array:
 
     Raises:
       ShapeError: where the logits are not `[N, K]`.
+      DtypeError: where they are not floating.
 
     References:
       Salimans et al. 2016, section 4.
     """
-    if logits.ndim != 2:
-        raise ShapeError(f"logits have shape {list(logits.shape)}, expected [N, K]")
+    if logits.ndim != 2 or not logits.size:
+        raise ShapeError(f"logits have shape {list(logits.shape)}, expected [N, K], N and K at least 1")
+    check_floating(logits=logits)
     log_p = jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)))
     log_marginal = logsumexp(log_p, axis=0) - jnp.log(len(logits))
     p = jnp.exp(log_p)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import ShapeError
+from jaxgan.errors import ShapeError, check_floating
 
 
 class Moments(NamedTuple):
@@ -32,9 +32,11 @@ def moments(features: jax.Array) -> Moments:
 
     Raises:
       ShapeError: where the features are not `[N, F]` with N of at least 2.
+      DtypeError: where they are not floating.
     """
-    if features.ndim != 2 or len(features) < 2:
-        raise ShapeError(f"features have shape {list(features.shape)}, expected [N, F] with N of at least 2")
+    if features.ndim != 2 or len(features) < 2 or not features.size:
+        raise ShapeError(f"features have shape {list(features.shape)}, expected [N, F] with N of at least 2, F of 1")
+    check_floating(features=features)
     features = features.astype(jnp.promote_types(features.dtype, jnp.float32))
     num, dim = features.shape
     mean = jnp.mean(features, axis=0)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import ConfigError, ShapeError
+from jaxgan.errors import ConfigError, ShapeError, check_floating
 
 
 class KernelDistance(NamedTuple):
@@ -35,14 +35,17 @@ def distance(real: jax.Array, fake: jax.Array, *, block: int = 1000) -> KernelDi
 
     Raises:
       ShapeError: where the features are not `[N, F]` and `[M, F]` with N and M of at least 4.
+      DtypeError: where they are not floating.
       ConfigError: where block is below 2.
 
     References:
       Bińkowski et al. 2018, section 4; Gretton et al. 2012, eq. 3.
     """
-    if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1] or min(len(real), len(fake)) < 4:
+    fit = real.ndim == fake.ndim == 2 and real.shape[1] == fake.shape[1] > 0
+    if not fit or min(len(real), len(fake)) < 4:
         shapes = f"real has shape {list(real.shape)}, fake {list(fake.shape)}"
         raise ShapeError(f"{shapes}, expected [N, F] and [M, F] with N and M of at least 4")
+    check_floating(real=real, fake=fake)
     if block < 2:
         raise ConfigError(f"block is {block}, expected at least 2 samples")
     least, dim = min(len(real), len(fake)), real.shape[1]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.scipy.special import xlogy
 
 from jaxgan.data.mixture import Mixture
-from jaxgan.errors import ShapeError
+from jaxgan.errors import ShapeError, check_floating
 
 RADIUS = 3.0
 """How many standard deviations from its mode a sample may lie."""
@@ -41,6 +41,7 @@ def scores(samples: jax.Array, mixture: Mixture) -> MixtureScores:
 
     Raises:
       ShapeError: where the samples are not `[N, 2]`, N at least 1.
+      DtypeError: where they are not floating.
 
     References:
       Srivastava et al. 2017, section 4.1; Lin et al. 2018, section 4.1. The divergence is their "reverse KL" as their
@@ -48,6 +49,7 @@ def scores(samples: jax.Array, mixture: Mixture) -> MixtureScores:
     """
     if samples.ndim != 2 or samples.shape[1] != 2 or not len(samples):
         raise ShapeError(f"samples have shape {list(samples.shape)}, expected [N, 2], N at least 1")
+    check_floating(samples=samples)
     num = len(mixture.means)
     offsets = (samples[:, None] - jnp.asarray(mixture.means, samples.dtype)[None]) / mixture.sigma
     squares = jnp.sum(offsets**2, axis=-1)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import ConfigError, ShapeError
+from jaxgan.errors import ConfigError, ShapeError, check_floating
 
 GROUPED = 128  # references of which only the nearest is looked at, at first
 FEW = 8  # features, of which differences are cheap
@@ -56,6 +56,7 @@ def nearest(queries: jax.Array, references: jax.Array, k: int, *, block: int = 1
 
     Raises:
       ShapeError: where the features are not `[N, F]` and `[M, F]`.
+      DtypeError: where they are not floating.
       ConfigError: where k is not 1 to M.
     """
     queries, references = about_centre(queries, references)
@@ -78,6 +79,7 @@ def radii(features: jax.Array, k: int, *, block: int = 128) -> jax.Array:
 
     Raises:
       ShapeError: where the features are not `[N, F]`.
+      DtypeError: where they are not floating.
       ConfigError: where k is not 1 to N - 1.
     """
     if features.ndim == 2 and not 1 <= k < len(features):
@@ -100,6 +102,7 @@ def precision_recall(
 
     Raises:
       ShapeError: where the features are not `[N, F]` and `[M, F]`.
+      DtypeError: where they are not floating.
       ConfigError: where k is not below N and M.
 
     References:
@@ -172,10 +175,12 @@ def least(values: jax.Array, k: int) -> jax.Array:
 
 
 def about_centre(queries: jax.Array, references: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Both, in at least float32, less the references' mean. Raises ShapeError unless they are [N, F] and [M, F]."""
-    if queries.ndim != 2 or references.ndim != 2 or queries.shape[1] != references.shape[1]:
+    """Both, in at least float32, less the references' mean. Raises an error unless they are floating [N, F], [M, F]."""
+    fit = queries.ndim == references.ndim == 2 and queries.shape[1] == references.shape[1]
+    if not fit or not queries.size or not references.size:
         shapes = f"{list(queries.shape)} and {list(references.shape)}"
-        raise ShapeError(f"features have the shapes {shapes}, expected [N, F] and [M, F]")
+        raise ShapeError(f"features have the shapes {shapes}, expected [N, F] and [M, F], none of them 0")
+    check_floating(queries=queries, references=references)
     dtype = jnp.promote_types(jnp.promote_types(queries.dtype, references.dtype), jnp.float32)
     centre = jnp.mean(references.astype(dtype), axis=0)
     return queries.astype(dtype) - centre[None], references.astype(dtype) - centre[None]

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.data.parabola import BASIS, LOWER, UPPER
-from jaxgan.errors import ShapeError
+from jaxgan.errors import ShapeError, check_floating
 
 LENGTH_SQUARED = float(BASIS @ BASIS)  # 30.3236151604
 
@@ -40,9 +40,11 @@ def recover(samples: jax.Array) -> tuple[jax.Array, jax.Array]:
 
     Raises:
       ShapeError: where the samples are not `[N, 15]`.
+      DtypeError: where they are not floating.
     """
-    if samples.ndim != 2 or samples.shape[1] != len(BASIS):
-        raise ShapeError(f"samples have shape {list(samples.shape)}, expected [N, {len(BASIS)}]")
+    if samples.ndim != 2 or samples.shape[1] != len(BASIS) or not len(samples):
+        raise ShapeError(f"samples have shape {list(samples.shape)}, expected [N, {len(BASIS)}], N at least 1")
+    check_floating(samples=samples)
     v = jnp.asarray(BASIS, samples.dtype)
     a = (samples + 1) @ v / LENGTH_SQUARED
     return a, samples + 1 - a[:, None] * v[None]
@@ -56,6 +58,7 @@ def distance(samples: jax.Array) -> ParabolaDistance:
 
     Raises:
       ShapeError: where the samples are not `[N, 15]`.
+      DtypeError: where they are not floating.
     """
     a, rest = recover(samples)
     a, num = jnp.sort(a), len(a)
