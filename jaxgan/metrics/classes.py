@@ -69,10 +69,14 @@ def divergence(counts: jax.Array, reference_counts: jax.Array) -> jax.Array:
 
     Raises:
       ShapeError: where the counts are not both `[K]`.
+      DtypeError: where they are neither integers nor floating.
     """
-    if counts.ndim != 1 or counts.shape != reference_counts.shape:
+    if counts.ndim != 1 or counts.shape != reference_counts.shape or not counts.size:
         shapes = f"counts have shape {list(counts.shape)}, reference_counts {list(reference_counts.shape)}"
-        raise ShapeError(f"{shapes}, expected [K] of both")
+        raise ShapeError(f"{shapes}, expected [K] of both, K at least 1")
+    for name, numbers in (("counts", counts), ("reference_counts", reference_counts)):
+        if not (jnp.issubdtype(numbers.dtype, jnp.integer) or jnp.issubdtype(numbers.dtype, jnp.floating)):
+            raise DtypeError(f"{name} are {numbers.dtype}, expected integers or shares")
     p, q = (c / jnp.sum(c) for c in (counts, reference_counts))
     return jnp.sum(jnp.where(p == 0, 0, p * (jnp.log(p) - jnp.log(q))))
 
