@@ -26,12 +26,11 @@ def run(workdir, steps, **options):
     return train(GAN, SOURCE, workdir, **({"seed": 0, "steps": steps, "block": 3} | options))
 
 
-@pytest.mark.parametrize(("seeds", "devices"), [(3, 1), (4, 2)])
-def test_members_of_a_population_are_the_runs_of_their_seeds(tmp_path, seeds, devices):
-    states, step = run(tmp_path / "all", 7, seed=5, seeds=seeds)
+def test_members_of_a_population_are_the_runs_of_their_seeds(tmp_path):
+    states, step = run(tmp_path / "all", 7, seed=5, seeds=4)
     assert step == 7
-    assert all(len(x.sharding.device_set) == devices for x in jax.tree.leaves(states))
-    for member in (0, seeds - 1):
+    assert all(len(x.sharding.device_set) == 2 for x in jax.tree.leaves(states))
+    for member in (0, 3):
         alone, _ = run(tmp_path / str(member), 7, seed=5 + member)
         assert_same_bits(jax.tree.map(lambda x, m=member: x[m], states), alone)
     recorded = history.read(tmp_path / "all" / "metrics.jsonl")
