@@ -35,9 +35,9 @@ def recorded(system, workdir, devices, **options):
 @pytest.mark.parametrize(("precision", "steps", "tolerance"), [("float64", 100, 1e-10), ("float32", 20, 1e-4)])
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_losses_agree(system, precision, steps, tolerance, tmp_path, count):
-    numbers = count((1, 2) if (system, precision) == ("parabola", "float64") else (), (1, 2, 4, 8))
+    numbers = count((), (1, 2, 4, 8))
     if not numbers:
-        pytest.skip("only with --full")
+        pytest.skip("only with --full; test_sharing.py compares small networks")
     found = [recorded(system, tmp_path / str(n), n, precision=precision, steps=steps) for n in numbers]
     worst = max(
         np.max(np.abs(other[name] - found[0][name]) / np.abs(found[0][name])) for other in found[1:] for name in LOSSES
