@@ -1,6 +1,5 @@
 """The training loop: the only one, and the only impure place."""
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -58,7 +57,7 @@ def train(
     score_every: int = 1,
     draw: Callable[[GANState, jax.Array, int], None] = lambda state, key, step: None,
     report: Callable[[Progress], None] = lambda progress: None,
-    tell: Callable[[str], None] = warnings.warn,
+    tell: Callable[[str], None] = print,
 ) -> tuple[GANState, int]:
     """Trains up to a train step, going on from the newest checkpoint in the workdir if there is one.
 
@@ -201,7 +200,7 @@ def restore_or_init(
     keys: Keys,
     checkpoints: Checkpoints,
     mesh: Mesh,
-    tell: Callable[[str], None] = warnings.warn,
+    tell: Callable[[str], None] = print,
 ) -> tuple[GANState, int]:
     """The newest whole checkpoint's state and train step, or fresh networks and 0; laid out alike on the devices."""
     init = over_seeds(gan.init, (0, None, None), has_members(mesh))
