@@ -4,10 +4,6 @@ Ranks and dtypes are refused when a function is traced, so a check costs nothing
 host's borders: command lines, files, and arrays as they are handed in.
 """
 
-from typing import Any
-
-import jax.numpy as jnp
-
 
 class JaxganError(ValueError):
     """Whatever jaxgan refuses."""
@@ -39,12 +35,3 @@ class DamageError(CheckpointError):
 
 class TrainingError(JaxganError):
     """Training that cannot go on, such as after a loss that is not finite."""
-
-
-def check_floating(**arrays: Any) -> None:
-    """Raises DtypeError, by name, where an array's numbers are not floating: what else would be cast silently."""
-    for name, array in arrays.items():
-        if not jnp.issubdtype(array.dtype, jnp.floating):
-            raise DtypeError(
-                f"{name} is {array.dtype}, expected floating numbers; convert it with .astype(jnp.float32)"
-            )

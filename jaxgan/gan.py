@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
-from jaxgan.errors import ConfigError, DtypeError, ShapeError
+from jaxgan.checks import check_arguments, check_fakes
+from jaxgan.errors import ConfigError
 from jaxgan.losses import GANLoss
 from jaxgan.penalties import Penalty
 from jaxgan.priors import Prior
@@ -237,7 +238,7 @@ def inputs(x, condition):
 
 def describe_gradient(value, grads):
     """The gradient's length, and whether it and the loss are finite."""
-    # By products, because XLA sums all of an array one number after another on CPUs: a third of a perceptron's step.
+    # By products, because XLA sums all of an array one number after another on CPUs: a quarter of a perceptron's step.
     norm = jnp.sqrt(sum(jnp.vdot(g, g, precision="highest") for g in jax.tree.leaves(grads)))
     return {"grad_norm": norm, "finite": jnp.isfinite(value) & jnp.isfinite(norm)}
 
@@ -246,29 +247,3 @@ def admit(key, real, condition):
     """A step's batch as the devices share it. Raises what `check_arguments` does."""
     check_arguments(key, real, condition)
     return jax.tree.map(shared_out, (real, condition))
-
-
-def check_arguments(key, real, condition):
-    """Refuses what would otherwise be cast, broadcast or half understood."""
-    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        raise DtypeError(
-            f"key is {key.dtype}{list(key.shape)}, expected a typed key; make it with jax.random.key(seed)"
-        )
-    if not real.ndim or not len(real):
-        raise ShapeError(f"real has shape {list(real.shape)}, expected [B, …], B at least 1")
-    if not jnp.issubdtype(real.dtype, jnp.floating):
-        raise DtypeError(
-            f"real is {real.dtype}, expected floating values in the range of G's output; scale pixels to [-1, 1] first"
-        )
-    if condition is not None and condition.shape[:1] != real.shape[:1]:
-        raise ShapeError(
-            f"condition has shape {list(condition.shape)}, expected [{len(real)}, …] like real, {list(real.shape)}"
-        )
-
-
-def check_fakes(fake, real):
-    """Raises ShapeError where the generator's output is not like the data."""
-    if fake.shape != real.shape:
-        raise ShapeError(
-            f"the generator makes {list(fake.shape[1:])}, the data has {list(real.shape[1:])}; give it that shape"
-        )

@@ -17,7 +17,8 @@ import jax
 import jax.numpy as jnp
 from jax.nn import relu, softplus
 
-from jaxgan.errors import ShapeError, check_floating
+from jaxgan.checks import check_floating
+from jaxgan.errors import ShapeError
 
 LossFn = Callable[[jax.Array, jax.Array], jax.Array]
 

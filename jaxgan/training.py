@@ -31,7 +31,6 @@ ADVICE = {
     "skip": f"That were more than {SKIPPED_IN_A_ROW} train steps in a row: start anew (--overwrite, or another "
     "--workdir) with a lower learning rate or another loss.",
 }
-NONE = "Nothing is saved yet"
 LOGS = ("metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl")
 
 
@@ -164,7 +163,11 @@ def train(
             if lost := patience.lost(lines):
                 bad = step - len(lines) + lost[0] + 1
                 tell(f"Step {bad:,} is not finite; replaying from the newest checkpoint to see what is, first of all.")
-                saved = f"The newest checkpoint is from step {max(checkpoints.steps)}" if checkpoints.steps else NONE
+                saved = (
+                    f"The newest checkpoint is from step {max(checkpoints.steps)}"
+                    if checkpoints.steps
+                    else "Nothing is saved yet"
+                )
                 raise TrainingError(
                     f"step {bad}: the loss or the gradient of {' and '.join(lost[1])} is not finite; "
                     f"first {what_is_not_finite(lines[lost[0]], replay(checkpoints, bad))}. {ADVICE[on_nan]} {saved}"

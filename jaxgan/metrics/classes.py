@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 
-from jaxgan.errors import DtypeError, ShapeError, check_floating
+from jaxgan.checks import check_floating
+from jaxgan.errors import DtypeError, ShapeError
 
 
 def score(logits: jax.Array) -> jax.Array:

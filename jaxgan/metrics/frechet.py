@@ -10,7 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import ShapeError, check_floating
+from jaxgan.checks import check_floating
+from jaxgan.errors import ShapeError
 
 
 class Moments(NamedTuple):

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import ConfigError, ShapeError, check_floating
+from jaxgan.checks import check_floating
+from jaxgan.errors import ConfigError, ShapeError
 
 
 class KernelDistance(NamedTuple):

@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import xlogy
 
+from jaxgan.checks import check_floating
 from jaxgan.data.mixture import Mixture
-from jaxgan.errors import ShapeError, check_floating
+from jaxgan.errors import ShapeError
 
 RADIUS = 3.0
 """How many standard deviations from its mode a sample may lie."""

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import ConfigError, ShapeError, check_floating
+from jaxgan.checks import check_floating
+from jaxgan.errors import ConfigError, ShapeError
 
 GROUPED = 128  # references of which only the nearest is looked at, at first
 FEW = 8  # features, of which differences are cheap

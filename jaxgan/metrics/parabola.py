@@ -10,8 +10,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgan.checks import check_floating
 from jaxgan.data.parabola import BASIS, LOWER, UPPER
-from jaxgan.errors import ShapeError, check_floating
+from jaxgan.errors import ShapeError
 
 LENGTH_SQUARED = float(BASIS @ BASIS)  # 30.3236151604
 
