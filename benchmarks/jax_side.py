@@ -17,7 +17,7 @@ from jaxgan.data.parabola import parabola_source
 from jaxgan.data.sources import image_source
 from jaxgan.keys import run_keys
 from jaxgan.settings import set_up_jax
-from jaxgan.sharing import BATCH, MEMBERS, copy_of, mesh_over, one_of, place_of_state
+from jaxgan.sharing import BATCH, MEMBERS, here, mesh_over, one_of, place_of_state
 
 
 class Side:
@@ -63,7 +63,7 @@ class Side:
     def sample(self, num: int) -> np.ndarray:
         """`[num, …]`, in the range of the data."""
         state, key = self.state, jax.random.clone(self.keys.sample)
-        state, key = one_of((state, key), 0) if self.population else (copy_of(state), key)
+        state, key = one_of((state, key), 0) if self.population else (here(state), key)
         return np.asarray(self.gan.sample(state, key, num))
 
 

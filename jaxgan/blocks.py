@@ -1,15 +1,18 @@
 """Many train steps in one compiled program, of one GAN or of many."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
 from jaxgan.data.sources import Source
 from jaxgan.keys import Keys
+from jaxgan.processes import meet
 from jaxgan.sharing import MEMBERS, SAME, has_members, place_of_state, same_everywhere
 from jaxgan.states import GANState
 
@@ -63,7 +66,7 @@ def make_block(
         _, metrics = jax.eval_shape(one, state, keys, arrays, order, epoch, index)
         rows = jax.tree.map(lambda m: jnp.zeros((length, *m.shape), m.dtype), metrics)
         # The count is an argument: a loop of known length would be compiled another way, and round another way.
-        return jax.lax.fori_loop(0, count, run, (state, rows))
+        return same_everywhere(jax.lax.fori_loop(0, count, run, (state, rows)))
 
     def blocks(state, keys, arrays, order, *place):
         def share(state, keys, order, arrays, *place):
@@ -78,7 +81,7 @@ def make_block(
         own, common = (MEMBERS,) * 3, (SAME,) * (1 + len(place))
         shares = jax.shard_map(share, in_specs=own + common, out_specs=MEMBERS, check_vma=False)
         states, metrics = shares(state, keys, order, arrays, *place)
-        return states, jax.tree.map(summary, metrics)
+        return states, jax.lax.with_sharding_constraint(jax.tree.map(summary, metrics), SAME)
 
     return jax.jit(blocks if population else block, donate_argnums=0)
 
@@ -95,6 +98,7 @@ def play_blocks(
     state: GANState,
     blocks: Iterable[tuple[int, int, int]],
     mesh: Mesh,
+    d_steps: int = 1,
 ) -> Iterator:
     """Runs blocks on a mesh's devices, yielding after each (state, lines of metrics, timing).
 
@@ -102,21 +106,33 @@ def play_blocks(
     """
     place, compiled = place_of_state(mesh), None
     order_of = jax.jit(over_seeds(source.order, (0, None), has_members(mesh)), out_shardings=place)
-    keys, arrays = jax.device_put(keys, place), jax.device_put(source.arrays, NamedSharding(mesh, SAME))
-    for epoch, index, count in blocks:
+    fed = feed(source, keys, blocks, mesh, d_steps)
+    keys = jax.jit(lambda keys: keys, out_shardings=place)(keys)  # to where `device_put` would not take keys
+    for (epoch, index, count), arrays in fed:
         if compiled is None or index == 0:
-            order = order_of(keys.order, jnp.int32(epoch))
-        arguments = (state, keys, arrays, order, *map(jnp.int32, (epoch, index, count)))
+            order = order_of(keys.order, np.int32(epoch))
+        arguments = (state, keys, arrays, order, *map(np.int32, (epoch, index, count)))
         timing = {"steps": count, "compile_seconds": 0.0}
         began = time.perf_counter()
         if compiled is None:
             with jax.set_mesh(mesh):
                 compiled = play.lower(*arguments).compile()
+            meet("all have compiled")
             timing["compile_seconds"] = time.perf_counter() - began
         state, metrics = compiled(*arguments)
         metrics = jax.device_get(metrics)
         timing["seconds"] = time.perf_counter() - began - timing["compile_seconds"]
         yield state, to_lines(metrics, count), timing
+
+
+def feed(
+    source: Source, keys: Keys, blocks: Iterable[tuple[int, int, int]], mesh: Mesh, d_steps: int
+) -> Iterator[tuple[tuple[int, int, int], Any]]:
+    """The blocks, each with the arrays that it takes its batches from."""
+    if source.stream is None:
+        return zip(blocks, itertools.repeat(jax.device_put(source.arrays, NamedSharding(mesh, SAME))))
+    blocks = list(blocks)
+    return zip(blocks, source.stream(keys.order, blocks, d_steps, mesh), strict=True)
 
 
 def to_lines(metrics: dict[str, dict[str, Any]], count: int) -> list[dict[str, Any]]:

@@ -15,6 +15,8 @@ from jax.sharding import SingleDeviceSharding
 from orbax.checkpoint import checkpoint_managers
 
 from jaxgan.errors import CheckpointError, DamageError
+from jaxgan.processes import leads, meet
+from jaxgan.sharing import here
 
 FORMAT = 2
 
@@ -24,7 +26,7 @@ class Checkpoints:
 
     A context manager. Each checkpoint holds a state, a JSON record, its scores, a digest of every array and one of all
     the rest: Orbax's own format would let a flipped bit pass. Saving is synchronous, because a failed asynchronous save
-    keeps the process from ending.
+    keeps the process from ending. Of several processes all have to do the same with it, in one folder that all see.
     """
 
     def __init__(self, directory: Path, keep: int = 2):
@@ -64,7 +66,7 @@ class Checkpoints:
           CheckpointError: where that fails, such as on a full disk; the earlier checkpoints stay.
         """
         meta = {"format": FORMAT, "record": record, "scores": list((scores or {}).items())}
-        meta |= {"arrays": describe(state, digest)}
+        meta |= {"arrays": describe(here(state), digest)}
         meta |= {"digest": digest_of_text(meta)}
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
         try:
@@ -99,7 +101,7 @@ class Checkpoints:
                 f"would be; {wrong}"
             )
         state = self._read(step, state=ocp.args.StandardRestore(jax.tree.map(placed, like))).state
-        wrong = difference(meta["arrays"], describe(state, digest))
+        wrong = difference(meta["arrays"], describe(here(state), digest))
         if wrong:
             raise DamageError(f"{self._directory}/{step}: the arrays are damaged; {wrong}")
         return state, meta["record"]
@@ -129,8 +131,11 @@ class Checkpoints:
     def _put_aside(self, step: int) -> Path:
         names = (f"{step}", *(f"{step}-{i}" for i in range(2, 1_000)))
         place = next(path for name in names if not (path := self._directory.with_name("damaged") / name).exists())
-        place.parent.mkdir(exist_ok=True)
-        (self._directory / str(step)).rename(place)
+        meet("a place for what is damaged")
+        if leads():
+            place.parent.mkdir(exist_ok=True)
+            (self._directory / str(step)).rename(place)
+        meet("what is damaged is there")
         self._manager.reload()
         return place
 
@@ -211,7 +216,7 @@ def best_of(steps: Sequence[int], goodness: Callable[[int], float | None]) -> in
 
 def placed(x: Any) -> jax.ShapeDtypeStruct:
     """Like `x`, and where: on the first device, if it does not say."""
-    place = getattr(x, "sharding", None) or SingleDeviceSharding(jax.devices()[0])
+    place = getattr(x, "sharding", None) or SingleDeviceSharding(jax.local_devices()[0])
     return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place)
 
 

@@ -14,8 +14,9 @@ import numpy as np
 from rich.console import Console
 
 from jaxgan import runs
-from jaxgan.data.images import Images, load
+from jaxgan.data.images import Images, Split, find
 from jaxgan.data.sources import Source, from_pixels, image_source, passes_of
+from jaxgan.data.streams import streamed_source
 from jaxgan.errors import DataError, ShapeError, TrainingError
 from jaxgan.evaluation import Judge, make_judge
 from jaxgan.features import features_of
@@ -23,6 +24,7 @@ from jaxgan.gan import GAN
 from jaxgan.locks import alone_in
 from jaxgan.pictures import Draw, image_drawer
 from jaxgan.probes import sample_probe
+from jaxgan.processes import leader_first, leads
 from jaxgan.progress import reporter, say, waiting
 from jaxgan.settings import ImageSettings, Settings, module_name, program, set_up_jax
 from jaxgan.sharing import one_of
@@ -46,20 +48,23 @@ def train_on_images(settings: Config, build: Callable[[Config], GAN]) -> None:
     set_up_jax(settings)
     before = runs.find(settings)
     wanted = settings.dataset or (before["data"]["name"] if before else None)
-    data, said = choose_data(wanted, settings.data_dir)
+    with leader_first("the data are prepared"):
+        data, said = choose_data(wanted, settings.data_dir)
     say(Console(), f"Data: {said}")
     settings = dataclasses.replace(settings, dataset=data.name)
-    passes = passes_of(len(data.images))
-    source = image_source(data.images, settings.batch_size, passes=passes)
+    passes = passes_of(data.num)
+    source = source_of(data, settings, passes)
+    probed = data.read(range(min(PROBED_IMAGES, data.num))).images
     gan = build(settings)
-    check_shape(gan, data)
-    judge = None if settings.evaluate_every is None else judge_of(data, settings.data_dir)
+    check_shape(gan, data.name, probed)
+    judges = settings.evaluate_every is not None and leads()
+    judge = judge_of(data.read(range(data.num)), settings.data_dir) if judges else None
     carry_out(
         settings,
         gan,
         source,
-        data={"name": data.name, "images": len(data.images), "shape": list(data.images.shape[1:])},
-        probe=sample_probe(gan, from_pixels(jnp.asarray(data.images[:PROBED_IMAGES]))),
+        data={"name": data.name, "images": data.num, "shape": list(probed.shape[1:])},
+        probe=sample_probe(gan, from_pixels(jnp.asarray(probed))),
         drawer=partial(image_drawer, perfect=None if judge is None else judge.perfect),
         score=None if judge is None else partial(scores, gan, judge, settings.seeds),
         score_every=settings.evaluate_every or 1,
@@ -81,6 +86,8 @@ def carry_out(
 ) -> GANState:
     """Trains in the settings' folder, or goes on there, and says what it does; exits with status 130 if interrupted.
 
+    Of several processes all but the first exit here, whose end they wait for.
+
     Args:
       settings: of the run.
       gan: the players.
@@ -95,7 +102,7 @@ def carry_out(
     Returns:
       The trained state.
     """
-    console = Console()
+    console = Console(quiet=not leads())
     steps_per_epoch = check_counts(source, {"d_steps": settings.d_steps}, settings.seed)
     mesh_of(source, settings.seeds, settings.devices)  # what `train` would refuse, before an old run is removed
     with alone_in(settings.workdir), reporter(console) as report:
@@ -138,8 +145,8 @@ def carry_out(
             watch()
             raise
     say(console, farewell(settings, step, steps))
-    if step < steps:
-        sys.exit(130)
+    if step < steps or not leads():
+        sys.exit(0 if step == steps else 130)
     return state
 
 
@@ -162,27 +169,34 @@ def scores(gan: GAN, judge: Judge, seeds: int | None, state: GANState, key: jax.
     return {name: float(np.mean([values[name] for values in found])) for name in found[0]}
 
 
-def choose_data(name: str | None, data_dir: Path) -> tuple[Images, str]:
+def source_of(data: Split, settings: ImageSettings, passes: int) -> Source:
+    """The set's batches: of images on the device, or read from where they lie."""
+    if settings.stream:
+        return streamed_source(lambda rows: data.read(rows).images, data.num, settings.batch_size, passes=passes)
+    return image_source(data.read(range(data.num)).images, settings.batch_size, passes=passes)
+
+
+def choose_data(name: str | None, data_dir: Path) -> tuple[Split, str]:
     """The set of that name, or MNIST where it can be had and the embedded digits where not; and what to say of it."""
     try:
-        data = load(name or "mnist", data_dir)
+        data = find(name or "mnist", data_dir)
     except DataError as error:
         if name is not None:
             raise
-        data = load("digits", data_dir)
+        data = find("digits", data_dir)
         manual = data_dir / "downloads" / "manual" / "mnist"
         how = f"To train on MNIST, connect to a network, or put its four files into {manual}"
-        return data, f"the {len(data.images):,} embedded digits, because MNIST cannot be had. {how}.\n({error})"
-    return data, f"{data.name}, {len(data.images):,} images"
+        return data, f"the {data.num:,} embedded digits, because MNIST cannot be had. {how}.\n({error})"
+    return data, f"{data.name}, {data.num:,} images"
 
 
-def check_shape(gan: GAN, data: Images) -> None:
-    """Raises DataError where the networks are for images of another shape."""
-    real = jax.ShapeDtypeStruct((1, *data.images.shape[1:]), jnp.float32)
+def check_shape(gan: GAN, name: str, images: np.ndarray) -> None:
+    """Raises DataError where the networks are for images of another shape than the set of that name has."""
+    real = jax.ShapeDtypeStruct((1, *images.shape[1:]), jnp.float32)
     try:
         jax.eval_shape(gan.init, jax.random.key(0), real)
     except ShapeError as error:
-        raise DataError(f"{data.name} does not fit: {error}, or take another set") from error
+        raise DataError(f"{name} does not fit: {error}, or take another set") from error
 
 
 def describe(settings: Settings, steps: int, steps_per_epoch: int, epoch: str) -> str:

@@ -7,17 +7,23 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from jaxgan.errors import ConfigError
+from jaxgan.processes import leads
 
 
 @contextlib.contextmanager
 def alone_in(workdir: Path) -> Iterator[None]:
-    """Keeps other processes out of a folder, made if need be; this process may come in more than once.
+    """Keeps other runs out of a folder, made if need be; this process may come in more than once.
+
+    Of several processes of one run the first keeps them out.
 
     The operating system lets go of the lock when the process ends, however it ends; the file stays.
 
     Raises:
       ConfigError: where another process is in it.
     """
+    if not leads():
+        yield
+        return
     workdir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(workdir.resolve() / ".lock", timeout=0, is_singleton=True)
     try:

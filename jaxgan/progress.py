@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from rich import progress
 from rich.console import Console
 
+from jaxgan.processes import leads
+
 SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -70,8 +72,12 @@ def waiting(console: Console, what: str) -> Iterator[Callable[[int, int], None]]
 
 
 def say(console: Console, text: str) -> None:
-    """Prints a text as it is: brackets are no markup, and long lines are left to the terminal."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    """Prints a text as it is: brackets are no markup, and long lines are left to the terminal.
+
+    Of several processes only the first prints, and all where it goes to standard error.
+    """
+    if leads() or console.stderr:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def lines(console: Console) -> Callable[[Progress], None]:

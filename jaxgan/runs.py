@@ -15,12 +15,17 @@ from jaxgan.checkpoints import Checkpoints
 from jaxgan.errors import CheckpointError, ConfigError, DamageError
 from jaxgan.gan import GAN
 from jaxgan.history import write_whole
+from jaxgan.processes import leads, meet
 from jaxgan.settings import Settings, module_name, set_up_jax
 from jaxgan.sharing import one_of
 from jaxgan.states import GANState
 
 # What may change when a run goes on: the bits of a train step do not depend on it.
-FREE = ("workdir", "overwrite", "data_dir", "devices", "on_nan", "epochs", "steps", "block", "live", "evaluate_every")
+FREE = (
+    *("workdir", "overwrite", "data_dir", "stream", "devices", "on_nan", "epochs", "steps", "block", "live"),
+    *("evaluate_every", "coordinator", "num_processes", "process_id"),
+)
+OF_THE_MOMENT = {"overwrite": False, "coordinator": None, "num_processes": None, "process_id": None}
 KEPT = (
     *("checkpoints", "metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl", "findings.json"),
     *("losses.png", "progress.png", "parabola.gif", "distance.json", "samples", "config.json"),
@@ -106,6 +111,8 @@ def refuse_other(settings: Settings, before: dict[str, Any]) -> None:
 def settle(settings: Settings, data: dict[str, Any]) -> dict[str, Any]:
     """Writes config.json, and returns it; with `overwrite`, first removes the run that is there.
 
+    Of several processes the first does so, and all others wait for it.
+
     Args:
       settings: with the data set decided.
       data: what the run is trained on, as JSON: at least its name and the shape of a sample.
@@ -116,13 +123,15 @@ def settle(settings: Settings, data: dict[str, Any]) -> dict[str, Any]:
     before = find(settings)
     if before is not None and before["data"] != data:
         raise ConfigError(f"{settings.workdir} holds a run on other data: {before['data']}, now {data}")
-    if settings.overwrite and (settings.workdir / "config.json").exists():
-        remove(settings.workdir)
-    config = dataclasses.asdict(settings) | {"overwrite": False}
+    config = dataclasses.asdict(settings) | OF_THE_MOMENT
     versions = {package: importlib.import_module(package).__version__ for package in ("jaxgan", "jax", "flax", "optax")}
     record = {"experiment": module_name(type(settings)), "config": config, "data": data, "versions": versions}
     content = json.dumps(record, indent=2, default=str) + "\n"
-    write_whole(settings.workdir / "config.json", content.encode())
+    if leads():
+        if settings.overwrite and (settings.workdir / "config.json").exists():
+            remove(settings.workdir)
+        write_whole(settings.workdir / "config.json", content.encode())
+    meet("the settings are written")
     return json.loads(content)
 
 

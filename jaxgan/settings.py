@@ -21,12 +21,14 @@ from rich.console import Console
 from jaxgan.alternate import Order
 from jaxgan.data.images import DATA_DIR
 from jaxgan.errors import ConfigError, JaxganError
+from jaxgan.processes import check_place, join, leave, several
 from jaxgan.progress import say
 
 T = TypeVar("T")
 Positional = tyro.conf.Positional
 
 
+FROM_ZERO = ("member", "process_id")
 PRECISIONS = {
     "float32": {"dtype": jnp.float32, "param_dtype": jnp.float32},
     "bf16": {"dtype": jnp.bfloat16, "param_dtype": jnp.float32},
@@ -68,6 +70,13 @@ class Settings:
     """Train steps between two reports."""
     on_nan: Literal["stop", "skip"] = "stop"
     """At a loss or a gradient that is not finite: stop; or skip the update, but at most 20 train steps in a row."""
+    coordinator: str | None = None
+    """Train with other processes, started by the same command: HOST:PORT of the first; or auto, on Slurm, Open MPI, GKE
+    and Cloud TPUs. Unset: alone."""
+    num_processes: int | None = None
+    """How many processes; not with auto."""
+    process_id: int | None = None
+    """Which of them this is, from 0; not with auto."""
 
     seconds_per_step: ClassVar[float]
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
@@ -75,6 +84,7 @@ class Settings:
     def __post_init__(self):
         """Raises ConfigError at the first setting that is out of its range."""
         check_numbers(self)
+        check_place(self.coordinator, self.num_processes, self.process_id)
 
     @classmethod
     def of_preset(cls, name: str, **changes: Any) -> Self:
@@ -97,6 +107,8 @@ class ImageSettings(Settings):
     """mnist, fashion_mnist, kmnist, digits, or another set that TFDS has prepared. Unset: mnist, else digits."""
     data_dir: Path = DATA_DIR
     """Folder of the prepared data sets. Files put into downloads/manual/NAME/ there are used instead of a download."""
+    stream: bool = False
+    """Read the images from the disk while training, for sets that do not fit into memory."""
     epochs: int | None = None
     """How long to train, in epochs: once through the set, or as often through a small one as 60,000 images allow.
     Steps, if given, count instead."""
@@ -133,14 +145,14 @@ class AdamSettings(ImageSettings):
 def check_numbers(settings: Any) -> None:
     """Raises ConfigError where a count is below 1, a real number below 0 or not finite, or the seed out of range.
 
-    A member, counted from 0, is checked where the run is known.
+    What is counted from 0 is checked where it is known how many there are.
     """
     for name, value in ((field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings)):
         if name == "seed":
             most = 2**32 - (getattr(settings, "seeds", None) or 1)
             if not 0 <= value <= most:
                 raise ConfigError(f"seed is {value}, expected 0 to {most}")
-        elif isinstance(value, int) and not isinstance(value, bool) and name != "member" and value < 1:
+        elif isinstance(value, int) and not isinstance(value, bool) and name not in FROM_ZERO and value < 1:
             raise ConfigError(f"{name} is {value}, expected at least 1")
         elif isinstance(value, float) and not 0 <= value < math.inf:
             raise ConfigError(f"{name} is {value}, expected a number from 0")
@@ -168,15 +180,30 @@ def command_line(config: type[T]) -> T:
 @contextlib.contextmanager
 def ends_plainly() -> Iterator[None]:
     """Turns our own errors and the file system's into a message and exit status 1, and a second Ctrl-C into 130."""
+    console = Console(stderr=True)
     try:
         yield
     except (JaxganError, OSError) as error:
         more = "\nWhat was saved is as it was; once that is mended, the same command goes on."
-        say(Console(stderr=True), f"error: {error}{more if isinstance(error, OSError) else ''}")
-        sys.exit(1)
+        say(console, f"error: {error}{more if isinstance(error, OSError) else ''}")
+        leave(1)
     except KeyboardInterrupt:
-        say(Console(stderr=True), "Stopped at once; what was saved is as it was.")
-        sys.exit(130)
+        say(console, "Stopped at once; what was saved is as it was.")
+        leave(130)
+    except jax.errors.JaxRuntimeError as error:
+        if not several():
+            raise
+        say(
+            console,
+            f"error: another process has ended, or cannot be reached: {error}\n"
+            "What was saved is as it was; started again, all processes go on.",
+        )
+        leave(1)
+    except Exception:
+        if not several():
+            raise
+        console.print_exception()
+        leave(1)
 
 
 def module_name(thing: Any) -> str:
@@ -200,13 +227,17 @@ def program(module: str) -> list[str]:
 def set_up_jax(settings: Settings) -> None:
     """Tells JAX, for the whole process, what it must know beforehand.
 
-    That is whether to compute in float64, and, for a population, to count every core as a device, over which the
-    members are shared out; a process whose devices are made keeps those.
+    That is whether to compute in float64; which other processes there are; and, for a population, to count every core
+    as a device, over which the members are shared out. A process whose devices are made keeps those.
+
+    Raises:
+      ConfigError: where the other processes are not found.
     """
     jax.config.update("jax_enable_x64", settings.precision == "float64")
     cores = settings.devices or (1 if settings.seeds is None else usable_cores())
     with contextlib.suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", cores)
+        jax.config.update("jax_num_cpu_devices", max(1, cores // (settings.num_processes or 1)))
+    join(settings.coordinator, settings.num_processes, settings.process_id)
 
 
 def usable_cores() -> int:

@@ -18,21 +18,24 @@ def mesh_over(share: PartitionSpec, num: int, devices: int | None = None) -> Mes
     Args:
       share: BATCH or MEMBERS.
       num: how many there are.
-      devices: how many devices to take. None takes as many as JAX sees and `num` allows; but one CPU device for
-        samples, because all cores work on its batches anyway.
+      devices: how many devices to take, the same number of each process. None takes as many as JAX sees and `num`
+        allows; but of each process one CPU device for samples, because all cores work on its batches anyway.
 
     Raises:
       ConfigError: where there are not so many devices, or `num` is not a multiple of them.
     """
-    there = jax.devices()
+    there, processes = jax.devices(), jax.process_count()
     if devices is None:
-        most = 1 if share == BATCH and there[0].platform == "cpu" else len(there)
-        devices = max(n for n in range(1, most + 1) if num % n == 0)
+        most = processes if share == BATCH and there[0].platform == "cpu" else len(there)
+        devices = max((n for n in range(processes, most + 1, processes) if num % n == 0), default=processes)
     if not 1 <= devices <= len(there):
         raise ConfigError(f"devices is {devices}, expected 1 to {len(there)}, as many as JAX sees")
+    if devices % processes:
+        raise ConfigError(f"devices is {devices}, expected as many of each of the {processes} processes")
     if num % devices:
         raise ConfigError(f"devices is {devices}, by which {num} cannot be divided; take a divisor of {num}")
-    return jax.make_mesh((devices,), (axis_of(share),), axis_types=(AxisType.Auto,), devices=there[:devices])
+    taken = [device for p in range(processes) for device in jax.local_devices(p)[: devices // processes]]
+    return jax.make_mesh((devices,), (axis_of(share),), axis_types=(AxisType.Auto,), devices=taken)
 
 
 def axis_of(share: PartitionSpec) -> str:
@@ -68,9 +71,20 @@ def same_everywhere(state: Any) -> Any:
 
 def one_of(population: Any, i: int) -> Any:
     """The i-th member of what has a first axis for them, on the first device: its samples are then made once only."""
-    return jax.device_put(jax.tree.map(lambda x: x[i], population), jax.devices()[0])
+    return jax.device_put(jax.tree.map(lambda x: x[i], population), jax.local_devices()[0])
 
 
-def copy_of(state: Any) -> Any:
-    """One device's copy of what all have: what is computed of it is computed once only."""
-    return jax.tree.map(lambda x: x.addressable_data(0), state)
+def here(state: Any) -> Any:
+    """A state of which this process has all.
+
+    Of what all devices have, that is one device's copy: what is computed of it is computed once only. Members that are
+    on other processes' devices are fetched; all processes have to ask.
+    """
+    return jax.tree.map(copy_of, state)
+
+
+def copy_of(x: jax.Array) -> jax.Array:
+    """`here`, of one array."""
+    if not (x.is_fully_addressable or x.is_fully_replicated):
+        x = jax.jit(lambda x: x, out_shardings=NamedSharding(x.sharding.mesh, SAME))(x)  # pyright: ignore
+    return x.addressable_data(0) if x.is_fully_replicated else x

@@ -19,8 +19,9 @@ from jaxgan.gan import GAN
 from jaxgan.interrupts import asked_to_stop
 from jaxgan.keys import Keys, run_keys
 from jaxgan.locks import alone_in
+from jaxgan.processes import any_of_all, leads, meet
 from jaxgan.progress import Progress
-from jaxgan.sharing import BATCH, MEMBERS, copy_of, has_members, mesh_over, place_of_state
+from jaxgan.sharing import BATCH, MEMBERS, has_members, here, mesh_over, place_of_state
 from jaxgan.states import GANState
 
 SKIPPED_IN_A_ROW = 20
@@ -64,6 +65,9 @@ def train(
     checkpoint. What a run computes depends on the seed and the step alone: interrupted or not, in blocks of whatever
     length, it ends with the same bits.
 
+    Several processes that have joined (`processes.join`) call it alike, with a workdir that all see. The first of them
+    alone writes there, and calls `probe`, `score`, `draw`, `report` and `tell`; a signal to any of them ends all.
+
     Args:
       gan: the players.
       source: the data. A train step takes `d_steps` of its batches; those that are too few for one end the epoch
@@ -98,7 +102,8 @@ def train(
       tell: takes a text for the user, such as that the newest checkpoint is damaged, and the one before is used.
 
     Returns:
-      The state, and the train step it is at: less than `steps` if the run was interrupted.
+      The state, all of it on this process' devices, and the train step it is at: less than `steps` if the run was
+      interrupted.
 
     Raises:
       ConfigError: where a number is out of its range, the work cannot be shared out over so many devices evenly, or
@@ -122,44 +127,51 @@ def train(
     train_step = alternate(gan, d_steps, g_steps, order=order, share_noise=share_noise)
     play = make_block(train_step, source, block, d_steps, population=seeds is not None)
     measure = jax.jit(over_seeds(probe, (0, 0), seeds is not None)) if probe is not None else None
+    tell = tell if leads() else lambda text: None
+
+    def note(name, lines):
+        if leads():
+            history.append(workdir / name, lines)
 
     def look(state, step):
         """Before the blocks, and after each. Returns the scores, where it is time for them."""
-        index = step % steps_per_epoch
-        if seeds is None:
-            state = copy_of(state)
-        if measure is not None and index % probe_every == 0:
+        epoch, index = divmod(step, steps_per_epoch)
+        measures, ends = index % probe_every == 0, index == 0 or step == steps
+        if not (measures or ends):
+            return None
+        state, scores = here(state), None
+        if measure is not None and measures and leads():
             values = jax.device_get(measure(state, jax.random.clone(keys.probe)))
-            history.append(workdir / "probes.jsonl", [{"step": step} | {k: v.tolist() for k, v in values.items()}])
-        scores = None
-        ends_round = index == 0 and step // steps_per_epoch % score_every == 0
-        if score is not None and step > 0 and (ends_round or step == steps):
+            note("probes.jsonl", [{"step": step} | {k: v.tolist() for k, v in values.items()}])
+        if score is not None and leads() and step > 0 and (step == steps or (ends and epoch % score_every == 0)):
             scores = score(state, jax.random.clone(keys.score))
-            history.append(workdir / "scores.jsonl", [{"step": step} | scores])
-        if index == 0 or step == steps:
+            note("scores.jsonl", [{"step": step} | scores])
+        if ends and leads():
             draw(state, jax.random.clone(keys.sample), step)
+        meet("the first process has looked")
         return scores
 
     def replay(checkpoints, until):
         anew = run_keys(seed, seeds)
         state, step = restore_or_init(gan, example, anew, checkpoints, mesh, tell)
-        for block_ends in play_blocks(play, source, anew, state, plan(step, until, steps_per_epoch, block), mesh):
+        parts = plan(step, until, steps_per_epoch, block)
+        for block_ends in play_blocks(play, source, anew, state, parts, mesh, d_steps):
             state = block_ends[0]
-        return state
+        return here(state)
 
     with alone_in(workdir), Checkpoints(workdir / "checkpoints") as checkpoints, asked_to_stop() as stop:
         state, step = restore_or_init(gan, example, keys, checkpoints, mesh, tell)
-        for name in LOGS:
+        for name in LOGS if leads() else ():
             history.cut_back(workdir / name, step or -1)  # what is recorded of step 0 is recorded anew
         if step == 0:
             look(state, step)
         parts = plan(step, steps, steps_per_epoch, block, probe_every)
-        blocks = play_blocks(play, source, keys, state, parts, mesh)
+        blocks = play_blocks(play, source, keys, state, parts, mesh, d_steps)
         last = {}
         for state, lines, timing in blocks:
-            history.append(workdir / "metrics.jsonl", [{"step": step + i} | line for i, line in enumerate(lines, 1)])
+            note("metrics.jsonl", [{"step": step + i} | line for i, line in enumerate(lines, 1)])
             step += len(lines)
-            history.append(workdir / "timing.jsonl", [{"step": step} | timing])
+            note("timing.jsonl", [{"step": step} | timing])
             if lost := patience.lost(lines):
                 bad = step - len(lines) + lost[0] + 1
                 tell(f"Step {bad:,} is not finite; replaying from the newest checkpoint to see what is, first of all.")
@@ -174,16 +186,20 @@ def train(
                 )
             scores = look(state, step)
             last = scores or last
-            report(Progress(step, steps, steps_per_epoch, timing["steps"] / timing["seconds"], lines[-1], last))
-            if step % steps_per_epoch == 0 or step == steps or stop.is_set():
+            if leads():
+                report(Progress(step, steps, steps_per_epoch, timing["steps"] / timing["seconds"], lines[-1], last))
+            ends = any_of_all(stop.is_set())
+            if step % steps_per_epoch == 0 or step == steps or ends:
                 checkpoints.save(step, state, record or {}, scores)
-            if stop.is_set():
+            if ends:
                 break
-    return state if seeds is not None else copy_of(state), step
+    return here(state), step
 
 
 def mesh_of(source: Source, seeds: int | None, devices: int | None) -> Mesh:
     """The devices that share a run's work. Raises ConfigError where it cannot be shared out over so many evenly."""
+    if source.stream is not None and seeds is not None:
+        raise ConfigError(f"seeds is {seeds}, but a streamed source feeds one GAN; leave one of the two out")
     return (
         mesh_over(BATCH, len(example_of(source)[0]), devices) if seeds is None else mesh_over(MEMBERS, seeds, devices)
     )

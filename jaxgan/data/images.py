@@ -1,12 +1,13 @@
 """Image sets by name, as arrays of bytes.
 
-Known sets are prepared on first use; others must have been prepared by TFDS, as array_record. A split is read as a
-whole, so it has to fit into memory.
+Known sets are prepared on first use; others must have been prepared by TFDS, as array_record. `load` reads a split as a
+whole, so that it has to fit into memory; `find` reads what it is asked for.
 """
 
 import difflib
 import re
 import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,8 +34,22 @@ class Images(NamedTuple):
     labels: np.ndarray
 
 
+class Split(NamedTuple):
+    """A split of a set that stays where it is. `read`: `rows [n]`, each 0 to `num` - 1, to those images and labels."""
+
+    name: str
+    num: int
+    read: Callable[[Sequence[int] | np.ndarray], Images]
+
+
 def load(name: str, data_dir: str | Path = DATA_DIR, split: str = "train") -> Images:
-    """Reads one split of a set, after preparing the set if it is a known one.
+    """Reads one split of a set: `find`, and then all of it."""
+    found = find(name, data_dir, split)
+    return found.read(range(found.num))
+
+
+def find(name: str, data_dir: str | Path = DATA_DIR, split: str = "train") -> Split:
+    """Finds one split of a set, after preparing the set if it is a known one.
 
     Args:
       name: One of `NAMES`, or a set that TFDS has prepared in `data_dir/<name>[/<config>]/<version>`, the newest.
@@ -42,16 +57,18 @@ def load(name: str, data_dir: str | Path = DATA_DIR, split: str = "train") -> Im
       split: `"train"`, `"test"`, or whatever TFDS understands, such as `"train[:1000]"`. `digits` has only `"train"`.
 
     Raises:
-      DataError: The set cannot be had, or has no such split or no suitable images. The message says what to do.
+      DataError: The set cannot be had, or has no such split or no suitable images. The message says what to do. `read`
+        raises it where they are damaged.
     """
     if name == "digits":
-        return _digits(split)
+        digits = _digits(split)
+        return Split(name, len(digits.images), lambda rows: Images(name, *(x[np.asarray(rows)] for x in digits[1:])))
     data_dir = Path(data_dir).expanduser().absolute()
     if name not in NAMES:
-        return _read(name, _find(name, data_dir), split)
+        return _split(name, _folder(name, data_dir), split)
     from jaxgan.data import builders  # only here, as it imports TFDS, which takes a while
 
-    return _read(name, builders.prepare(name, data_dir), split)
+    return _split(name, builders.prepare(name, data_dir), split)
 
 
 def _digits(split: str) -> Images:
@@ -70,7 +87,7 @@ def _digits(split: str) -> Images:
     return Images("digits", images[..., None], np.asarray(labels, np.int32))
 
 
-def _find(name: str, data_dir: Path) -> Path:
+def _folder(name: str, data_dir: Path) -> Path:
     """The folder of the newest version of a set that TFDS has prepared."""
     if not re.fullmatch(r"\w+([.-]\w+)*", name):
         raise DataError(f"{name!r} is no name of a set; these are of letters, digits and '_', with '-' or '.' between.")
@@ -94,14 +111,18 @@ def _versions(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: [int(number) for number in path.name.split(".")])
 
 
-def _read(name: str, folder: Path, split: str) -> Images:
+def _split(name: str, folder: Path, split: str) -> Split:
     builder = _open(name, folder)
-    features = dict(builder.info.features.items())
-    images, labels = _decode(_records(name, folder, builder, split), features)
-    shapes = {image.shape for image in images}
-    if len(shapes) > 1 or len(images[0].shape) != 3:
-        raise DataError(f"{name}: images must have one shape [H, W, C]; {folder} has {sorted(shapes)[:5]}.")
-    return Images(name, np.stack(images), np.array(labels, np.int32))
+    features, source = dict(builder.info.features.items()), _source(name, folder, builder, split)
+
+    def read(rows):
+        images, labels = _decode(_records(name, folder, source, rows), features)
+        shapes = {image.shape for image in images}
+        if len(shapes) > 1 or len(images[0].shape) != 3:
+            raise DataError(f"{name}: images must have one shape [H, W, C]; {folder} has {sorted(shapes)[:5]}.")
+        return Images(name, np.stack(images), np.array(labels, np.int32))
+
+    return Split(name, len(source), read)
 
 
 def _open(name: str, folder: Path) -> Any:
@@ -130,18 +151,27 @@ def _conversion(folder: Path) -> str:
     return f"Where tensorflow and apache-beam are installed, this adds it: {command}"
 
 
-def _records(name: str, folder: Path, builder: Any, split: str) -> list[bytes]:
-    """The serialized examples of a split, at least one."""
+def _source(name: str, folder: Path, builder: Any, split: str) -> Any:
+    """The serialized examples of a split, at least one, where they lie."""
     import tensorflow_datasets as tfds
 
     raw = tfds.decode.DeserializeMethod.RAW_BYTES
     try:
         source = builder.as_data_source(split, deserialize_method=raw, file_format="array_record")
-        records = source.__getitems__(range(len(source)))
-    except ValueError as error:
+        source.__getitems__([0])
+    except (ValueError, IndexError) as error:
         sizes = ", ".join(f"{each.name}: {each.num_examples}" for each in builder.info.splits.values())
         raise DataError(f"{name}: no images in split {split!r} of {folder}, which has {sizes}: {error}") from error
     except (OSError, RuntimeError) as error:
+        raise _damaged(name, folder, error) from error
+    return source
+
+
+def _records(name: str, folder: Path, source: Any, rows: Sequence[int] | np.ndarray) -> list[bytes]:
+    """Serialized examples."""
+    try:
+        records = source.__getitems__([int(row) for row in rows])
+    except (ValueError, OSError, RuntimeError) as error:
         raise _damaged(name, folder, error) from error
     if not all(records):  # what array_record makes of some files that end too early
         raise _damaged(name, folder, "there are empty records")

@@ -1,11 +1,12 @@
 """Training data as a function of a key and a step, so that resuming replays it exactly."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxgan.errors import ConfigError, DtypeError, ShapeError
 
@@ -21,12 +22,15 @@ class Source(NamedTuple):
       order: `(key, epoch) -> order`, computed once an epoch; the key is folded with the epoch.
       batch: `(arrays, order, key, index) -> (real [B, …], condition)`, the epoch's batch `index`; condition is None or
         `[B, …]`. The key is the batch's own, and consumed.
+      stream: where the data do not stay on the device, what brings them there block by block, see `data.streams`;
+        `arrays` then only has the shapes of what it brings for one batch.
     """
 
     arrays: Any
     batches: int
     order: Callable[[jax.Array, jax.Array], Any]
     batch: Callable[[Any, Any, jax.Array, jax.Array], tuple[jax.Array, jax.Array | None]]
+    stream: Callable[[jax.Array, Iterable[tuple[int, int, int]], int, Mesh], Iterator[Any]] | None = None
 
 
 def image_source(images: np.ndarray, batch_size: int, *, labels: np.ndarray | None = None, passes: int = 1) -> Source:
@@ -44,14 +48,9 @@ def image_source(images: np.ndarray, batch_size: int, *, labels: np.ndarray | No
       ShapeError: where images are not of rank 4, or labels are not one an image.
       ConfigError: where batch_size is not in 1..N or passes is below 1.
     """
-    check_images(images, batch_size, labels, passes)
-    num, batches = len(images), passes * len(images) // batch_size
+    check_images(images, labels)
+    order, batches = shuffled(len(images), batch_size, passes)
     arrays = (jnp.asarray(images), None if labels is None else jnp.asarray(labels))
-
-    def order(key, epoch):
-        keys = jax.random.split(jax.random.fold_in(key, epoch), passes)
-        shuffled = jax.vmap(lambda k: jax.random.permutation(k, num))(keys)
-        return shuffled.reshape(-1)[: batches * batch_size].reshape(batches, batch_size)
 
     def batch(arrays, order, key, index):
         del key
@@ -59,6 +58,25 @@ def image_source(images: np.ndarray, batch_size: int, *, labels: np.ndarray | No
         return from_pixels(pixels), labels
 
     return Source(arrays, batches, order, batch)
+
+
+def shuffled(num: int, batch_size: int, passes: int = 1) -> tuple[Callable[[jax.Array, jax.Array], jax.Array], int]:
+    """The order of a `Source` of so many images, which gives int32 `[batches, B]`, and its number of batches.
+
+    Raises what `image_source` does.
+    """
+    if not 1 <= batch_size <= num:
+        raise ConfigError(f"batch_size is {batch_size}, expected 1 to {num}, the number of images")
+    if passes < 1:
+        raise ConfigError(f"passes is {passes}, expected at least 1")
+    batches = passes * num // batch_size
+
+    def order(key, epoch):
+        keys = jax.random.split(jax.random.fold_in(key, epoch), passes)
+        rows = jax.vmap(lambda k: jax.random.permutation(k, num))(keys)
+        return rows.reshape(-1)[: batches * batch_size].reshape(batches, batch_size)
+
+    return order, batches
 
 
 def endless_source(draw: Callable[[jax.Array, int], jax.Array], batch_size: int, batches: int) -> Source:
@@ -97,7 +115,7 @@ def to_pixels(images: jax.typing.ArrayLike) -> np.ndarray:
     return np.clip(np.round((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
-def check_images(images, batch_size, labels, passes):
+def check_images(images, labels=None):
     """Raises what `image_source` says."""
     if images.dtype != np.uint8:
         raise DtypeError(f"images are {images.dtype}, expected uint8 pixels, 0 to 255")
@@ -105,7 +123,3 @@ def check_images(images, batch_size, labels, passes):
         raise ShapeError(f"images have shape {list(images.shape)}, expected [N, H, W, C]")
     if labels is not None and labels.shape != images.shape[:1]:
         raise ShapeError(f"labels have shape {list(labels.shape)}, expected [{len(images)}], one an image")
-    if not 1 <= batch_size <= len(images):
-        raise ConfigError(f"batch_size is {batch_size}, expected 1 to {len(images)}, the number of images")
-    if passes < 1:
-        raise ConfigError(f"passes is {passes}, expected at least 1")

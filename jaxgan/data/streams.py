@@ -1,0 +1,67 @@
+"""Images that are read while a run trains: for sets that do not fit into memory. The only file that knows Grain."""
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from jaxgan.data.sources import Source, check_images, from_pixels, shuffled
+
+THREADS = 4
+BATCHES_AHEAD = 32
+
+
+def streamed_source(read: Callable[[np.ndarray], np.ndarray], num: int, batch_size: int, *, passes: int = 1) -> Source:
+    """The batches of `image_source`, bit for bit, but read as they are needed, a little ahead.
+
+    Where a run is in its data follows from the train step, as everything does, so that it goes on with the batch it
+    would have taken. Of several processes each reads rows of its own. Only the order of an epoch is in memory as a
+    whole, eight bytes an image.
+
+    Args:
+      read: `rows [n] -> uint8 [n, H, W, C]`, the images of those numbers, each from 0 to `num` - 1; called from several
+        threads. `images.__getitem__` of a memory-mapped array will do.
+      num: N, how many images there are.
+      batch_size: see `image_source`.
+      passes: see `image_source`.
+
+    Raises:
+      DtypeError, ShapeError, ConfigError: as `image_source` does.
+    """
+    order, batches = shuffled(num, batch_size, passes)
+    first = read(np.arange(1))
+    check_images(first)
+
+    def stream(key, blocks, d_steps, mesh):
+        blocks = list(blocks)
+        slots = d_steps * max((count for *_, count in blocks), default=1)
+        numbers = [(epoch, index * d_steps + i) for epoch, index, count in blocks for i in range(count * d_steps)]
+        place = NamedSharding(mesh, PartitionSpec(None, *mesh.axis_names))
+        share = batch_size // jax.process_count()
+        own = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
+        compiled = jax.jit(order)
+        order_of = lru_cache(2)(lambda epoch: np.asarray(compiled(jax.random.clone(key), jnp.int32(epoch))))
+        rows = ahead(numbers, lambda epoch, index: read(order_of(epoch)[index, own]))
+        for _, index, count in blocks:
+            block = np.zeros((slots, share, *first.shape[1:]), np.uint8)
+            for i in range(index * d_steps, (index + count) * d_steps):
+                block[i % slots] = next(rows)
+            yield jax.make_array_from_process_local_data(place, block)
+
+    def batch(arrays, order, key, index):
+        del order, key
+        return from_pixels(arrays[index % len(arrays)]), None
+
+    like = jax.ShapeDtypeStruct((1, batch_size, *first.shape[1:]), jnp.uint8)
+    return Source(like, batches, lambda key, epoch: (), batch, stream)
+
+
+def ahead(numbers: list[tuple[int, int]], read: Callable[[int, int], np.ndarray]) -> Iterator[np.ndarray]:
+    """What `read` makes of the numbers, in their order, by threads that read ahead."""
+    import grain  # only here: what stays in memory needs none of it
+
+    wanted = grain.MapDataset.source(numbers).map(lambda place: read(*place))
+    return iter(wanted.to_iter_dataset(grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=BATCHES_AHEAD)))

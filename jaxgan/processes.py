@@ -1,0 +1,118 @@
+"""Several processes, one run: all compute, the first keeps the records. The engine is JAX's own."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from jaxgan.errors import ConfigError
+
+HEARTBEAT_SECONDS = 20  # after which a process that is silent counts as dead, and all others end
+JOINING_SECONDS = 120
+WAITING_SECONDS = 24 * 3600  # for the first process, which may draw, judge or train a classifier meanwhile
+
+
+def join(coordinator: str | None, num_processes: int | None = None, process_id: int | None = None) -> None:
+    """Makes this process one of several; before anything is computed. A process that has joined stays as it is.
+
+    Args:
+      coordinator: `"HOST:PORT"` of the first process, the same in all; or `"auto"`, where JAX finds all there is to
+        know, as on Slurm, Open MPI, GKE and Cloud TPUs; or None for a process that stays alone.
+      num_processes: how many there are; not with `"auto"`.
+      process_id: which this is, from 0; not with `"auto"`.
+
+    Raises:
+      ConfigError: where these do not fit together, nothing is found, or the others do not come.
+    """
+    check_place(coordinator, num_processes, process_id)
+    if coordinator is None or jax.distributed.is_initialized():
+        return
+    jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is `interrupts`' own
+    found = coordinator == "auto"
+    try:
+        jax.distributed.initialize(
+            None if found else coordinator,
+            num_processes,
+            process_id,
+            cluster_detection_method=None if found else "deactivate",
+            initialization_timeout=JOINING_SECONDS,
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+            shutdown_timeout_seconds=WAITING_SECONDS,
+        )
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"coordinator is {coordinator!r}, but the processes did not find each other: {error}"
+        ) from error
+
+
+def check_place(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
+    """Raises ConfigError where these do not fit together."""
+    given = {"num_processes": num_processes, "process_id": process_id}
+    if coordinator is None or coordinator == "auto":
+        superfluous = [name for name, value in given.items() if value is not None]
+        if superfluous:
+            why = "not given, which these go with" if coordinator is None else "'auto', which finds them itself"
+            raise ConfigError(f"{' and '.join(superfluous)} given, but the coordinator is {why}")
+        return
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 2**16:
+        raise ConfigError(f"coordinator is {coordinator!r}, expected HOST:PORT or auto")
+    if num_processes is None or process_id is None:
+        missing = [name for name, value in given.items() if value is None]
+        raise ConfigError(f"coordinator is {coordinator!r}, so {' and '.join(missing)} must be given too")
+    if not 0 <= process_id < num_processes:
+        raise ConfigError(f"process_id is {process_id}, expected 0 to {num_processes - 1}")
+
+
+def several() -> bool:
+    """Whether this is one of several processes."""
+    return jax.distributed.is_initialized() and jax.process_count() > 1
+
+
+def leads() -> bool:
+    """Whether this is the process that keeps the records, draws and speaks: the first, or the only one."""
+    return not several() or jax.process_index() == 0
+
+
+def meet(what: str) -> None:
+    """Returns once all processes are here.
+
+    To be called where they have not all done the same: within a collective operation they wait for each other for half
+    a minute only.
+
+    Args:
+      what: names the place, the same in all.
+    """
+    if several():
+        from orbax.checkpoint import multihost  # only here: what runs alone need not wait for its import
+
+        everyone = set(range(jax.process_count()))
+        multihost.sync_global_processes(what, timeout=WAITING_SECONDS, processes=everyone)
+
+
+@contextlib.contextmanager
+def leader_first(what: str) -> Iterator[None]:
+    """The first process goes through the block, then all the others: what it puts on the disk is there for them."""
+    if not leads():
+        meet(what)
+    yield
+    if leads():
+        meet(what)
+
+
+def any_of_all(flag: bool) -> bool:
+    """Whether it is set in any of the processes; all have to ask."""
+    return bool(np.any(multihost_utils.process_allgather(np.array(flag)))) if several() else flag
+
+
+def leave(status: int) -> None:
+    """Ends this process. Of several it does not wait for the others, who notice and end too."""
+    if several():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)

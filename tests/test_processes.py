@@ -1,0 +1,150 @@
+"""Several processes, one run: two of two CPU devices each, on this machine, against one of four."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_devices import LOSSES, SYSTEMS
+
+from jaxgan import history, processes
+from jaxgan.errors import ConfigError
+
+LONG = 100_000
+
+
+def start(num, workdir, system="parabola", **options):
+    """So many processes of an experiment, with four devices in all."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        coordinator = f"localhost:{free.getsockname()[1]}"
+    name, *arguments = SYSTEMS[system]
+    options = {"workdir": workdir, "batch-size": 64, "devices": 4} | options
+    arguments += [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+    command = [sys.executable, "-m", f"experiments.{name}", *arguments]
+    together = ["--coordinator", coordinator, "--num-processes", str(num), "--process-id"]
+    commands = [[*command, *together, str(i)] for i in range(num)] if num > 1 else [command]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": Path(__file__).parent.parent, "text": True}
+    return [subprocess.Popen(command, **options) for command in commands]
+
+
+def ends(started, seconds=300):
+    """(status, what it said, what it complained of) of each."""
+    try:
+        said = [process.communicate(timeout=seconds) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    return [(process.returncode, *texts) for process, texts in zip(started, said, strict=True)]
+
+
+def run(*arguments, **options):
+    for status, _, complained in ends(start(*arguments, **options)):
+        assert status == 0, complained
+
+
+def wait_for_lines(workdir, num):
+    """Until so many train steps are recorded."""
+    log, until = workdir / "metrics.jsonl", time.monotonic() + 120
+    while not log.exists() or log.read_bytes().count(b"\n") < num:
+        assert time.monotonic() < until, "it does not train"
+        time.sleep(0.05)
+
+
+def assert_agree(found, expected, steps, tolerance):
+    found, expected = (history.read(workdir / "metrics.jsonl") for workdir in (found, expected))
+    assert found["step"].tolist() == expected["step"].tolist() == list(range(1, steps + 1))
+    worst = max(np.max(np.abs(found[name] - expected[name]) / np.abs(expected[name])) for name in LOSSES)
+    assert worst < tolerance
+    return worst
+
+
+@pytest.mark.parametrize(("precision", "steps", "tolerance"), [("float64", 100, 1e-10), ("float32", 20, 1e-4)])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_two_processes_train_as_one_does(system, precision, steps, tolerance, tmp_path, count):
+    if not count(system == "parabola" and precision == "float64", True):
+        pytest.skip("only with --full")
+    options = {"system": system, "precision": precision}
+    run(1, tmp_path / "one", steps=steps, **options)
+    worst = []
+    for parts in ((2, 1), (1, 2)):  # from the one's checkpoint the other goes on
+        workdir = tmp_path / f"{parts}"
+        for num, until in zip(parts, (steps // 2, steps), strict=True):
+            run(num, workdir, steps=until, **options)
+        worst.append(assert_agree(workdir, tmp_path / "one", steps, tolerance))
+    print(f"{system}, {precision}, 1 and 2 processes of 4 devices: {steps} steps agree to a relative {max(worst):.1e}")
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_where_one_is_killed_the_other_ends_and_both_go_on(killed, tmp_path, count):
+    if not count(killed == 1, True):
+        pytest.skip("only with --full")
+    options = {"block": 5, "precision": "float64", "system": "parabola"}
+    started = start(2, tmp_path / "parts", steps=LONG, **options)
+    wait_for_lines(tmp_path / "parts", 20)
+    started[killed].kill()
+    began = time.monotonic()
+    status, _, complained = ends(started, 60)[1 - killed]
+    print(f"process {killed} of two killed: the other ended after {time.monotonic() - began:.0f} s, status {status}")
+    assert status != 0
+    assert "another process has ended" in complained or "another task died" in complained
+    run(2, tmp_path / "parts", steps=40, **options)
+    run(1, tmp_path / "whole", steps=40, **options)
+    assert_agree(tmp_path / "parts", tmp_path / "whole", 40, 1e-10)
+
+
+@pytest.mark.parametrize("asked", [0, 1])
+def test_where_one_is_asked_to_stop_all_save_the_same_step(asked, tmp_path, count):
+    if not count(asked == 1, True):
+        pytest.skip("only with --full")
+    started = start(2, tmp_path, steps=LONG, block=5)
+    wait_for_lines(tmp_path, 20)
+    started[asked].send_signal(signal.SIGTERM)
+    ended = ends(started, 60)
+    assert [status for status, *_ in ended] == [130, 130], ended
+    step = history.read(tmp_path / "metrics.jsonl")["step"][-1]
+    assert f"Stopped at step {step:,} of {LONG:,}; all is saved." in ended[0][1]
+    saved = sorted(int(path.name) for path in (tmp_path / "checkpoints").iterdir() if path.name.isdigit())
+    assert saved[-1] == step
+    assert (tmp_path / "checkpoints" / str(step) / "meta").exists()
+
+
+def test_the_address_of_others_is_not_part_of_a_run(tmp_path):
+    run(2, tmp_path, steps=20)
+    config = json.loads((tmp_path / "config.json").read_text())["config"]
+    assert (config["coordinator"], config["num_processes"], config["process_id"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ((None, 2, None), "num_processes given, but the coordinator is not given"),
+        (("auto", 2, 0), "num_processes and process_id given, but the coordinator is 'auto'"),
+        (("somewhere", 2, 0), "coordinator is 'somewhere', expected HOST:PORT or auto"),
+        (("somewhere:99999", 2, 0), "expected HOST:PORT or auto"),
+        (("localhost:1234", 2, None), "so process_id must be given too"),
+        (("localhost:1234", 2, 2), "process_id is 2, expected 0 to 1"),
+    ],
+)
+def test_an_address_that_will_not_do_is_refused(place, message):
+    with pytest.raises(ConfigError, match=message):
+        processes.check_place(*place)
+    with pytest.raises(ConfigError, match=message):
+        processes.join(*place)
+
+
+def test_what_is_no_cluster_is_not_joined():
+    said = subprocess.run(
+        [sys.executable, "-m", "experiments.parabola", "--coordinator", "auto"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+        timeout=120,
+    )
+    assert said.returncode == 1
+    assert "coordinator is 'auto', but the processes did not find each other" in said.stderr
