@@ -19,9 +19,10 @@ test: .venv/test
 	$(QUICKLY) $(VENV) -m pytest --numprocesses 2 --dist loadfile $(AS_USED:%=--ignore %)
 	$(QUICKLY) JAX_ENABLE_X64=1 $(VENV) -m pytest --numprocesses 2 --dist load tests/test_losses.py tests/test_penalties.py
 
-# What `test` tries a few times, often: kills, damages, devices.
+# What `test` tries a few times, often.
+TORTURES := $(patsubst %,tests/test_%.py,devices processes kills damage disk fuzz fuzz_inputs)
 torture: .venv/test
-	$(VENV) -m pytest --numprocesses 2 --dist load --full -rP tests/test_damage.py tests/test_fuzz.py tests/test_kills.py tests/test_devices.py
+	$(VENV) -m pytest --numprocesses 2 --dist load --full -rP $(TORTURES)
 
 lint: .venv/test .venv/lint
 	$(VENV) -m ruff check .

@@ -1,5 +1,6 @@
 """A disk that is full or gone: a plain message, an end, and nothing that was saved is lost."""
 
+import shlex
 import shutil
 import signal
 import subprocess
@@ -64,6 +65,24 @@ def test_what_cannot_be_written_ends_the_run_plainly(how, said, tmp_path):
         names = ("metrics.jsonl", "scores.jsonl")
         parts, whole = ([p.read_text() for n in names if (p := w / n).exists()] for w in (workdir, tmp_path / "whole"))
         assert parts == whole
+
+
+def test_what_is_read_only_ends_the_run_plainly(tmp_path):
+    workdir = tmp_path / "run"
+    run(workdir, steps=5)
+    program = shlex.join([sys.executable, "tests/test_disk.py", str(workdir), "never"])
+    mounted = f"mount --bind {workdir} {workdir} && mount -o remount,bind,ro {workdir} && echo mounted"
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", f"{mounted} && exec {program}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=Path(__file__).parent.parent)
+    except FileNotFoundError:
+        pytest.skip("there is no unshare here")
+    if "mounted" not in done.stdout:
+        pytest.skip(f"nothing may be mounted here: {done.stderr}")
+    assert done.returncode == 1, done.stderr
+    assert f"error: [Errno 30] Read-only file system: '{workdir}/" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert_same_bits(run(workdir), run(tmp_path / "whole"))
 
 
 if __name__ == "__main__":

@@ -64,8 +64,15 @@ def assert_agree(found, expected, steps, tolerance):
     return worst
 
 
-@pytest.mark.parametrize(("precision", "steps", "tolerance"), [("float64", 100, 1e-10), ("float32", 20, 1e-4)])
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize(
+    ("system", "precision", "steps", "tolerance"),
+    [
+        ("parabola", "float64", 100, 1e-10),
+        ("mnist_mlp", "float64", 100, 1e-10),
+        ("mnist_wgan_gradient_penalty", "float32", 20, 1e-4),
+        ("mnist_cnn_tuned", "float32", 20, 1e-4),
+    ],
+)
 def test_two_processes_train_as_one_does(system, precision, steps, tolerance, tmp_path, count):
     if not count(False, True):
         pytest.skip("only with --full")
