@@ -8,6 +8,7 @@ from jaxgan import errors, losses, models, optimizers, penalties, priors
 from jaxgan.alternate import alternate
 from jaxgan.gan import GAN, make_gan
 from jaxgan.states import GANState, NetworkState
+from jaxgan.varied import vary
 
 __version__ = "0.1.0"
 
@@ -23,4 +24,5 @@ __all__ = [
     "optimizers",
     "penalties",
     "priors",
+    "vary",
 ]

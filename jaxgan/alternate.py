@@ -8,7 +8,6 @@ import jax
 
 from jaxgan.errors import ConfigError
 from jaxgan.gan import GAN
-from jaxgan.states import GANState
 
 Order = Literal["d_first", "g_first", "simultaneous"]
 
@@ -45,7 +44,7 @@ def alternate(
             return gan.step(state, *d_arguments)  # G's one forward pass serves both
         d_moved, d_metrics = gan.d_step(state, *d_arguments)
         g_moved, g_metrics = gan.g_step(state, *g_arguments)
-        return GANState(d_moved.d, g_moved.g, g_moved.g_average), {"d": d_metrics, "g": g_metrics}
+        return g_moved.replace(d=d_moved.d), {"d": d_metrics, "g": g_metrics}
 
     d_numbers = range(d_steps)
     g_numbers = range(d_steps - share_noise, d_steps - share_noise + g_steps)

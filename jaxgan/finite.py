@@ -27,19 +27,20 @@ def skip_not_finite(gan: GAN) -> GAN:
 
     def g_step(state, real, key, condition=None):
         moved, metrics = gan.g_step(state, real, key, condition)
-        return GANState(state.d, *choose(metrics["finite"], of_g(moved), of_g(state))), metrics
+        return keep_g(state, moved, metrics["finite"]), metrics
 
     def step(state, real, key, condition=None):
         moved, metrics = gan.step(state, real, key, condition)
         d = choose(metrics["d"]["finite"], moved.d, state.d)
-        return GANState(d, *choose(metrics["g"]["finite"], of_g(moved), of_g(state))), metrics
+        return keep_g(state, moved, metrics["g"]["finite"]).replace(d=d), metrics
 
     return gan._replace(d_step=jax.jit(d_step), g_step=jax.jit(g_step), step=jax.jit(step))
 
 
-def of_g(state: GANState) -> tuple[Any, Any]:
-    """What an update of G moves."""
-    return state.g, state.g_average
+def keep_g(state: GANState, moved: GANState, finite: jax.Array) -> GANState:
+    """The state, with what an update of G has moved where that is finite."""
+    g, average = choose(finite, (moved.g, moved.g_average), (state.g, state.g_average))
+    return state.replace(g=g, g_average=average)
 
 
 def choose(finite: jax.Array, moved: Any, before: Any) -> Any:

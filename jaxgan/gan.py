@@ -36,6 +36,7 @@ class GAN(NamedTuple):
       sample: `(state, key, num, condition=None) -> [num, …]`, from the averaged generator where there is one; `num` is
         static.
       generate: `(variables, z, condition=None) -> [B, …]`, with the generator's `variables` given, in evaluation mode.
+      numbers: what the members of a population differ in, see `vary`; None where they differ in their seeds only.
 
     The metrics of a step are scalars over its batch: `loss` (without the penalty), `penalty` (D's, where there is one),
     `real_logits` (D's), `fake_logits`, `real_probability` (D's) and `fake_probability` (means; probabilities where the
@@ -50,6 +51,7 @@ class GAN(NamedTuple):
     prior: Prior
     sample: Callable[..., jax.Array]
     generate: Callable[..., jax.Array]
+    numbers: Any = None
 
 
 def make_gan(

@@ -8,8 +8,7 @@ import optax
 from flax import struct
 
 
-@struct.dataclass
-class NetworkState:
+class NetworkState(struct.PyTreeNode):
     """One player.
 
     Attributes:
@@ -38,19 +37,20 @@ class NetworkState:
         return NetworkState(self.step + 1, params, model_state, opt_state)
 
 
-@struct.dataclass
-class GANState:
+class GANState(struct.PyTreeNode):
     """Both players.
 
     Attributes:
       d: the discriminator, or critic.
       g: the generator.
       g_average: the moving average of the generator's variables, at least float32; None where none is kept.
+      numbers: what `vary` makes the players of; None where they are always the same.
     """
 
     d: NetworkState
     g: NetworkState
     g_average: dict[str, Any] | None = None
+    numbers: Any = None
 
 
 def at_least_float32(tree: Any) -> Any:

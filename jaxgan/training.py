@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh
 
 from jaxgan import history
@@ -13,7 +14,7 @@ from jaxgan.alternate import Order, alternate
 from jaxgan.blocks import make_block, over_seeds, plan, play_blocks
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data.sources import Source
-from jaxgan.errors import ConfigError, TrainingError
+from jaxgan.errors import CheckpointError, ConfigError, TrainingError
 from jaxgan.finite import Patience, skip_not_finite, what_is_not_finite
 from jaxgan.gan import GAN
 from jaxgan.interrupts import asked_to_stop
@@ -69,7 +70,7 @@ def train(
     alone writes there, and calls `probe`, `score`, `draw`, `report` and `tell`; a signal to any of them ends all.
 
     Args:
-      gan: the players.
+      gan: the players; those that `vary` makes need as many `seeds` as they have members.
       source: the data. A train step takes `d_steps` of its batches; those that are too few for one end the epoch
         unused.
       workdir: a folder; metrics.jsonl (every train step), probes.jsonl, timing.jsonl (every block) and checkpoints/ are
@@ -108,7 +109,7 @@ def train(
     Raises:
       ConfigError: where a number is out of its range, the work cannot be shared out over so many devices evenly, or
         another process trains in the workdir.
-      CheckpointError: where the newest checkpoint is not of these networks and optimisers, or all are damaged.
+      CheckpointError: where the newest checkpoint is not of these networks, optimisers and numbers, or all are damaged.
       TrainingError: where a loss or a gradient is not finite, or has not been for too long; it names the train step,
         the metric and the array. The newest checkpoint is from before.
     """
@@ -120,6 +121,9 @@ def train(
         "score_every": score_every,
     }
     steps_per_epoch = check_counts(source, counts | ({} if seeds is None else {"seeds": seeds}), seed)
+    members = None if gan.numbers is None else len(jax.tree.leaves(gan.numbers)[0])
+    if members not in (None, seeds):
+        raise ConfigError(f"seeds is {seeds}, expected {members}, as many as the GAN has members")
     keys, example = run_keys(seed, seeds), example_of(source)
     mesh = mesh_of(source, seeds, devices)
     patience = Patience(SKIPPED_IN_A_ROW if on_nan == "skip" else 0)
@@ -222,10 +226,17 @@ def restore_or_init(
     tell: Callable[[str], None] = print,
 ) -> tuple[GANState, int]:
     """The newest whole checkpoint's state and train step, or fresh networks and 0; laid out alike on the devices."""
-    init = over_seeds(gan.init, (0, None, None), has_members(mesh))
+    start = over_seeds(gan.init, (0, None, None), has_members(mesh))
     place = place_of_state(mesh)
-    like = jax.tree.map(lambda x: x.update(sharding=place), jax.eval_shape(init, keys.init, *example))
-    return checkpoints.restore_newest(like, tell) or (jax.device_put(init(keys.init, *example), place), 0)
+    like = jax.tree.map(lambda x: x.update(sharding=place), jax.eval_shape(start, keys.init, *example))
+    restored = checkpoints.restore_newest(like, tell)
+    if restored is None:
+        return jax.device_put(start(keys.init, *example).replace(numbers=gan.numbers), place), 0
+    if not jax.tree.all(jax.tree.map(np.array_equal, here(restored[0].numbers), gan.numbers)):
+        raise CheckpointError(
+            f"the members of the newest checkpoint have other numbers: {here(restored[0].numbers)}, now {gan.numbers}"
+        )
+    return restored
 
 
 def check_counts(source: Source, counts: dict[str, int], seed: int) -> int:

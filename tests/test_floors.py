@@ -19,7 +19,7 @@ FLOORS = (
         *("metrics.frechet", "metrics.kernel", "metrics.classes", "metrics.neighbors", "metrics.ssim"),
     ),
     (
-        *("alternate", "blocks", "checkpoints", "plots", "probes", "diagnostics", "judge", "finite"),
+        *("alternate", "varied", "blocks", "checkpoints", "plots", "probes", "diagnostics", "judge", "finite"),
         *("models.conv", "models.mlp", "models.mixture", "models.classifier", "models"),
         *("metrics.parabola", "metrics.mixture", "data.images"),
     ),
