@@ -158,12 +158,12 @@ def measure(case: Case, least: float) -> dict[str, Any]:
     play = make_block(train_step, source, source.batches, population=population)
     began = time.perf_counter()
     with jax.set_mesh(mesh):
-        compiled = play.lower(state, keys, arrays, order, *map(jnp.int32, (0, 0, 1))).compile()
+        compiled = play.lower(state, keys, arrays, order, *map(np.int32, (0, 0, 1))).compile()
     compile_seconds = time.perf_counter() - began
 
     def run(count):
         nonlocal state
-        state, metrics = compiled(state, keys, arrays, order, *map(jnp.int32, (0, 0, count)))
+        state, metrics = compiled(state, keys, arrays, order, *map(np.int32, (0, 0, count)))
         jax.block_until_ready((state, metrics))
 
     steps = rate(run, source.batches, least)

@@ -1,5 +1,6 @@
 """Many devices, same result: whole programs, each with so many CPU devices, on one machine."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,15 @@ def recorded(system, workdir, devices, **options):
     options = {"workdir": workdir, "batch-size": 64, "devices": devices} | options
     arguments += [str(word) for name, value in options.items() for word in (f"--{name}", value)]
     command = [sys.executable, "-m", f"experiments.{name}", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=Path(__file__).parent.parent)
+    quickly = {} if name == "mnist_cnn" else {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        cwd=Path(__file__).parent.parent,
+        env=os.environ | quickly,
+    )
     assert done.returncode == 0, done.stderr
     return history.read(workdir / "metrics.jsonl")
 
@@ -36,8 +45,8 @@ def recorded(system, workdir, devices, **options):
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_losses_agree(system, precision, steps, tolerance, tmp_path, count):
     numbers = count((), (1, 2, 4, 8))
-    if not numbers:
-        pytest.skip("only with --full; test_sharing.py compares small networks")
+    if not numbers or (system, precision) == ("mnist_cnn_tuned", "float64"):
+        pytest.skip("only with --full, and the larger ones in float32 only; test_sharing.py compares small networks")
     found = [recorded(system, tmp_path / str(n), n, precision=precision, steps=steps) for n in numbers]
     worst = max(
         np.max(np.abs(other[name] - found[0][name]) / np.abs(found[0][name])) for other in found[1:] for name in LOSSES
