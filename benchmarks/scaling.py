@@ -240,14 +240,23 @@ def tables(found: dict[str, list[dict[str, Any]]]) -> str:
     return "\n\n".join(parts)
 
 
+AXES = {
+    "batch": ("samples of a batch", "samples/s", lambda line: line["samples_per_second"]),
+    "width": ("units of a hidden layer", "samples/s", lambda line: line["samples_per_second"]),
+    "gans": ("GANs trained at once", "ms a train step of one", lambda line: 1e3 / line["steps_per_second"] / line["x"]),
+    "data": ("images", "s an epoch", lambda line: line["epoch_seconds"]),
+}
+
+
 def draw(path: Path, found: dict[str, list[dict[str, Any]]]) -> None:
-    """Samples a second against what grows, a panel a sweep."""
+    """What it comes to, against what grows; a panel a sweep."""
     figure, panels = plt.subplots(1, len(found), figsize=(4 * len(found), 3.2), squeeze=False, layout="constrained")
     for axes, (sweep, figures) in zip(panels[0], found.items(), strict=True):
+        xlabel, ylabel, value = AXES[sweep]
         for system in dict.fromkeys(line["system"] for line in figures):
-            points = [(line["x"], line["samples_per_second"]) for line in figures if line["system"] == system]
+            points = [(line["x"], value(line)) for line in figures if line["system"] == system]
             axes.loglog(*zip(*points, strict=True), "o-", label=system)
-        axes.set(xlabel=sweep, ylabel="samples/s")
+        axes.set(xlabel=xlabel, ylabel=ylabel)
         axes.legend(frameon=False)
     figure.savefig(path)
     plt.close(figure)

@@ -20,6 +20,7 @@ def test_the_snippets_run():
     assert int(names["state"].d.step) == int(names["state"].g.step) == 2
     exec(compile(second, "README", "exec"), names)
     assert jax.tree.leaves(names["states"])[0].shape[0] == 8
+    assert names["search"].numbers["gamma"].shape == (3,)
     assert names["mine"].discriminator(jnp.zeros(2), jnp.ones(2)) == 1
     shapes = jax.eval_shape(names["train_step"], names["state"], jnp.zeros((5, 4, 28, 28, 1)), jax.random.key(1))
     assert jax.tree.map(jnp.shape, shapes[0]) == jax.tree.map(jnp.shape, names["state"])

@@ -32,36 +32,44 @@ def streamed_source(read: Callable[[np.ndarray], np.ndarray], num: int, batch_si
       DtypeError, ShapeError, ConfigError: as `image_source` does.
     """
     order, batches = shuffled(num, batch_size, passes)
-    first = read(np.arange(1))
-    check_images(first)
+    example = read(np.arange(1))
+    check_images(example)
+    shape = example.shape[1:]
 
     def stream(key, blocks, d_steps, mesh):
         blocks = list(blocks)
         slots = d_steps * max((count for *_, count in blocks), default=1)
-        numbers = [(epoch, index * d_steps + i) for epoch, index, count in blocks for i in range(count * d_steps)]
+        in_epoch = batches // d_steps * d_steps  # those that are too few for a train step are left out
+        first = blocks[0][0] * in_epoch + blocks[0][1] * d_steps if blocks else 0
+        numbers = range(first, first + d_steps * sum(count for *_, count in blocks))
         place = NamedSharding(mesh, PartitionSpec(None, *mesh.axis_names))
         share = batch_size // jax.process_count()
         own = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
         compiled = jax.jit(order)
         order_of = lru_cache(2)(lambda epoch: np.asarray(compiled(jax.random.clone(key), jnp.int32(epoch))))
-        rows = ahead(numbers, lambda epoch, index: read(order_of(epoch)[index, own]))
+
+        def rows(number):
+            epoch, index = divmod(number, in_epoch)
+            return read(order_of(epoch)[index, own])
+
+        images = ahead(numbers, rows)
         for _, index, count in blocks:
-            block = np.zeros((slots, share, *first.shape[1:]), np.uint8)
+            block = np.zeros((slots, share, *shape), np.uint8)
             for i in range(index * d_steps, (index + count) * d_steps):
-                block[i % slots] = next(rows)
+                block[i % slots] = next(images)
             yield jax.make_array_from_process_local_data(place, block)
 
     def batch(arrays, order, key, index):
         del order, key
         return from_pixels(arrays[index % len(arrays)]), None
 
-    like = jax.ShapeDtypeStruct((1, batch_size, *first.shape[1:]), jnp.uint8)
+    like = jax.ShapeDtypeStruct((1, batch_size, *shape), jnp.uint8)
     return Source(like, batches, lambda key, epoch: (), batch, stream)
 
 
-def ahead(numbers: list[tuple[int, int]], read: Callable[[int, int], np.ndarray]) -> Iterator[np.ndarray]:
+def ahead(numbers: range, read: Callable[[int], np.ndarray]) -> Iterator[np.ndarray]:
     """What `read` makes of the numbers, in their order, by threads that read ahead."""
     import grain  # only here: what stays in memory needs none of it
 
-    wanted = grain.MapDataset.source(numbers).map(lambda place: read(*place))
+    wanted = grain.MapDataset.range(numbers.start, numbers.stop).map(read)
     return iter(wanted.to_iter_dataset(grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=BATCHES_AHEAD)))
