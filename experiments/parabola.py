@@ -29,6 +29,7 @@ from jaxgan.launch import carry_out
 from jaxgan.metrics import parabola
 from jaxgan.pictures import frame_drawer
 from jaxgan.probes import sample_probe
+from jaxgan.processes import leads
 from jaxgan.progress import say
 from jaxgan.settings import PRECISIONS, Settings, command_line, ends_plainly, set_up_jax
 
@@ -92,8 +93,8 @@ def main() -> None:
         config = command_line(Config)
         set_up_jax(config)
         gan = build(config)
-        show = plots.window(config.workdir.name) if config.live else None
-        if config.live and show is None:
+        show = plots.window(config.workdir.name) if config.live and leads() else None
+        if config.live and show is None and leads():
             say(Console(), "No window: there is no display, or matplotlib has no interactive backend for it.")
         real = paintings(np.linspace(LOWER, UPPER, PROBED))
         state = carry_out(

@@ -13,7 +13,7 @@ from jax.sharding import Mesh, NamedSharding
 from jaxgan.data.sources import Source
 from jaxgan.keys import Keys
 from jaxgan.processes import meet
-from jaxgan.sharing import MEMBERS, SAME, has_members, place_of_state, same_everywhere
+from jaxgan.sharing import MEMBERS, SAME, as_it_is, has_members, laid_out, place_of_state, same_everywhere
 from jaxgan.states import GANState
 
 
@@ -107,7 +107,7 @@ def play_blocks(
     place, compiled = place_of_state(mesh), None
     order_of = jax.jit(over_seeds(source.order, (0, None), has_members(mesh)), out_shardings=place)
     fed = feed(source, keys, blocks, mesh, d_steps)
-    keys = jax.jit(lambda keys: keys, out_shardings=place)(keys)  # to where `device_put` would not take keys
+    keys = jax.jit(as_it_is, out_shardings=place)(keys)  # `laid_out` takes no keys to other processes' devices
     for (epoch, index, count), arrays in fed:
         if compiled is None or index == 0:
             order = order_of(keys.order, np.int32(epoch))
@@ -130,7 +130,7 @@ def feed(
 ) -> Iterator[tuple[tuple[int, int, int], Any]]:
     """The blocks, each with the arrays that it takes its batches from."""
     if source.stream is None:
-        return zip(blocks, itertools.repeat(jax.device_put(source.arrays, NamedSharding(mesh, SAME))))
+        return zip(blocks, itertools.repeat(laid_out(source.arrays, NamedSharding(mesh, SAME))))
     blocks = list(blocks)
     return zip(blocks, source.stream(keys.order, blocks, d_steps, mesh), strict=True)
 

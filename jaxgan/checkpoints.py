@@ -1,4 +1,4 @@
-"""A checkpoint is whole or it is not there. The only file that knows Orbax."""
+"""A checkpoint is whole or it is not there. The only file that knows Orbax' checkpoints."""
 
 import contextlib
 import hashlib
@@ -15,7 +15,7 @@ from jax.sharding import SingleDeviceSharding
 from orbax.checkpoint import checkpoint_managers
 
 from jaxgan.errors import CheckpointError, DamageError
-from jaxgan.processes import leads, meet
+from jaxgan.processes import everyone, leads, meet
 from jaxgan.sharing import here
 
 FORMAT = 2
@@ -36,8 +36,14 @@ class Checkpoints:
                 f"{self._directory}: Orbax takes [, ], * and ? in a path for patterns; choose another"
             )
         # Not by Orbax's own metrics: it reads those of all checkpoints first of all, and ends at damaged ones.
+        if leads():
+            self._directory.mkdir(parents=True, exist_ok=True)
+        meet("the folder of the checkpoints is there")
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=NewestAndBest(keep, self._goodness), enable_async_checkpointing=False
+            preservation_policy=NewestAndBest(keep, self._goodness),
+            enable_async_checkpointing=False,
+            create=False,
+            multiprocessing_options=ocp.options.MultiprocessingOptions(active_processes=everyone()),
         )
         self._manager = ocp.CheckpointManager(self._directory, options=options)
 
@@ -165,6 +171,8 @@ class Checkpoints:
         try:
             with quietly():
                 return self._manager.restore(step, args=ocp.args.Composite(**items))
+        except jax.errors.JaxRuntimeError:  # another process has ended
+            raise
         except Exception as error:  # Orbax raises whatever comes up when it reads what it has not written
             there = not isinstance(error, OSError) or isinstance(error, FileNotFoundError | NotADirectoryError)
             which = DamageError if there else CheckpointError

@@ -24,7 +24,7 @@ from jaxgan.gan import GAN
 from jaxgan.locks import alone_in
 from jaxgan.pictures import Draw, image_drawer
 from jaxgan.probes import sample_probe
-from jaxgan.processes import leader_first, leads
+from jaxgan.processes import from_first, leads, meet
 from jaxgan.progress import reporter, say, waiting
 from jaxgan.settings import ImageSettings, Settings, module_name, program, set_up_jax
 from jaxgan.sharing import one_of
@@ -48,17 +48,20 @@ def train_on_images(settings: Config, build: Callable[[Config], GAN]) -> None:
     set_up_jax(settings)
     before = runs.find(settings)
     wanted = settings.dataset or (before["data"]["name"] if before else None)
-    with leader_first("the data are prepared"):
-        data, said = choose_data(wanted, settings.data_dir)
+    data, said = data_of_all(wanted, settings.data_dir)
     say(Console(), f"Data: {said}")
     settings = dataclasses.replace(settings, dataset=data.name)
     passes = passes_of(data.num)
-    source = source_of(data, settings, passes)
+    judges = settings.evaluate_every is not None and leads()
+    whole = data.read(range(data.num)) if judges or not settings.stream else None
+    if whole is not None and not settings.stream:
+        source = image_source(whole.images, settings.batch_size, passes=passes)
+    else:
+        source = streamed_source(lambda rows: data.read(rows).images, data.num, settings.batch_size, passes=passes)
     probed = data.read(range(min(PROBED_IMAGES, data.num))).images
     gan = build(settings)
     check_shape(gan, data.name, probed)
-    judges = settings.evaluate_every is not None and leads()
-    judge = judge_of(data.read(range(data.num)), settings.data_dir) if judges else None
+    judge = judge_of(whole, settings.data_dir) if whole is not None and judges else None
     carry_out(
         settings,
         gan,
@@ -142,11 +145,13 @@ def carry_out(
                 tell=lambda text: say(console, text),
             )
         except TrainingError:
-            watch()
+            if leads():
+                watch()
+            meet("what has been seen is told")
             raise
     say(console, farewell(settings, step, steps))
     if step < steps or not leads():
-        sys.exit(0 if step == steps else 130)
+        sys.exit(130 if step < steps else 0)
     return state
 
 
@@ -169,11 +174,11 @@ def scores(gan: GAN, judge: Judge, seeds: int | None, state: GANState, key: jax.
     return {name: float(np.mean([values[name] for values in found])) for name in found[0]}
 
 
-def source_of(data: Split, settings: ImageSettings, passes: int) -> Source:
-    """The set's batches: of images on the device, or read from where they lie."""
-    if settings.stream:
-        return streamed_source(lambda rows: data.read(rows).images, data.num, settings.batch_size, passes=passes)
-    return image_source(data.read(range(data.num)).images, settings.batch_size, passes=passes)
+def data_of_all(name: str | None, data_dir: Path) -> tuple[Split, str]:
+    """What the first process chooses and prepares, for all processes; and what to say of it."""
+    data, said = choose_data(name, data_dir) if leads() else (None, "")
+    name = from_first("" if data is None else data.name)
+    return data or find(name, data_dir), said
 
 
 def choose_data(name: str | None, data_dir: Path) -> tuple[Split, str]:

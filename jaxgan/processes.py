@@ -1,9 +1,8 @@
 """Several processes, one run: all compute, the first keeps the records. The engine is JAX's own."""
 
-import contextlib
+import hashlib
 import os
 import sys
-from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -15,9 +14,13 @@ HEARTBEAT_SECONDS = 20  # after which a process that is silent counts as dead, a
 JOINING_SECONDS = 120
 WAITING_SECONDS = 24 * 3600  # for the first process, which may draw, judge or train a classifier meanwhile
 
+joined = False  # and not what JAX says, which takes a process that has found nobody for one of several
+
 
 def join(coordinator: str | None, num_processes: int | None = None, process_id: int | None = None) -> None:
     """Makes this process one of several; before anything is computed. A process that has joined stays as it is.
+
+    From then on an exception that nobody catches ends it at once, so that the others do not wait for it.
 
     Args:
       coordinator: `"HOST:PORT"` of the first process, the same in all; or `"auto"`, where JAX finds all there is to
@@ -29,7 +32,8 @@ def join(coordinator: str | None, num_processes: int | None = None, process_id: 
       ConfigError: where these do not fit together, nothing is found, or the others do not come.
     """
     check_place(coordinator, num_processes, process_id)
-    if coordinator is None or jax.distributed.is_initialized():
+    global joined
+    if coordinator is None or joined:
         return
     jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is `interrupts`' own
     found = coordinator == "auto"
@@ -47,6 +51,7 @@ def join(coordinator: str | None, num_processes: int | None = None, process_id: 
         raise ConfigError(
             f"coordinator is {coordinator!r}, but the processes did not find each other: {error}"
         ) from error
+    joined, sys.excepthook = True, end_at_once
 
 
 def check_place(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
@@ -70,7 +75,12 @@ def check_place(coordinator: str | None, num_processes: int | None, process_id: 
 
 def several() -> bool:
     """Whether this is one of several processes."""
-    return jax.distributed.is_initialized() and jax.process_count() > 1
+    return joined and jax.process_count() > 1
+
+
+def everyone() -> set[int] | None:
+    """The numbers of all processes; None where there is one only."""
+    return set(range(jax.process_count())) if several() else None
 
 
 def leads() -> bool:
@@ -90,18 +100,26 @@ def meet(what: str) -> None:
     if several():
         from orbax.checkpoint import multihost  # only here: what runs alone need not wait for its import
 
-        everyone = set(range(jax.process_count()))
-        multihost.sync_global_processes(what, timeout=WAITING_SECONDS, processes=everyone)
+        multihost.sync_global_processes(what, timeout=WAITING_SECONDS, processes=everyone())
 
 
-@contextlib.contextmanager
-def leader_first(what: str) -> Iterator[None]:
-    """The first process goes through the block, then all the others: what it puts on the disk is there for them."""
-    if not leads():
-        meet(what)
-    yield
-    if leads():
-        meet(what)
+def agree(what: str, text: str) -> None:
+    """Raises ConfigError, in all processes, where they do not all say the same of something."""
+    meet(what)
+    if several():
+        digest = np.frombuffer(hashlib.blake2b(text.encode(), digest_size=16).digest(), np.uint8)
+        said = multihost_utils.process_allgather(digest)
+        if np.any(said != said[0]):
+            raise ConfigError(f"the processes differ in {what}; start all by one command, but for the process_id")
+
+
+def from_first(text: str) -> str:
+    """What the first process says, of up to 1,000 bytes, in all of them."""
+    meet("what the first process says")
+    if not several():
+        return text
+    said = np.frombuffer(text.encode().ljust(1_000, b"\0"), np.uint8)
+    return multihost_utils.broadcast_one_to_all(said).tobytes().rstrip(b"\0").decode()
 
 
 def any_of_all(flag: bool) -> bool:
@@ -116,3 +134,9 @@ def leave(status: int) -> None:
         sys.stderr.flush()
         os._exit(status)
     sys.exit(status)
+
+
+def end_at_once(kind, error, traceback) -> None:
+    """What Python does with an exception that nobody catches, in one of several processes."""
+    sys.__excepthook__(kind, error, traceback)
+    leave(1)

@@ -15,7 +15,7 @@ from jaxgan.checkpoints import Checkpoints
 from jaxgan.errors import CheckpointError, ConfigError, DamageError
 from jaxgan.gan import GAN
 from jaxgan.history import write_whole
-from jaxgan.processes import leads, meet
+from jaxgan.processes import agree, leads, meet
 from jaxgan.settings import Settings, module_name, set_up_jax
 from jaxgan.sharing import one_of
 from jaxgan.states import GANState
@@ -127,6 +127,7 @@ def settle(settings: Settings, data: dict[str, Any]) -> dict[str, Any]:
     versions = {package: importlib.import_module(package).__version__ for package in ("jaxgan", "jax", "flax", "optax")}
     record = {"experiment": module_name(type(settings)), "config": config, "data": data, "versions": versions}
     content = json.dumps(record, indent=2, default=str) + "\n"
+    agree("their settings or data", content)
     if leads():
         if settings.overwrite and (settings.workdir / "config.json").exists():
             remove(settings.workdir)

@@ -21,7 +21,7 @@ from rich.console import Console
 from jaxgan.alternate import Order
 from jaxgan.data.images import DATA_DIR
 from jaxgan.errors import ConfigError, JaxganError
-from jaxgan.processes import check_place, join, leave, several
+from jaxgan.processes import check_place, join, leave, meet, several
 from jaxgan.progress import say
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ class ImageSettings(Settings):
     data_dir: Path = DATA_DIR
     """Folder of the prepared data sets. Files put into downloads/manual/NAME/ there are used instead of a download."""
     stream: bool = False
-    """Read the images from the disk while training, for sets that do not fit into memory."""
+    """Read the images from the disk while training, for sets that do not fit into memory. To evaluate, all are read."""
     epochs: int | None = None
     """How long to train, in epochs: once through the set, or as often through a small one as 60,000 images allow.
     Steps, if given, count instead."""
@@ -179,10 +179,18 @@ def command_line(config: type[T]) -> T:
 
 @contextlib.contextmanager
 def ends_plainly() -> Iterator[None]:
-    """Turns our own errors and the file system's into a message and exit status 1, and a second Ctrl-C into 130."""
+    """Turns our own errors and the file system's into a message and exit status 1, and a second Ctrl-C into 130.
+
+    Of several processes those that end well wait here for the others.
+    """
     console = Console(stderr=True)
     try:
-        yield
+        try:
+            yield
+        except SystemExit:
+            meet("the end")
+            raise
+        meet("the end")
     except (JaxganError, OSError) as error:
         more = "\nWhat was saved is as it was; once that is mended, the same command goes on."
         say(console, f"error: {error}{more if isinstance(error, OSError) else ''}")
@@ -195,14 +203,9 @@ def ends_plainly() -> Iterator[None]:
             raise
         say(
             console,
-            f"error: another process has ended, or cannot be reached: {error}\n"
+            f"error: JAX has failed, as it does where another process has ended: {error}\n"
             "What was saved is as it was; started again, all processes go on.",
         )
-        leave(1)
-    except Exception:
-        if not several():
-            raise
-        console.print_exception()
         leave(1)
 
 
@@ -234,9 +237,9 @@ def set_up_jax(settings: Settings) -> None:
       ConfigError: where the other processes are not found.
     """
     jax.config.update("jax_enable_x64", settings.precision == "float64")
-    cores = settings.devices or (1 if settings.seeds is None else usable_cores())
+    share = (settings.devices or 0) // (settings.num_processes or 1)
     with contextlib.suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", max(1, cores // (settings.num_processes or 1)))
+        jax.config.update("jax_num_cpu_devices", share or (1 if settings.seeds is None else usable_cores()))
     join(settings.coordinator, settings.num_processes, settings.process_id)
 
 

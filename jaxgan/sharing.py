@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxgan.errors import ConfigError
@@ -13,7 +14,7 @@ SAME = PartitionSpec()  # each device has all of it
 
 
 def mesh_over(share: PartitionSpec, num: int, devices: int | None = None) -> Mesh:
-    """Devices over which `num` samples or members can be shared out evenly.
+    """Devices over which `num` samples or members can be shared out evenly, in the order of their processes.
 
     Args:
       share: BATCH or MEMBERS.
@@ -35,7 +36,8 @@ def mesh_over(share: PartitionSpec, num: int, devices: int | None = None) -> Mes
     if num % devices:
         raise ConfigError(f"devices is {devices}, by which {num} cannot be divided; take a divisor of {num}")
     taken = [device for p in range(processes) for device in jax.local_devices(p)[: devices // processes]]
-    return jax.make_mesh((devices,), (axis_of(share),), axis_types=(AxisType.Auto,), devices=taken)
+    # Not by `jax.make_mesh`: it may order them in another way, and refuses those of machines without a fast network.
+    return Mesh(np.array(taken), (axis_of(share),), axis_types=(AxisType.Auto,))
 
 
 def axis_of(share: PartitionSpec) -> str:
@@ -80,11 +82,20 @@ def here(state: Any) -> Any:
     Of what all devices have, that is one device's copy: what is computed of it is computed once only. Members that are
     on other processes' devices are fetched; all processes have to ask.
     """
-    return jax.tree.map(copy_of, state)
+    elsewhere = [x for x in jax.tree.leaves(state) if not (x.is_fully_addressable or x.is_fully_replicated)]
+    if elsewhere:
+        state = jax.jit(as_it_is, out_shardings=NamedSharding(elsewhere[0].sharding.mesh, SAME))(state)
+    return jax.tree.map(lambda x: x.addressable_data(0) if x.is_fully_replicated else x, state)
 
 
-def copy_of(x: jax.Array) -> jax.Array:
-    """`here`, of one array."""
-    if not (x.is_fully_addressable or x.is_fully_replicated):
-        x = jax.jit(lambda x: x, out_shardings=NamedSharding(x.sharding.mesh, SAME))(x)  # pyright: ignore
-    return x.addressable_data(0) if x.is_fully_replicated else x
+def laid_out(tree: Any, place: NamedSharding) -> Any:
+    """Arrays that this process has, and all others too, as `place` shares them out."""
+    if place.is_fully_addressable:
+        return jax.device_put(tree, place)
+    # `device_put` would first gather what all processes have, to compare it.
+    return jax.tree.map(lambda x: jax.make_array_from_callback(x.shape, place, lambda index: x[index]), tree)
+
+
+def as_it_is(tree: Any) -> Any:
+    """The same; a name, so that it is compiled once."""
+    return tree

@@ -20,9 +20,9 @@ from jaxgan.gan import GAN
 from jaxgan.interrupts import asked_to_stop
 from jaxgan.keys import Keys, run_keys
 from jaxgan.locks import alone_in
-from jaxgan.processes import any_of_all, leads, meet
+from jaxgan.processes import agree, any_of_all, leads, meet
 from jaxgan.progress import Progress
-from jaxgan.sharing import BATCH, MEMBERS, has_members, here, mesh_over, place_of_state
+from jaxgan.sharing import BATCH, MEMBERS, has_members, here, laid_out, mesh_over, place_of_state
 from jaxgan.states import GANState
 
 SKIPPED_IN_A_ROW = 20
@@ -130,8 +130,10 @@ def train(
     gan = skip_not_finite(gan) if on_nan == "skip" else gan
     train_step = alternate(gan, d_steps, g_steps, order=order, share_noise=share_noise)
     play = make_block(train_step, source, block, d_steps, population=seeds is not None)
+    if not leads():
+        probe, score, draw, report, tell = None, None, lambda *look: None, lambda now: None, lambda text: None
     measure = jax.jit(over_seeds(probe, (0, 0), seeds is not None)) if probe is not None else None
-    tell = tell if leads() else lambda text: None
+    agree("their counts", f"{counts} {g_steps} {seed} {seeds} {mesh} {order} {share_noise} {on_nan}")
 
     def note(name, lines):
         if leads():
@@ -144,13 +146,13 @@ def train(
         if not (measures or ends):
             return None
         state, scores = here(state), None
-        if measure is not None and measures and leads():
+        if measure is not None and measures:
             values = jax.device_get(measure(state, jax.random.clone(keys.probe)))
             note("probes.jsonl", [{"step": step} | {k: v.tolist() for k, v in values.items()}])
-        if score is not None and leads() and step > 0 and (step == steps or (ends and epoch % score_every == 0)):
+        if score is not None and step > 0 and (step == steps or (ends and epoch % score_every == 0)):
             scores = score(state, jax.random.clone(keys.score))
             note("scores.jsonl", [{"step": step} | scores])
-        if ends and leads():
+        if ends:
             draw(state, jax.random.clone(keys.sample), step)
         meet("the first process has looked")
         return scores
@@ -190,12 +192,11 @@ def train(
                 )
             scores = look(state, step)
             last = scores or last
-            if leads():
-                report(Progress(step, steps, steps_per_epoch, timing["steps"] / timing["seconds"], lines[-1], last))
-            ends = any_of_all(stop.is_set())
-            if step % steps_per_epoch == 0 or step == steps or ends:
+            report(Progress(step, steps, steps_per_epoch, timing["steps"] / timing["seconds"], lines[-1], last))
+            stopped = any_of_all(stop.is_set())
+            if step % steps_per_epoch == 0 or step == steps or stopped:
                 checkpoints.save(step, state, record or {}, scores)
-            if ends:
+            if stopped:
                 break
     return here(state), step
 
@@ -231,7 +232,7 @@ def restore_or_init(
     like = jax.tree.map(lambda x: x.update(sharding=place), jax.eval_shape(start, keys.init, *example))
     restored = checkpoints.restore_newest(like, tell)
     if restored is None:
-        return jax.device_put(start(keys.init, *example).replace(numbers=gan.numbers), place), 0
+        return laid_out(start(keys.init, *example).replace(numbers=gan.numbers), place), 0
     if not jax.tree.all(jax.tree.map(np.array_equal, here(restored[0].numbers), gan.numbers)):
         raise CheckpointError(
             f"the members of the newest checkpoint have other numbers: {here(restored[0].numbers)}, now {gan.numbers}"

@@ -15,8 +15,8 @@ def vary(build: Callable[[Any], GAN], numbers: Any) -> GAN:
 
     Args:
       build: makes a GAN of one member's numbers. It is called while functions are traced, then with traced scalars, so
-        that the networks and the kinds of optimiser and penalty must not depend on them.
-      numbers: a pytree of arrays `[N, …]`, a row a member, such as
+        that the networks, the prior and the kinds of optimiser and penalty must not depend on them.
+      numbers: a pytree of arrays, or lists, `[N, …]`, a row a member, such as
         `{"learning_rate": [1e-4, 3e-4, 1e-3], "gamma": [0.1, 1.0, 10.0]}`.
 
     Returns:
@@ -26,24 +26,21 @@ def vary(build: Callable[[Any], GAN], numbers: Any) -> GAN:
     Raises:
       ConfigError: where the arrays do not have one first axis in common; and what `build` raises.
     """
-    numbers = jax.tree.map(jnp.asarray, numbers, is_leaf=lambda x: isinstance(x, list | tuple))
+    numbers = jax.tree.map(jnp.asarray, numbers, is_leaf=lambda x: isinstance(x, list))
     lengths = {x.shape[:1] for x in jax.tree.leaves(numbers)}
     if len(lengths) != 1 or lengths <= {(), (0,)}:
         raise ConfigError(f"numbers have first axes {sorted(lengths)}, expected one length, a row a member")
     first = jax.tree.map(lambda x: x[0], numbers)
     players = build(first)
 
+    def init(key, real, condition=None):
+        return players.init(key, real, condition).replace(numbers=first)
+
     def own(name):
-        return jax.jit(lambda state, *batch: getattr(build(state.numbers), name)(state, *batch))
+        def function(state, real, key, condition=None):
+            return getattr(build(state.numbers), name)(state, real, key, condition)
 
-    def sample(state, key, num, condition=None):
-        return build(state.numbers).sample(state, key, num, condition)
+        return jax.jit(function)
 
-    return players._replace(
-        init=jax.jit(lambda *example: players.init(*example).replace(numbers=first)),
-        d_step=own("d_step"),
-        g_step=own("g_step"),
-        step=own("step"),
-        sample=jax.jit(sample, static_argnames="num"),
-        numbers=numbers,
-    )
+    steps = {name: own(name) for name in ("d_step", "g_step", "step")}
+    return players._replace(init=jax.jit(init), numbers=numbers, **steps)

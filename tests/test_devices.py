@@ -47,6 +47,8 @@ def test_losses_agree(system, precision, steps, tolerance, tmp_path, count):
     numbers = count((), (1, 2, 4, 8))
     if not numbers or (system, precision) == ("mnist_cnn_tuned", "float64"):
         pytest.skip("only with --full, and the larger ones in float32 only; test_sharing.py compares small networks")
+    if (system, precision) == ("mnist_cnn", "float64"):
+        steps = 30  # the digits' discriminator soon wins, and then a last bit grows by a factor of ten in four steps
     found = [recorded(system, tmp_path / str(n), n, precision=precision, steps=steps) for n in numbers]
     worst = max(
         np.max(np.abs(other[name] - found[0][name]) / np.abs(found[0][name])) for other in found[1:] for name in LOSSES

@@ -15,7 +15,7 @@ BATCHES_AHEAD = 32
 
 
 def streamed_source(read: Callable[[np.ndarray], np.ndarray], num: int, batch_size: int, *, passes: int = 1) -> Source:
-    """The batches of `image_source`, bit for bit, but read as they are needed, a little ahead.
+    """The batches of `image_source` without labels, bit for bit, but read as they are needed, a little ahead.
 
     Where a run is in its data follows from the train step, as everything does, so that it goes on with the batch it
     would have taken. Of several processes each reads rows of its own. Only the order of an epoch is in memory as a
