@@ -16,7 +16,7 @@ gallery: .venv/run
 
 test: .venv/test
 	$(VENV) -m pytest --numprocesses 2 --dist load $(AS_USED)
-	$(QUICKLY) $(VENV) -m pytest --numprocesses 2 --dist loadfile $(AS_USED:%=--ignore %)
+	$(QUICKLY) $(VENV) -m pytest --numprocesses 2 --dist worksteal $(AS_USED:%=--ignore %)
 	$(QUICKLY) JAX_ENABLE_X64=1 $(VENV) -m pytest --numprocesses 2 --dist load tests/test_losses.py tests/test_penalties.py
 
 # What `test` tries a few times, often.

@@ -15,6 +15,7 @@ from toys import assert_same_bits
 
 from experiments import mnist_cnn, sample
 from jaxgan import history, launch, runs
+from jaxgan.data.images import Images, Split
 
 pytestmark = pytest.mark.usefixtures("offline")
 
@@ -231,10 +232,9 @@ def test_a_dataset_that_is_named_is_had_or_refused(command, tmp_path, dataset, m
 
 
 def test_images_that_do_not_fit_are_refused(command, tmp_path, monkeypatch):
-    from jaxgan.data.images import Images
-
-    wide = Images("cifar10", np.zeros((100, 32, 32, 3), np.uint8), np.zeros(100, np.int32))
-    monkeypatch.setattr(launch, "load", lambda name, data_dir: wide)
+    wide = np.zeros((100, 32, 32, 3), np.uint8)
+    split = Split("cifar10", 100, lambda rows: Images("cifar10", wide[rows], np.zeros(len(rows), np.int32)))
+    monkeypatch.setattr(launch, "find", lambda name, data_dir: split)
     status, _, complained = toy(command, tmp_path / "run", dataset="cifar10")
     assert status == 1
     assert "cifar10 does not fit: the generator makes [28, 28, 1], the data has [32, 32, 3]" in complained
@@ -275,7 +275,7 @@ def test_samples_of_a_run(command, tmp_path, monkeypatch):
     toy(command, workdir, "--steps", 60)
     toy(command, workdir, "--steps", 70)
     arrays = tmp_path / "new" / "samples.npy"
-    monkeypatch.setattr(launch, "load", lambda *args: pytest.fail("sampling needs no data"))
+    monkeypatch.setattr(launch, "find", lambda *args: pytest.fail("sampling needs no data"))
     assert command(sample.main, workdir, "--num", 5, "--out", arrays)[0] == 0
     samples = np.load(arrays)
     assert samples.shape == (5, 28, 28, 1)

@@ -1,0 +1,59 @@
+"""Members of a population that differ in numbers, such as learning rates."""
+
+import chex
+import jax
+import numpy as np
+import pytest
+from toys import SHAPE, assert_same_bits
+
+from jaxgan import losses, make_gan, models, optimizers, penalties, priors, vary
+from jaxgan.data.sources import image_source
+from jaxgan.errors import CheckpointError, ConfigError
+from jaxgan.keys import run_keys
+from jaxgan.training import train
+
+SOURCE = image_source(np.random.default_rng(0).integers(0, 256, (40, *SHAPE), np.uint8), 8)  # 5 steps an epoch
+NUMBERS = {"learning_rate": [1e-3, 0.0, 1e-2], "gamma": [0.5, 1.0, 2.0]}
+
+
+def of_numbers(numbers):
+    """Players with a learning rate and a penalty of their own; a GAN once more in plain numbers."""
+    tx = optimizers.adam(numbers["learning_rate"])
+    networks = models.MLPGenerator(shape=SHAPE, widths=(8,)), models.MLPDiscriminator(widths=(8,))
+    penalty = penalties.r1(numbers["gamma"])
+    return make_gan(*networks, losses.non_saturating, tx, tx, priors.uniform(4), penalty=penalty, half_life_images=10.0)
+
+
+@pytest.mark.parametrize("options", [{}, {"order": "simultaneous", "d_steps": 2, "on_nan": "skip"}])
+def test_members_with_numbers_of_their_own_are_runs_with_those(options, tmp_path):
+    def all_of_them(workdir, steps):
+        gan = vary(of_numbers, NUMBERS)
+        return train(gan, SOURCE, workdir, seed=5, seeds=3, steps=steps, block=3, **options)[0]
+
+    states = all_of_them(tmp_path / "all", 5)
+    for i in range(3):
+        gan = of_numbers({name: values[i] for name, values in NUMBERS.items()})
+        alone, _ = train(gan, SOURCE, tmp_path / str(i), seed=5 + i, steps=5, block=3, **options)
+        member = jax.tree.map(lambda x, i=i: x[i], states.replace(numbers=None))
+        chex.assert_trees_all_close(member, alone, rtol=1e-4, atol=1e-6)
+    start = vary(of_numbers, NUMBERS).init(run_keys(6).init, np.zeros((8, *SHAPE), np.float32))
+    assert_same_bits(jax.tree.map(lambda x: x[1], states.d.params), start.d.params)  # a learning rate of 0
+    all_of_them(tmp_path / "parts", 2)
+    assert_same_bits(all_of_them(tmp_path / "parts", 5), states)
+    images = jax.vmap(lambda state: vary(of_numbers, NUMBERS).sample(state, jax.random.key(0), 2))(states)
+    assert images.shape == (3, 2, *SHAPE)
+
+
+def test_numbers_that_do_not_fit_are_refused(tmp_path):
+    gan = vary(of_numbers, NUMBERS)
+    with pytest.raises(ConfigError, match="seeds is 2, expected 3, as many as the GAN has members"):
+        train(gan, SOURCE, tmp_path, seed=0, seeds=2, steps=1)
+    with pytest.raises(ConfigError, match="seeds is None, expected 3"):
+        train(gan, SOURCE, tmp_path, seed=0, steps=1)
+    with pytest.raises(ConfigError, match=r"numbers have first axes \[\(2,\), \(3,\)\]"):
+        vary(of_numbers, NUMBERS | {"gamma": [1.0, 2.0]})
+    with pytest.raises(ConfigError, match="expected one length"):
+        vary(of_numbers, {"learning_rate": 1e-3, "gamma": 1.0})
+    train(gan, SOURCE, tmp_path, seed=0, seeds=3, steps=1)
+    with pytest.raises(CheckpointError, match="the members of the newest checkpoint have other numbers"):
+        train(vary(of_numbers, NUMBERS | {"gamma": [1.0, 1.0, 1.0]}), SOURCE, tmp_path, seed=0, seeds=3, steps=2)
