@@ -1,15 +1,12 @@
 import signal
-from collections import Counter
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from toys import SHAPE, assert_same_bits, small_gan
 
-from jaxgan import alternate, history, losses, make_gan, models, penalties, priors
+from jaxgan import alternate, history
 from jaxgan.blocks import make_block, plan
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data.sources import Source, image_source
@@ -152,38 +149,6 @@ def test_several_updates_a_step_take_a_batch_each(tmp_path):
     assert timing["steps"].tolist() == [2, 2]  # 5 batches make 2 steps, the last is left out
 
 
-def tiny(tx):
-    """Quickly compiled."""
-    g, d = models.MLPGenerator(shape=SHAPE, widths=(8,)), models.MLPDiscriminator(widths=(8,))
-    return make_gan(g, d, losses.non_saturating, tx, tx, priors.uniform(4), half_life_images=100.0)
-
-
-def test_every_step_has_noise_and_data_of_its_own(tmp_path):
-    train(tiny(optax.sgd(0.0)), SOURCE, tmp_path, seed=0, steps=12)
-    recorded = history.read(tmp_path / "metrics.jsonl")
-    assert len(set(recorded["g_loss"])) == len(set(recorded["d_loss"])) == 12
-    one = Source((), 3, lambda key, epoch: (), lambda a, o, key, i: (jax.random.normal(key, (8, *SHAPE)), None))
-    train(tiny(optax.sgd(0.0)), one, tmp_path / "made_up", seed=0, steps=6, d_steps=2, share_noise=False)
-    assert len(set(history.read(tmp_path / "made_up" / "metrics.jsonl")["d_real_logits"])) == 6
-
-
-def test_networks_start_from_their_own_stream_and_are_given_conditions(tmp_path):
-    labels = np.arange(40) % 10
-    source = image_source(IMAGES, 8, labels=labels)
-    gan = small_gan(d_tx=optax.sgd(0.1), g_tx=optax.sgd(0.1))
-    state, _ = train(gan, source, tmp_path, seed=4, steps=2)
-    keys = run_keys(4)
-    order = jax.jit(source.order)(keys.order, 0)
-    real, condition = source.batch(source.arrays, order, jax.random.clone(keys.batch), 0)
-    expected = gan.init(keys.init, real, condition)
-    for i in range(2):
-        real, condition = source.batch(source.arrays, order, jax.random.fold_in(keys.batch, i), i)
-        key = jax.random.fold_in(jax.random.fold_in(keys.play, i), 0)  # the train step's, then its first update's
-        expected, _ = gan.step(expected, real, key, condition)
-    chex.assert_trees_all_close(state, expected, rtol=1e-3, atol=1e-5)
-    assert "Embed_0" in state.d.params
-
-
 def test_a_picture_is_drawn_before_its_checkpoint_is_kept(tmp_path):
     def fail(state, key, step):
         if step == 10:
@@ -278,47 +243,3 @@ def test_plan_covers_every_step_once_and_no_block_goes_over_an_epochs_end():
             assert index + count <= per_epoch
             covered += [epoch * per_epoch + index + i for i in range(count)]
         assert covered == list(range(step, steps))
-
-
-def test_no_two_random_streams_share_a_key(monkeypatch):
-    """Runs op by op, and looks at every key that is drawn from, split or folded."""
-    used = {"draw": Counter(), "split": set(), "fold": set()}
-
-    def watch(name, kind):
-        original = getattr(jax.random, name)
-
-        def watched(key, *args, **kwargs):
-            if not isinstance(key, jax.core.Tracer):
-                bits = jax.random.key_data(jax.random.clone(key)).tobytes()
-                if kind == "draw":
-                    used[kind][bits] += 1
-                else:
-                    used[kind].add(bits)
-            return original(key, *args, **kwargs)
-
-        monkeypatch.setattr(jax.random, name, watched)
-
-    for name in ("uniform", "normal", "truncated_normal", "bernoulli", "permutation"):
-        watch(name, "draw")
-    watch("split", "split")
-    watch("fold_in", "fold")
-    jax.config.update("jax_debug_key_reuse", False)  # the watch looks at keys too
-    try:
-        with jax.disable_jit():
-            keys = run_keys(0)
-            source = image_source(IMAGES, 8, passes=2)
-            gan = small_gan(d_tx=optax.sgd(0.1), g_tx=optax.sgd(0.1), penalty=penalties.gradient())
-            state = gan.init(keys.init, jnp.zeros((1, *SHAPE)))
-            step = alternate(gan, 2, 2, share_noise=False)
-            for i in range(2):
-                order = source.order(keys.order, i)
-                key = jax.random.fold_in(keys.batch, i)
-                real, _ = source.batch(source.arrays, order, key, 0)
-                state, _ = step(state, jnp.stack([real, real]), jax.random.fold_in(keys.play, i))
-            gan.sample(state, keys.sample, 2)
-    finally:
-        jax.config.update("jax_debug_key_reuse", True)
-    assert len(used["draw"]) > 20
-    assert max(used["draw"].values()) == 1
-    assert not used["draw"].keys() & (used["split"] | used["fold"])
-    assert not used["split"] & used["fold"]
