@@ -20,7 +20,7 @@ def run(source, workdir, **options):
     return train(small_gan(), source, workdir, **({"seed": 3, "steps": 12, "block": 4} | options))
 
 
-@pytest.mark.parametrize(("passes", "d_steps", "devices"), [(1, 1, 1), (2, 2, 1), (1, 1, 2)])
+@pytest.mark.parametrize(("passes", "d_steps", "devices"), [(2, 2, 1), (1, 1, 2)])
 def test_the_same_bits_as_from_memory(passes, d_steps, devices, tmp_path):
     streamed = streamed_source(IMAGES.__getitem__, len(IMAGES), 8, passes=passes)
     options = {"d_steps": d_steps, "devices": devices}
