@@ -20,7 +20,7 @@ test: .venv/test
 	$(QUICKLY) JAX_ENABLE_X64=1 $(VENV) -m pytest --numprocesses 2 --dist load tests/test_losses.py tests/test_penalties.py
 
 # What `test` tries a few times, often.
-TORTURES := $(patsubst %,tests/test_%.py,devices processes kills damage disk fuzz fuzz_inputs)
+TORTURES := $(patsubst %,tests/test_%.py,devices processes kills damage disk fuzz fuzz_inputs streams evaluation mnist_cnn)
 torture: .venv/test
 	$(VENV) -m pytest --numprocesses 2 --dist load --full -rP $(TORTURES)
 

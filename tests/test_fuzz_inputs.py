@@ -43,7 +43,7 @@ def test_command_lines_are_read_or_refused(name, monkeypatch, capfd, count):
     pairs = st.tuples(st.sampled_from([*options, "--no-such"]), WORDS) | st.tuples(WORDS)
     read = 0
 
-    @settings(max_examples=count(30, 500), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=count(15, 500), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(st.lists(pairs, min_size=1, max_size=2))
     def check(pairs):
         nonlocal read
@@ -57,7 +57,7 @@ def test_command_lines_are_read_or_refused(name, monkeypatch, capfd, count):
             assert module.build(config).step
 
     check()
-    print(f"{name}: {count(30, 500)} command lines, of which {read} are in order")
+    print(f"{name}: {count(15, 500)} command lines, of which {read} are in order")
 
 
 def test_damaged_files_of_a_set_are_refused_or_had_nothing_spoiled(tmp_path, monkeypatch, count):
