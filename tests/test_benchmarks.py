@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import jax_side, scaling, side, versus
+from benchmarks import jax_side, scaling, scaling_report, side, versus
 from benchmarks.systems import SYSTEMS
 
 
@@ -59,5 +59,5 @@ def test_a_case_is_measured():
     weights = {"d": 15 * 128 + 128, "g": 5 * 128 + 128 * 15}
     least = 2 * 2 * 64 * (2 * 2 * weights["d"] + 2 * weights["g"])
     assert least < figures["flops_per_step"] < 4 * least
-    assert all(np.isfinite(figures[name]) and figures[name] > 0 for name in scaling.COLUMNS)
-    assert "| parabola | 2 |" in scaling.tables({"gans": [figures]})
+    assert all(np.isfinite(figures[name]) and figures[name] > 0 for name in scaling_report.COLUMNS)
+    assert "| parabola | 2 |" in scaling_report.tables({"gans": [figures]})

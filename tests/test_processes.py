@@ -22,8 +22,11 @@ ALL = SYSTEMS | {
 }
 
 
-def start(num, workdir, system="parabola", **options):
-    """So many processes of an experiment, with four devices in all if not told otherwise."""
+def start(num, workdir, system="parabola", second=(), **options):
+    """So many processes of an experiment, with four devices in all if not told otherwise.
+
+    `second` is what the second one is told besides.
+    """
     with socket.socket() as free:
         free.bind(("localhost", 0))
         coordinator = f"localhost:{free.getsockname()[1]}"
@@ -32,7 +35,9 @@ def start(num, workdir, system="parabola", **options):
     arguments += [str(word) for name, value in options.items() for word in (f"--{name}", value)]
     command = [sys.executable, "-m", f"experiments.{name}", *arguments]
     together = ["--coordinator", coordinator, "--num-processes", str(num), "--process-id"]
-    commands = [[*command, *together, str(i)] for i in range(num)] if num > 1 else [command]
+    commands = (
+        [[*command, *together, str(i), *(second if i == 1 else ())] for i in range(num)] if num > 1 else [command]
+    )
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": Path(__file__).parent.parent, "text": True}
     return [subprocess.Popen(command, **options) for command in commands]
 
@@ -117,6 +122,15 @@ def test_what_happens_to_one_ends_both_and_both_go_on(one, tmp_path, count):
     assert_agree(tmp_path / "parts", tmp_path / "whole", step + 20, 1e-10)
     config = json.loads((tmp_path / "parts" / "config.json").read_text())["config"]
     assert (config["coordinator"], config["num_processes"], config["process_id"]) == (None, None, None)
+
+
+def test_processes_that_were_started_differently_are_refused(tmp_path, count):
+    if not count(False, True):
+        pytest.skip("only with --full")
+    ended = ends(start(2, tmp_path / "run", devices=2, steps=20, second=("--block", "7")), 120)
+    assert [status for status, *_ in ended] == [1, 1], ended
+    assert all("the processes differ in their settings or data" in complained for *_, complained in ended)
+    assert not (tmp_path / "run" / "config.json").exists()
 
 
 @pytest.mark.parametrize(
