@@ -1,6 +1,6 @@
 """Training data as a function of a key and a step, so that resuming replays it exactly."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -30,7 +30,7 @@ class Source(NamedTuple):
     batches: int
     order: Callable[[jax.Array, jax.Array], Any]
     batch: Callable[[Any, Any, jax.Array, jax.Array], tuple[jax.Array, jax.Array | None]]
-    stream: Callable[[jax.Array, Iterable[tuple[int, int, int]], int, Mesh], Iterator[Any]] | None = None
+    stream: Callable[[jax.Array, Sequence[tuple[int, int, int]], int, Mesh], Iterator[Any]] | None = None
 
 
 def image_source(images: np.ndarray, batch_size: int, *, labels: np.ndarray | None = None, passes: int = 1) -> Source:

@@ -37,7 +37,6 @@ def streamed_source(read: Callable[[np.ndarray], np.ndarray], num: int, batch_si
     shape = example.shape[1:]
 
     def stream(key, blocks, d_steps, mesh):
-        blocks = list(blocks)
         slots = d_steps * max((count for *_, count in blocks), default=1)
         in_epoch = batches // d_steps * d_steps  # those that are too few for a train step are left out
         first = blocks[0][0] * in_epoch + blocks[0][1] * d_steps if blocks else 0
