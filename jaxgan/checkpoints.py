@@ -15,7 +15,7 @@ from jax.sharding import SingleDeviceSharding
 from orbax.checkpoint import checkpoint_managers
 
 from jaxgan.errors import CheckpointError, DamageError
-from jaxgan.processes import everyone, leads, meet
+from jaxgan.processes import any_of_all, everyone, leads, meet
 from jaxgan.sharing import here
 
 FORMAT = 2
@@ -46,6 +46,10 @@ class Checkpoints:
             multiprocessing_options=ocp.options.MultiprocessingOptions(active_processes=everyone()),
         )
         self._manager = ocp.CheckpointManager(self._directory, options=options)
+        # Not by the manager: after reading it waits for the other processes, also for one that could not read its part.
+        self._reader = ocp.CompositeCheckpointHandler(
+            state=ocp.StandardCheckpointHandler(), meta=ocp.JsonCheckpointHandler()
+        )
 
     def __enter__(self):
         return self
@@ -106,7 +110,7 @@ class Checkpoints:
                 f"{self._directory}/{step}: the arrays are of another shape, as those of another network or optimiser "
                 f"would be; {wrong}"
             )
-        state = self._read(step, state=ocp.args.StandardRestore(jax.tree.map(placed, like))).state
+        state = self._read_by_all(step, state=ocp.args.StandardRestore(jax.tree.map(placed, like))).state
         wrong = difference(meta["arrays"], describe(here(state), digest))
         if wrong:
             raise DamageError(f"{self._directory}/{step}: the arrays are damaged; {wrong}")
@@ -167,10 +171,21 @@ class Checkpoints:
             return None
         return -scores[0][1] if scores else None
 
+    def _read_by_all(self, step: int, **items: ocp.args.CheckpointArgs) -> Any:
+        """Of several processes each reads its own part; what one alone cannot read is damaged for all."""
+        found, problem = None, None
+        try:
+            found = self._read(step, **items)
+        except CheckpointError as error:
+            problem = error
+        if any_of_all(problem is not None):
+            raise problem or DamageError(f"{self._directory}/{step} cannot be read by another process")
+        return found
+
     def _read(self, step: int, **items: ocp.args.CheckpointArgs) -> Any:
         try:
             with quietly():
-                return self._manager.restore(step, args=ocp.args.Composite(**items))
+                return self._reader.restore(self._directory / str(step), args=ocp.args.Composite(**items))
         except jax.errors.JaxRuntimeError:  # another process has ended
             raise
         except Exception as error:  # Orbax raises whatever comes up when it reads what it has not written

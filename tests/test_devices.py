@@ -1,12 +1,11 @@
-"""Many devices, same result: whole programs, each with so many CPU devices, on one machine."""
+"""Many devices, same result: whole programs on so many CPU devices of one machine."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import ROOT, as_used
 
 from jaxgan import history
 
@@ -22,23 +21,16 @@ SYSTEMS = {
 LOSSES = ("d_loss", "g_loss")
 
 
-def recorded(system, workdir, devices, **options):
-    """The metrics of a run."""
+def recorded(system, folder, numbers, **options):
+    """The metrics of a run on each number of devices."""
     name, *arguments = SYSTEMS[system]
-    options = {"workdir": workdir, "batch-size": 64, "devices": devices} | options
-    arguments += [str(word) for name, value in options.items() for word in (f"--{name}", value)]
-    command = [sys.executable, "-m", f"experiments.{name}", *arguments]
-    quickly = {} if name == "mnist_cnn" else {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        cwd=Path(__file__).parent.parent,
-        env=os.environ | quickly,
-    )
+    options = {"batch-size": 64} | options
+    arguments += [str(word) for option, value in options.items() for word in (f"--{option}", value)]
+    command = [sys.executable, "-m", "tests.on_devices", folder, ",".join(map(str, numbers)), name, *arguments]
+    environment = as_used() if name == "mnist_cnn" else None
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stderr
-    return history.read(workdir / "metrics.jsonl")
+    return [history.read(folder / str(number) / "metrics.jsonl") for number in numbers]
 
 
 @pytest.mark.parametrize(("precision", "steps", "tolerance"), [("float64", 100, 1e-10), ("float32", 20, 1e-4)])
@@ -49,7 +41,7 @@ def test_losses_agree(system, precision, steps, tolerance, tmp_path, count):
         pytest.skip("only with --full, and the larger ones in float32 only; test_sharing.py compares small networks")
     if (system, precision) == ("mnist_cnn", "float64"):
         steps = 30  # the digits' discriminator soon wins, and then a last bit grows by a factor of ten in four steps
-    found = [recorded(system, tmp_path / str(n), n, precision=precision, steps=steps) for n in numbers]
+    found = recorded(system, tmp_path, numbers, precision=precision, steps=steps)
     worst = max(
         np.max(np.abs(other[name] - found[0][name]) / np.abs(found[0][name])) for other in found[1:] for name in LOSSES
     )

@@ -1,28 +1,25 @@
 """The main job, as processes."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from programs import ROOT, as_used
 
 from experiments import mnist_cnn
 from jaxgan import history
 from jaxgan.settings import PRECISIONS
 
-ROOT = Path(__file__).parent.parent
-
 
 def python(*arguments, **environment):
-    """A module as its user would run it: with warnings as errors, but without what the suite tells XLA."""
+    """A module as its user would run it, but with warnings as errors."""
     command = [sys.executable, "-W", "error", "-m", *map(str, arguments)]
-    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"} | environment
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, env=environment, check=False)
+    options = {"cwd": ROOT, "env": as_used() | environment}
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
 
 
 @pytest.mark.parametrize(("module", "preset", "precision"), [("mnist_mlp", "tuned", "bf16")])

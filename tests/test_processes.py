@@ -124,6 +124,23 @@ def test_what_happens_to_one_ends_both_and_both_go_on(one, tmp_path, count):
     assert (config["coordinator"], config["num_processes"], config["process_id"]) == (None, None, None)
 
 
+@pytest.mark.parametrize("one", [0, 1])
+def test_what_one_alone_cannot_read_is_damaged_for_both(one, tmp_path, count):
+    if not count(False, True):
+        pytest.skip("only with --full")
+    options = {"system": "parabola_population", "devices": 2, "block": 4}
+    for steps in (4, 8):
+        run(2, tmp_path / "run", steps=steps, **options)
+    for part in (tmp_path / "run" / "checkpoints" / "8" / "state" / f"ocdbt.process_{one}" / "d").iterdir():
+        part.write_bytes(b"")
+    ended = ends(start(2, tmp_path / "run", steps=12, **options), 120)
+    assert [status for status, *_ in ended] == [0, 0], ended
+    assert "It is kept in" in ended[0][1]
+    assert sorted(path.name for path in (tmp_path / "run" / "damaged").iterdir()) == ["8"]
+    run(1, tmp_path / "whole", steps=12, **options)
+    assert_agree(tmp_path / "run", tmp_path / "whole", 12, 1e-5)
+
+
 def test_processes_that_were_started_differently_are_refused(tmp_path, count):
     if not count(False, True):
         pytest.skip("only with --full")
