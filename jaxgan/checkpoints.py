@@ -185,7 +185,7 @@ class Checkpoints:
     def _read(self, step: int, **items: ocp.args.CheckpointArgs) -> Any:
         try:
             with quietly():
-                return self._reader.restore(self._directory / str(step), args=ocp.args.Composite(**items))
+                return self._reader.restore(self._manager.directory / str(step), args=ocp.args.Composite(**items))
         except jax.errors.JaxRuntimeError:  # another process has ended
             raise
         except Exception as error:  # Orbax raises whatever comes up when it reads what it has not written

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,14 @@ import numpy as np
 from jaxgan.gan import GAN
 from jaxgan.states import GANState
 
+SKIPPED_IN_A_ROW = 20
+OnNan = Literal["stop", "skip"]
+ADVICE = {
+    "stop": "Going on would end in the same way: leave such steps out (--on-nan skip), or start anew (--overwrite, or "
+    "another --workdir) with a lower learning rate or another loss.",
+    "skip": f"That were more than {SKIPPED_IN_A_ROW} train steps in a row: start anew (--overwrite, or another "
+    "--workdir) with a lower learning rate or another loss.",
+}
 AS_COMPUTED = ("real_logits", "fake_logits", "loss", "penalty", "grad_norm")
 
 
@@ -72,6 +80,13 @@ def what_is_not_finite(line: dict[str, Any], state: GANState) -> str:
     arrays = [jax.tree_util.keystr(p) for p, x in jax.tree_util.tree_leaves_with_path(state) if not is_finite(x)]
     found = (("metrics", numbers), ("arrays", arrays))
     return ", ".join(f"{names[0]} and {len(names) - 1} more {kind}" for kind, names in found if names)
+
+
+def why_it_ends(step: int, players: list[str], found: str, on_nan: OnNan, saved: list[int]) -> str:
+    """At which train step a run ends because of whom and what, what may help, and what is saved."""
+    newest = f"The newest checkpoint is from step {max(saved)}" if saved else "Nothing is saved yet"
+    who = " and ".join(players)
+    return f"step {step}: the loss or the gradient of {who} is not finite; first {found}. {ADVICE[on_nan]} {newest}"
 
 
 def is_finite(x: jax.Array) -> bool:

@@ -52,16 +52,16 @@ def train_on_images(settings: Config, build: Callable[[Config], GAN]) -> None:
     say(Console(), f"Data: {said}")
     settings = dataclasses.replace(settings, dataset=data.name)
     passes = passes_of(data.num)
-    judges = settings.evaluate_every is not None and leads()
-    whole = data.read(range(data.num)) if judges or not settings.stream else None
-    if whole is not None and not settings.stream:
-        source = image_source(whole.images, settings.batch_size, passes=passes)
-    else:
+    everything = range(data.num)
+    if settings.stream:
         source = streamed_source(lambda rows: data.read(rows).images, data.num, settings.batch_size, passes=passes)
+    else:
+        source = image_source(data.read(everything).images, settings.batch_size, passes=passes)
     probed = data.read(range(min(PROBED_IMAGES, data.num))).images
     gan = build(settings)
     check_shape(gan, data.name, probed)
-    judge = judge_of(whole, settings.data_dir) if whole is not None and judges else None
+    judges = settings.evaluate_every is not None and leads()
+    judge = judge_of(data.read(everything), settings.data_dir) if judges else None
     carry_out(
         settings,
         gan,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from jaxgan.blocks import make_block, over_seeds, plan, play_blocks
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data.sources import Source
 from jaxgan.errors import CheckpointError, ConfigError, TrainingError
-from jaxgan.finite import Patience, skip_not_finite, what_is_not_finite
+from jaxgan.finite import SKIPPED_IN_A_ROW, OnNan, Patience, skip_not_finite, what_is_not_finite, why_it_ends
 from jaxgan.gan import GAN
 from jaxgan.interrupts import asked_to_stop
 from jaxgan.keys import Keys, run_keys
@@ -25,14 +25,6 @@ from jaxgan.progress import Progress
 from jaxgan.sharing import BATCH, MEMBERS, has_members, here, laid_out, mesh_over, place_of_state
 from jaxgan.states import GANState
 
-SKIPPED_IN_A_ROW = 20
-OnNan = Literal["stop", "skip"]
-ADVICE = {
-    "stop": "Going on would end in the same way: leave such steps out (--on-nan skip), or start anew (--overwrite, or "
-    "another --workdir) with a lower learning rate or another loss.",
-    "skip": f"That were more than {SKIPPED_IN_A_ROW} train steps in a row: start anew (--overwrite, or another "
-    "--workdir) with a lower learning rate or another loss.",
-}
 LOGS = ("metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl")
 
 
@@ -181,15 +173,8 @@ def train(
             if lost := patience.lost(lines):
                 bad = step - len(lines) + lost[0] + 1
                 tell(f"Step {bad:,} is not finite; replaying from the newest checkpoint to see what is, first of all.")
-                saved = (
-                    f"The newest checkpoint is from step {max(checkpoints.steps)}"
-                    if checkpoints.steps
-                    else "Nothing is saved yet"
-                )
-                raise TrainingError(
-                    f"step {bad}: the loss or the gradient of {' and '.join(lost[1])} is not finite; "
-                    f"first {what_is_not_finite(lines[lost[0]], replay(checkpoints, bad))}. {ADVICE[on_nan]} {saved}"
-                )
+                found = what_is_not_finite(lines[lost[0]], replay(checkpoints, bad))
+                raise TrainingError(why_it_ends(bad, lost[1], found, on_nan, checkpoints.steps))
             scores = look(state, step)
             last = scores or last
             report(Progress(step, steps, steps_per_epoch, timing["steps"] / timing["seconds"], lines[-1], last))
