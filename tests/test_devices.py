@@ -16,7 +16,6 @@ SYSTEMS = {
     "mnist_wgan_clip": ("mnist_wgan", "--dataset", "digits", "--preset", "clip"),
     "mnist_wgan_gradient_penalty": ("mnist_wgan", "--dataset", "digits", "--preset", "gradient-penalty"),
     "mnist_cnn": ("mnist_cnn", "--dataset", "digits"),
-    "mnist_cnn_tuned": ("mnist_cnn", "--dataset", "digits", "--preset", "tuned"),
 }
 LOSSES = ("d_loss", "g_loss")
 
@@ -27,8 +26,7 @@ def recorded(system, folder, numbers, **options):
     options = {"batch-size": 64} | options
     arguments += [str(word) for option, value in options.items() for word in (f"--{option}", value)]
     command = [sys.executable, "-m", "tests.on_devices", folder, ",".join(map(str, numbers)), name, *arguments]
-    environment = as_used() if name == "mnist_cnn" else None
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=ROOT, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=ROOT, env=as_used())
     assert done.returncode == 0, done.stderr
     return [history.read(folder / str(number) / "metrics.jsonl") for number in numbers]
 
@@ -37,8 +35,8 @@ def recorded(system, folder, numbers, **options):
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_losses_agree(system, precision, steps, tolerance, tmp_path, count):
     numbers = count((), (1, 2, 4, 8))
-    if not numbers or (system, precision) == ("mnist_cnn_tuned", "float64"):
-        pytest.skip("only with --full, and the larger ones in float32 only; test_sharing.py compares small networks")
+    if not numbers:
+        pytest.skip("only with --full; test_sharing.py compares small networks")
     if (system, precision) == ("mnist_cnn", "float64"):
         steps = 30  # the digits' discriminator soon wins, and then a last bit grows by a factor of ten in four steps
     found = recorded(system, tmp_path, numbers, precision=precision, steps=steps)
