@@ -16,6 +16,8 @@ from jaxgan.processes import meet
 from jaxgan.sharing import MEMBERS, SAME, as_it_is, has_members, laid_out, place_of_state, same_everywhere
 from jaxgan.states import GANState
 
+MOST = 2**31 - 1  # train steps and batches, because compiled programs count in int32
+
 
 def plan(step: int, steps: int, steps_per_epoch: int, *lengths: int) -> Iterator[tuple[int, int, int]]:
     """The blocks that lead from `step` to `steps`, as (epoch, index in it, count).

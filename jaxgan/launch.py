@@ -29,7 +29,7 @@ from jaxgan.progress import reporter, say, waiting
 from jaxgan.settings import ImageSettings, Settings, module_name, program, set_up_jax
 from jaxgan.sharing import one_of
 from jaxgan.states import GANState
-from jaxgan.training import check_counts, mesh_of, train
+from jaxgan.training import check_counts, check_steps, mesh_of, train
 from jaxgan.watch import watcher
 
 PROBED_IMAGES = 1_000
@@ -107,10 +107,11 @@ def carry_out(
     """
     console = Console(quiet=not leads())
     steps_per_epoch = check_counts(source, {"d_steps": settings.d_steps}, settings.seed)
+    steps = settings.total_steps(steps_per_epoch)
+    check_steps(steps, settings.d_steps)
     mesh_of(source, settings.seeds, settings.devices)  # what `train` would refuse, before an old run is removed
     with alone_in(settings.workdir), reporter(console) as report:
         record = runs.settle(settings, data)
-        steps = settings.total_steps(steps_per_epoch)
         say(console, f"Run: {describe(settings, steps, steps_per_epoch, epoch)}")
         draw = drawer(gan, settings.workdir, steps_per_epoch, runs.title(record))
         watch = watcher(settings.workdir, steps, lambda text: say(console, text), population=settings.seeds is not None)

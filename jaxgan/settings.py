@@ -19,6 +19,7 @@ import tyro
 from rich.console import Console
 
 from jaxgan.alternate import Order
+from jaxgan.blocks import MOST
 from jaxgan.data.images import DATA_DIR
 from jaxgan.errors import ConfigError, JaxganError
 from jaxgan.processes import check_place, join, leave, meet, several
@@ -29,6 +30,7 @@ Positional = tyro.conf.Positional
 
 
 FROM_ZERO = ("member", "process_id")
+AT_MOST = {"g_layers": 100}
 PRECISIONS = {
     "float32": {"dtype": jnp.float32, "param_dtype": jnp.float32},
     "bf16": {"dtype": jnp.bfloat16, "param_dtype": jnp.float32},
@@ -143,17 +145,21 @@ class AdamSettings(ImageSettings):
 
 
 def check_numbers(settings: Any) -> None:
-    """Raises ConfigError where a count is below 1, a real number below 0 or not finite, or the seed out of range.
+    """Raises ConfigError where a whole number, a real number or the seed is out of its range.
 
-    What is counted from 0 is checked where it is known how many there are.
+    Whether there are as many as a number of them says is checked where that is known.
     """
     for name, value in ((field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings)):
         if name == "seed":
             most = 2**32 - (getattr(settings, "seeds", None) or 1)
             if not 0 <= value <= most:
                 raise ConfigError(f"seed is {value}, expected 0 to {most}")
-        elif isinstance(value, int) and not isinstance(value, bool) and name not in FROM_ZERO and value < 1:
-            raise ConfigError(f"{name} is {value}, expected at least 1")
+        elif isinstance(value, int) and not isinstance(value, bool):
+            least, most = int(name not in FROM_ZERO), AT_MOST.get(name, MOST)
+            if value < least:
+                raise ConfigError(f"{name} is {value}, expected at least {least}")
+            if value > most:
+                raise ConfigError(f"{name} is {value}, expected at most {most:,}")
         elif isinstance(value, float) and not 0 <= value < math.inf:
             raise ConfigError(f"{name} is {value}, expected a number from 0")
 

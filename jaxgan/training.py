@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from jaxgan import history
 from jaxgan.alternate import Order, alternate
-from jaxgan.blocks import make_block, over_seeds, plan, play_blocks
+from jaxgan.blocks import MOST, make_block, over_seeds, plan, play_blocks
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data.sources import Source
 from jaxgan.errors import CheckpointError, ConfigError, TrainingError
@@ -113,6 +113,7 @@ def train(
         "score_every": score_every,
     }
     steps_per_epoch = check_counts(source, counts | ({} if seeds is None else {"seeds": seeds}), seed)
+    check_steps(steps, d_steps)
     members = None if gan.numbers is None else len(jax.tree.leaves(gan.numbers)[0])
     if members not in (None, seeds):
         raise ConfigError(f"seeds is {seeds}, expected {members}, as many as the GAN has members")
@@ -121,7 +122,7 @@ def train(
     patience = Patience(SKIPPED_IN_A_ROW if on_nan == "skip" else 0)
     gan = skip_not_finite(gan) if on_nan == "skip" else gan
     train_step = alternate(gan, d_steps, g_steps, order=order, share_noise=share_noise)
-    play = make_block(train_step, source, block, d_steps, population=seeds is not None)
+    play = make_block(train_step, source, min(block, steps_per_epoch), d_steps, population=seeds is not None)
     if not leads():
         probe, score, draw, report, tell = None, None, lambda *look: None, lambda now: None, lambda text: None
     measure = jax.jit(over_seeds(probe, (0, 0), seeds is not None)) if probe is not None else None
@@ -223,6 +224,12 @@ def restore_or_init(
             f"the members of the newest checkpoint have other numbers: {here(restored[0].numbers)}, now {gan.numbers}"
         )
     return restored
+
+
+def check_steps(steps: int, d_steps: int) -> None:
+    """Raises ConfigError where a compiled program could not count the batches of so many train steps."""
+    if steps * d_steps > MOST:
+        raise ConfigError(f"steps is {steps}, expected at most {MOST // d_steps:,}")
 
 
 def check_counts(source: Source, counts: dict[str, int], seed: int) -> int:

@@ -136,6 +136,8 @@ def test_live_shows_each_picture(command, tmp_path, monkeypatch):
     ("module", "options", "message"),
     [
         (mnist_mlp, ("--g-layers", 0), "g_layers is 0, expected at least 1"),
+        (mnist_wgan, ("--g-layers", 10**30), "expected at most 100"),
+        (mnist_mlp, ("--block", 2**31), "block is 2147483648, expected at most 2,147,483,647"),
         (mnist_mlp_bce, ("--g-width", -3), "g_width is -3, expected at least 1"),
         (mnist_wgan, ("--clip", -1.0), "clip is -1.0, expected a number from 0"),
         (mnist_wgan, ("--d-steps", 0), "d_steps is 0, expected at least 1"),
@@ -150,6 +152,14 @@ def test_bad_numbers_are_refused_before_the_first_step(command, tmp_path, module
     assert status == 2
     assert message in " ".join((said + complained).replace("│", "").split())
     assert not (tmp_path / "run").exists()
+
+
+def test_more_steps_than_can_be_counted_are_refused_before_the_first(command, tmp_path):
+    options = ("--workdir", tmp_path / "run", "--steps", 2**30, "--d-steps", 2)
+    status, _, complained = command(parabola.main, *options)
+    assert status == 1
+    assert "steps is 1073741824, expected at most 1,073,741,823" in " ".join(complained.split())
+    assert not (tmp_path / "run" / "config.json").exists()
 
 
 @pytest.mark.parametrize("module", [mnist_mlp_bce, mnist_mlp, mnist_cnn, mnist_wgan, parabola])
