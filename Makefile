@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv/bin/python
 # Most of a test's time goes into compiling; what must be bit for bit the same is tested in programs as users have them.
-AS_USED := tests/test_training.py tests/test_population.py tests/test_parity.py
+AS_USED := $(patsubst %,tests/test_%.py,training population parity streams)
 # Without these emitters it takes half as long; newer releases of XLA have nothing else, and end where they are told so.
 EMITTERS := --xla_cpu_use_fusion_emitters=false
 KNOWN = $(shell XLA_FLAGS=$(EMITTERS) $(VENV) -c 'import jax; jax.devices()' >/dev/null 2>&1 && echo $(EMITTERS))
@@ -23,8 +23,9 @@ test: .venv/test
 	$(QUICKLY) JAX_ENABLE_X64=1 $(VENV) -m pytest --numprocesses 2 --dist load tests/test_losses.py tests/test_penalties.py
 
 # What `test` tries a few times, often.
-TORTURES := $(patsubst %,tests/test_%.py,devices processes kills damage disk fuzz fuzz_inputs streams evaluation mnist_cnn)
+TORTURES := $(patsubst %,tests/test_%.py,devices processes kills damage disk fuzz fuzz_inputs evaluation mnist_cnn)
 torture: .venv/test
+	$(VENV) -m pytest --numprocesses 2 --dist load --full -rP tests/test_streams.py
 	$(QUICKLY) $(VENV) -m pytest --numprocesses 2 --dist load --full -rP $(TORTURES)
 
 lint: .venv/test .venv/lint
