@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +24,15 @@ from rich.console import Console
 from benchmarks.systems import SYSTEMS
 from jaxgan.data.images import DATA_DIR, load
 from jaxgan.errors import ConfigError, TrainingError
+from jaxgan.features import features_of
 from jaxgan.history import write_whole
 from jaxgan.judge import markdown
-from jaxgan.launch import judge_of
+from jaxgan.metrics import frechet
 from jaxgan.progress import say
 from jaxgan.settings import check_numbers, command_line, ends_plainly
 
 FIRST_STEPS = 10
+SAMPLES = 10_000
 SIDES = ("jaxgan", "PyTorch", "PyTorch compiled")
 
 
@@ -224,11 +226,18 @@ def quality(name: str, config: Config, scratch: Path) -> dict[str, list[list[flo
     """Of each side: [train steps, seconds of training, Fréchet distance] as it went, until good or out of time."""
     if not SYSTEMS[name].images:
         raise ConfigError(f"{name} has no Fréchet distance; give a system that learns images")
-    judge = judge_of(load("mnist", config.data_dir), config.data_dir)
-    return {side: approach(side, name, config, scratch, judge) for side in sides(name, config)}
+    features = features_of("mnist", config.data_dir)
+    real = frechet.moments(features.outputs(load("mnist", config.data_dir).images).features)
+
+    def distance(samples):
+        return float(frechet.distance(real, frechet.moments(features.outputs(samples).features)))
+
+    return {side: approach(side, name, config, scratch, distance) for side in sides(name, config)}
 
 
-def approach(side: str, name: str, config: Config, scratch: Path, judge) -> list[list[float]]:
+def approach(
+    side: str, name: str, config: Config, scratch: Path, distance_of: Callable[[np.ndarray], float]
+) -> list[list[float]]:
     """[train steps, seconds of training, Fréchet distance] of a side, every 6,000 images or at most a round's steps."""
     system, path, found = SYSTEMS[name], scratch / "samples.npy", []
     stride = max(system.steps, 6_000 // (system.batch * system.d_steps))
@@ -238,8 +247,8 @@ def approach(side: str, name: str, config: Config, scratch: Path, judge) -> list
         while distance > config.frechet and seconds < config.limit:
             seconds += process.ask("train", stride)["seconds"]
             step += stride
-            process.ask("sample", judge.num, path)
-            distance = judge.scores(np.load(path))["frechet"]
+            process.ask("sample", SAMPLES, path)
+            distance = distance_of(np.load(path))
             found.append([step, seconds, distance])
     return found
 
