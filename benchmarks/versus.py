@@ -238,7 +238,7 @@ def quality(name: str, config: Config, scratch: Path) -> dict[str, list[list[flo
 def approach(
     side: str, name: str, config: Config, scratch: Path, distance_of: Callable[[np.ndarray], float]
 ) -> list[list[float]]:
-    """[train steps, seconds of training, Fréchet distance] of a side, every 6,000 images or at most a round's steps."""
+    """[train steps, seconds of training, Fréchet distance] of a side, every 6,000 images or round's steps."""
     system, path, found = SYSTEMS[name], scratch / "samples.npy", []
     stride = max(system.steps, 6_000 // (system.batch * system.d_steps))
     step, seconds, distance = 0, 0.0, float("inf")

@@ -56,6 +56,7 @@ class Checkpoints:
 
     def __exit__(self, *exception):
         self._manager.close()
+        self._reader.close()
 
     @property
     def steps(self) -> list[int]:
@@ -102,7 +103,7 @@ class Checkpoints:
         """
         if step not in self.steps:
             raise CheckpointError(f"{self._directory} has no checkpoint of step {step}, only of {self.steps or 'none'}")
-        meta = self._meta(step)
+        meta = self._agreed(step, lambda: self._meta(step))
         shapes = {name: text.partition(" ")[0] for name, text in meta["arrays"].items()}
         wrong = difference(shapes, describe(like, kind))
         if wrong:
@@ -110,7 +111,8 @@ class Checkpoints:
                 f"{self._directory}/{step}: the arrays are of another shape, as those of another network or optimiser "
                 f"would be; {wrong}"
             )
-        state = self._read_by_all(step, state=ocp.args.StandardRestore(jax.tree.map(placed, like))).state
+        wanted = ocp.args.StandardRestore(jax.tree.map(placed, like))
+        state = self._agreed(step, lambda: self._read(step, state=wanted)).state
         wrong = difference(meta["arrays"], describe(here(state), digest))
         if wrong:
             raise DamageError(f"{self._directory}/{step}: the arrays are damaged; {wrong}")
@@ -171,15 +173,18 @@ class Checkpoints:
             return None
         return -scores[0][1] if scores else None
 
-    def _read_by_all(self, step: int, **items: ocp.args.CheckpointArgs) -> Any:
-        """Of several processes each reads its own part; what one alone cannot read is damaged for all."""
+    def _agreed(self, step: int, read: Callable[[], Any]) -> Any:
+        """What `read` gives. Of several processes each reads for itself; where one cannot, none can."""
         found, problem = None, None
         try:
-            found = self._read(step, **items)
+            found = read()
         except CheckpointError as error:
             problem = error
-        if any_of_all(problem is not None):
-            raise problem or DamageError(f"{self._directory}/{step} cannot be read by another process")
+        meet("each has read its part")
+        damaged = isinstance(problem, DamageError)
+        for kind, own in ((CheckpointError, problem is not None and not damaged), (DamageError, damaged)):
+            if any_of_all(own):
+                raise (problem if own else None) or kind(f"{self._directory}/{step} cannot be read by another process")
         return found
 
     def _read(self, step: int, **items: ocp.args.CheckpointArgs) -> Any:

@@ -61,6 +61,7 @@ def train_on_images(settings: Config, build: Callable[[Config], GAN]) -> None:
     gan = build(settings)
     check_shape(gan, data.name, probed)
     judges = settings.evaluate_every is not None and leads()
+    # Read again, because nothing else keeps them.
     judge = judge_of(data.read(everything), settings.data_dir) if judges else None
     carry_out(
         settings,

@@ -30,7 +30,7 @@ Positional = tyro.conf.Positional
 
 
 FROM_ZERO = ("member", "process_id")
-AT_MOST = {"g_layers": 100}
+AT_MOST = {"g_layers": 100, "g_steps": 1_000}  # of what is written out as many times in a program
 PRECISIONS = {
     "float32": {"dtype": jnp.float32, "param_dtype": jnp.float32},
     "bf16": {"dtype": jnp.bfloat16, "param_dtype": jnp.float32},
@@ -40,7 +40,7 @@ PRECISIONS = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What every experiment can be told. Every whole number but the seed is a count, of at least 1."""
+    """What every experiment can be told. Whole numbers are counts, of at least 1, but for the seed and the process."""
 
     workdir: Path = Path("runs/run")
     """Folder of the run. Giving the same one again goes on from its newest checkpoint."""
@@ -147,7 +147,7 @@ class AdamSettings(ImageSettings):
 def check_numbers(settings: Any) -> None:
     """Raises ConfigError where a whole number, a real number or the seed is out of its range.
 
-    Whether there are as many as a number of them says is checked where that is known.
+    Whether there is a member or a process of a number is checked where it is known how many there are.
     """
     for name, value in ((field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings)):
         if name == "seed":

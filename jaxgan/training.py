@@ -229,7 +229,9 @@ def restore_or_init(
 def check_steps(steps: int, d_steps: int) -> None:
     """Raises ConfigError where a compiled program could not count the batches of so many train steps."""
     if steps * d_steps > MOST:
-        raise ConfigError(f"steps is {steps}, expected at most {MOST // d_steps:,}")
+        raise ConfigError(
+            f"steps is {steps}, with {d_steps} batches each; expected at most {MOST // d_steps:,}: train for fewer"
+        )
 
 
 def check_counts(source: Source, counts: dict[str, int], seed: int) -> int:

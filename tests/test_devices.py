@@ -38,7 +38,7 @@ def test_losses_agree(system, precision, steps, tolerance, tmp_path, count):
     if not numbers:
         pytest.skip("only with --full; test_sharing.py compares small networks")
     if (system, precision) == ("mnist_cnn", "float64"):
-        steps = 30  # the digits' discriminator soon wins, and then a last bit grows by a factor of ten in four steps
+        steps = 30  # then a last bit grows by a factor of ten in some five steps, see docs/reliability.md
     found = recorded(system, tmp_path, numbers, precision=precision, steps=steps)
     worst = max(
         np.max(np.abs(other[name] - found[0][name]) / np.abs(found[0][name])) for other in found[1:] for name in LOSSES

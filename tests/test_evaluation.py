@@ -143,9 +143,7 @@ def test_a_run_is_evaluated_while_it_trains_and_afterwards(command, data_dir, tm
     assert (workdir / "nearest.png").stat().st_size > 5_000
 
 
-def test_a_population_is_evaluated_on_average_and_member_by_member(command, data_dir, judge, tmp_path, offline, count):
-    if not count(False, True):
-        pytest.skip("only with --full")
+def test_a_population_is_evaluated_on_average_and_member_by_member(command, data_dir, judge, tmp_path, offline):
     settings = ("--dataset", "digits", "--workdir", tmp_path, "--steps", 2, "--evaluate-every", 1, "--seeds", 2)
     status, _, complaint = command(mnist_mlp.main, *settings, "--data-dir", data_dir)
     assert status == 0, complaint

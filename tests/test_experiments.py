@@ -137,6 +137,7 @@ def test_live_shows_each_picture(command, tmp_path, monkeypatch):
     [
         (mnist_mlp, ("--g-layers", 0), "g_layers is 0, expected at least 1"),
         (mnist_wgan, ("--g-layers", 10**30), "expected at most 100"),
+        (mnist_mlp, ("--g-steps", 2_000), "g_steps is 2000, expected at most 1,000"),
         (mnist_mlp, ("--block", 2**31), "block is 2147483648, expected at most 2,147,483,647"),
         (mnist_mlp_bce, ("--g-width", -3), "g_width is -3, expected at least 1"),
         (mnist_wgan, ("--clip", -1.0), "clip is -1.0, expected a number from 0"),
@@ -158,7 +159,7 @@ def test_more_steps_than_can_be_counted_are_refused_before_the_first(command, tm
     options = ("--workdir", tmp_path / "run", "--steps", 2**30, "--d-steps", 2)
     status, _, complained = command(parabola.main, *options)
     assert status == 1
-    assert "steps is 1073741824, expected at most 1,073,741,823" in " ".join(complained.split())
+    assert "steps is 1073741824, with 2 batches each; expected at most 1,073,741,823" in " ".join(complained.split())
     assert not (tmp_path / "run" / "config.json").exists()
 
 

@@ -23,9 +23,7 @@ def python(*arguments, **environment):
 
 
 @pytest.mark.parametrize(("module", "preset", "precision"), [("mnist_mlp", "tuned", "bf16")])
-def test_it_trains_and_samples(tmp_path, module, preset, precision, count):
-    if not count(False, True):
-        pytest.skip("only with --full")
+def test_it_trains_and_samples(tmp_path, module, preset, precision):
     options = ["--dataset", "digits", "--steps", 2, "--batch-size", 8, "--block", 1, "--precision", precision]
     options += ["--preset", preset]
     done = python(f"experiments.{module}", "--workdir", tmp_path / "run", *options)
