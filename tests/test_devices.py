@@ -37,8 +37,8 @@ def test_losses_agree(system, precision, steps, tolerance, tmp_path, count):
     numbers = count((), (1, 2, 4, 8))
     if not numbers:
         pytest.skip("only with --full; test_sharing.py compares small networks")
-    if (system, precision) == ("mnist_cnn", "float64"):
-        steps = 30  # then a last bit grows by a factor of ten in some five steps, see docs/reliability.md
+    if system == "mnist_cnn":  # it amplifies rounding, as docs/reliability.md shows
+        steps = {"float64": 30, "float32": 2}[precision]
     found = recorded(system, tmp_path, numbers, precision=precision, steps=steps)
     worst = max(
         np.max(np.abs(other[name] - found[0][name]) / np.abs(found[0][name])) for other in found[1:] for name in LOSSES

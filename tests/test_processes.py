@@ -80,7 +80,7 @@ def assert_agree(found, expected, steps, tolerance):
         ("parabola_population", "float64", 100, 1e-10),
         ("mnist_mlp_streamed", "float64", 100, 1e-10),
         ("mnist_wgan_gradient_penalty", "float32", 20, 1e-4),
-        ("mnist_cnn", "float32", 20, 1e-4),
+        ("mnist_cnn", "float64", 6, 1e-10),
     ],
 )
 def test_two_processes_train_as_one_does(system, precision, steps, tolerance, tmp_path, count):
