@@ -1,19 +1,17 @@
 """A checkpoint is whole or it is not there. The only file that knows Orbax' checkpoints."""
 
 import contextlib
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 from orbax.checkpoint import checkpoint_managers
 
+from jaxgan.digests import describe, difference, digest, digest_of_text, kind
 from jaxgan.errors import CheckpointError, DamageError
 from jaxgan.processes import any_of_all, everyone, leads, meet
 from jaxgan.sharing import here
@@ -181,10 +179,11 @@ class Checkpoints:
         except CheckpointError as error:
             problem = error
         meet("each has read its part")
+        elsewhere = f"{self._directory}/{step} cannot be read by another process"
         damaged = isinstance(problem, DamageError)
-        for kind, own in ((CheckpointError, problem is not None and not damaged), (DamageError, damaged)):
+        for refusal, own in ((CheckpointError, problem is not None and not damaged), (DamageError, damaged)):
             if any_of_all(own):
-                raise (problem if own else None) or kind(f"{self._directory}/{step} cannot be read by another process")
+                raise (problem if own else None) or refusal(elsewhere)
         return found
 
     def _read(self, step: int, **items: ocp.args.CheckpointArgs) -> Any:
@@ -246,31 +245,3 @@ def placed(x: Any) -> jax.ShapeDtypeStruct:
     """Like `x`, and where: on the first device, if it does not say."""
     place = getattr(x, "sharding", None) or SingleDeviceSharding(jax.local_devices()[0])
     return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place)
-
-
-def difference(saved: dict[str, str], found: dict[str, str]) -> str:
-    """How many of the arrays differ, and the first of them; empty where none does."""
-    wrong = sorted(name for name in saved.keys() | found.keys() if saved.get(name) != found.get(name))
-    if not wrong:
-        return ""
-    return f"{len(wrong)} of them, first {wrong[0]}: {saved.get(wrong[0])} saved, {found.get(wrong[0])} here"
-
-
-def describe(tree: Any, how: Callable[[Any], str]) -> dict[str, str]:
-    """A text for each array of a pytree, by its path."""
-    return {jax.tree_util.keystr(path): how(x) for path, x in jax.tree_util.tree_leaves_with_path(tree)}
-
-
-def kind(x: Any) -> str:
-    """Dtype and shape, such as `float32[3,4]`."""
-    return f"{x.dtype}[{','.join(map(str, x.shape))}]"
-
-
-def digest(x: jax.Array) -> str:
-    """Dtype, shape and a 128-bit BLAKE2b of the bytes."""
-    return f"{kind(x)} {hashlib.blake2b(np.asarray(x).tobytes(), digest_size=16).hexdigest()}"
-
-
-def digest_of_text(meta: Any) -> str:
-    """A 128-bit BLAKE2b of something JSON can hold."""
-    return hashlib.blake2b(json.dumps(meta, sort_keys=True).encode(), digest_size=16).hexdigest()

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = (
     (
         *("losses", "penalties", "states", "optimizers", "priors", "convolutions", "sharing", "processes"),
-        *("keys", "history", "curves", "interrupts", "data.sources", "data.fetch"),
+        *("keys", "history", "curves", "interrupts", "digests", "data.sources", "data.fetch"),
     ),
     (
         *("gan", "layers", "frames", "locks", "progress"),
