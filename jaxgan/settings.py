@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -204,8 +205,8 @@ def ends_plainly() -> Iterator[None]:
     except KeyboardInterrupt:
         say(console, "Stopped at once; what was saved is as it was.")
         leave(130)
-    except jax.errors.JaxRuntimeError as error:
-        if not several():
+    except (jax.errors.JaxRuntimeError, ValueError) as error:  # XLA's status comes as either
+        if not several() or not re.match("[A-Z_]+: ", str(error)):
             raise
         say(
             console,

@@ -13,7 +13,7 @@ from toys import assert_same_bits, real_batch, small_gan
 
 from jaxgan import optimizers
 from jaxgan.checkpoints import Checkpoints
-from jaxgan.errors import CheckpointError
+from jaxgan.errors import CheckpointError, DamageError
 
 GAN = small_gan(half_life_images=100.0)
 
@@ -147,3 +147,33 @@ def test_optimiser_states_of_every_kind_come_back(tmp_path):
         checkpoints.save(1, state, {})
         restored, _ = checkpoints.restore(1, jax.eval_shape(gan.init, jax.random.key(0), real_batch()))
     assert_same_bits(restored, state)
+
+
+@pytest.mark.parametrize(
+    ("own", "elsewhere", "raised"),
+    [
+        (None, (False, False), None),
+        (CheckpointError, (False, False), CheckpointError),
+        (DamageError, (False, False), DamageError),
+        (None, (True, False), CheckpointError),
+        (None, (False, True), DamageError),
+        (DamageError, (True, False), CheckpointError),  # what an unreadable disk hides from one may be whole
+    ],
+)
+def test_where_one_of_several_cannot_read_all_say_the_same(own, elsewhere, raised, tmp_path, monkeypatch):
+    others = iter(elsewhere)
+    monkeypatch.setattr("jaxgan.checkpoints.any_of_all", lambda flag: next(others) or flag)
+
+    def read():
+        if own:
+            raise own("here")
+        return "read"
+
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        if raised is None:
+            assert checkpoints._agreed(3, read) == "read"
+            return
+        with pytest.raises(CheckpointError) as refused:
+            checkpoints._agreed(3, read)
+    assert refused.type is raised
+    assert str(refused.value) == ("here" if own is raised else f"{tmp_path}/c/3 cannot be read by another process")

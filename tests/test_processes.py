@@ -8,11 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from test_devices import LOSSES, SYSTEMS
 
-from jaxgan import history, processes
+from jaxgan import history, processes, settings
 from jaxgan.errors import ConfigError
 
 LONG = 100_000
@@ -166,6 +167,26 @@ def test_an_address_that_will_not_do_is_refused(place, message):
         processes.check_place(*place)
     with pytest.raises(ConfigError, match=message):
         processes.join(*place)
+
+
+@pytest.mark.parametrize(
+    ("error", "several", "told"),
+    [
+        (ValueError("UNKNOWN: Gloo AllGather failed: Connection reset by peer"), True, True),
+        (jax.errors.JaxRuntimeError("UNAVAILABLE: Task 1 has died"), True, True),
+        (ValueError("UNKNOWN: a failure with nobody else there"), False, False),
+        (ValueError("a mistake of the program's own: not the others' fault"), True, False),
+    ],
+)
+def test_how_jax_fails_where_another_has_ended_is_told(error, several, told, monkeypatch, capsys):
+    monkeypatch.setattr(settings, "several", lambda: several)
+    monkeypatch.setattr(settings, "leave", sys.exit)
+    with pytest.raises(SystemExit if told else type(error)) as ended, settings.ends_plainly():
+        raise error
+    if told:
+        assert ended.value.code == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert (f"as it does where another process has ended: {error}" in said) == told
 
 
 def test_what_is_no_cluster_is_not_joined():
