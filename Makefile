@@ -26,7 +26,7 @@ test: .venv/test
 TORTURES := $(patsubst %,tests/test_%.py,devices processes kills damage disk fuzz fuzz_inputs)
 torture: .venv/test
 	$(VENV) -m pytest --numprocesses 2 --dist load --full -rP tests/test_streams.py
-	$(QUICKLY) $(VENV) -m pytest --numprocesses 2 --dist load --full -rP $(TORTURES)
+	$(QUICKLY) $(VENV) -m pytest --numprocesses 2 --dist worksteal --full -rP $(TORTURES)
 
 lint: .venv/test .venv/lint
 	$(VENV) -m ruff check .

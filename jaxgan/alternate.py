@@ -40,8 +40,8 @@ def alternate(
         raise ConfigError(f"order is {order!r}, expected one of {', '.join(get_args(Order))}")
 
     def together(state, d_arguments, g_arguments):
-        if order == "d_first":
-            return gan.step(state, *d_arguments)  # G's one forward pass serves both
+        if share_noise:  # G's one forward pass serves both
+            return gan.step(state, *d_arguments, simultaneous=order == "simultaneous")
         d_moved, d_metrics = gan.d_step(state, *d_arguments)
         g_moved, g_metrics = gan.g_step(state, *g_arguments)
         return g_moved.replace(d=d_moved.d), {"d": d_metrics, "g": g_metrics}

@@ -53,19 +53,22 @@ def make_block(
     """
     steps_per_epoch = source.batches // d_steps
 
-    def one(state, keys, arrays, order, epoch, index):
-        step = epoch * steps_per_epoch + index
-        turns = [(jax.random.fold_in(keys.batch, step * d_steps + i), index * d_steps + i) for i in range(d_steps)]
-        batches = [source.batch(arrays, order, *turn) for turn in turns]
+    def one(state, keys, arrays, order, index):
+        batch_keys, play_key = keys
+        batches = [source.batch(arrays, order, batch_keys[i], index * d_steps + i) for i in range(d_steps)]
         real, condition = jax.tree.map(lambda *rows: jnp.stack(rows), *batches)
-        return train_step(state, real, jax.random.fold_in(keys.play, step), condition)
+        return train_step(state, real, play_key, condition)
 
     def block(state, keys, arrays, order, epoch, index, count):
         def run(i, carry):
-            state, metrics = one(carry[0], keys, arrays, order, epoch, index + i)
+            # Of a clone, because taking one key out counts as using all of them.
+            own = jax.tree.map(lambda k: jax.random.clone(k)[i], step_keys)
+            state, metrics = one(carry[0], own, arrays, order, index + i)
             return same_everywhere(state), jax.tree.map(lambda rows, row: rows.at[i].set(row), carry[1], metrics)
 
-        _, metrics = jax.eval_shape(one, state, keys, arrays, order, epoch, index)
+        step_keys = keys_of_steps(keys, epoch * steps_per_epoch + index + jnp.arange(length, dtype=jnp.int32), d_steps)
+        first = jax.eval_shape(lambda tree: jax.tree.map(lambda k: k[0], tree), step_keys)
+        _, metrics = jax.eval_shape(one, state, first, arrays, order, index)
         rows = jax.tree.map(lambda m: jnp.zeros((length, *m.shape), m.dtype), metrics)
         # The count is an argument: a loop of known length would be compiled another way, and round another way.
         return same_everywhere(jax.lax.fori_loop(0, count, run, (state, rows)))
@@ -86,6 +89,16 @@ def make_block(
         return states, jax.lax.with_sharding_constraint(jax.tree.map(summary, metrics), SAME)
 
     return jax.jit(blocks if population else block, donate_argnums=0)
+
+
+def keys_of_steps(keys: Keys, steps: jax.Array, d_steps: int) -> tuple[jax.Array, jax.Array]:
+    """The keys of train steps `[n]`: of their batches, `[n, d_steps]`, and of what the players draw, `[n]`.
+
+    All at once, because on a CPU every fold is a loop of its own, and small train steps would do little else.
+    """
+    fold = jax.vmap(jax.random.fold_in, (None, 0))
+    batches = steps[:, None] * d_steps + jnp.arange(d_steps, dtype=jnp.int32)[None]
+    return jax.vmap(fold, (None, 0))(keys.batch, batches), fold(keys.play, steps)
 
 
 def summary(metric: jax.Array) -> jax.Array:

@@ -37,12 +37,14 @@ def skip_not_finite(gan: GAN) -> GAN:
         moved, metrics = gan.g_step(state, real, key, condition)
         return keep_g(state, moved, metrics["finite"]), metrics
 
-    def step(state, real, key, condition=None):
-        moved, metrics = gan.step(state, real, key, condition)
+    def step(state, real, key, condition=None, simultaneous=False):
+        moved, metrics = gan.step(state, real, key, condition, simultaneous)
         d = choose(metrics["d"]["finite"], moved.d, state.d)
         return keep_g(state, moved, metrics["g"]["finite"]).replace(d=d), metrics
 
-    return gan._replace(d_step=jax.jit(d_step), g_step=jax.jit(g_step), step=jax.jit(step))
+    return gan._replace(
+        d_step=jax.jit(d_step), g_step=jax.jit(g_step), step=jax.jit(step, static_argnames="simultaneous")
+    )
 
 
 def keep_g(state: GANState, moved: GANState, finite: jax.Array) -> GANState:

@@ -30,8 +30,9 @@ class GAN(NamedTuple):
       d_step: `(state, real, key, condition=None) -> (state, metrics)`; moves D only.
       g_step: `(state, real, key, condition=None) -> (state, metrics)`; moves G only, and its average. With the key that
         `d_step` had, it plays the same noise.
-      step: `(state, real, key, condition=None) -> (state, {"d": metrics, "g": metrics})`; d_step, then g_step with the
-        same key, at the cost of one forward pass of G less, and equal to them up to rounding.
+      step: `(state, real, key, condition=None, simultaneous=False) -> (state, {"d": metrics, "g": metrics})`; d_step,
+        then g_step with the same key, at the cost of one forward pass of G less, and equal to them up to rounding. With
+        `simultaneous`, which is static, G plays against D as it was.
       prior: `(key, num) -> z`.
       sample: `(state, key, num, condition=None) -> [num, …]`, from the averaged generator where there is one; `num` is
         static.
@@ -177,13 +178,13 @@ def make_gan(
         forward_key, _, g_key = turn_keys(key)
         return move_g(state, g_forward(state.g, real, forward_key, condition), state.d, real, g_key, condition)
 
-    def step(state, real, key, condition=None):
+    def step(state, real, key, condition=None, simultaneous=False):
         real, condition = admit(key, real, condition)
         forward_key, d_key, g_key = turn_keys(key)
         forward = g_forward(state.g, real, forward_key, condition)
         d, d_metrics = move_d(state.d, real, forward[0], d_key, condition)
-        state, g_metrics = move_g(state.replace(d=d), forward, d, real, g_key, condition)
-        return state, {"d": d_metrics, "g": g_metrics}
+        state, g_metrics = move_g(state, forward, state.d if simultaneous else d, real, g_key, condition)
+        return state.replace(d=d), {"d": d_metrics, "g": g_metrics}
 
     def sample(state, key, num, condition=None):
         return generate(state.g.variables if state.g_average is None else state.g_average, prior(key, num), condition)
@@ -195,7 +196,7 @@ def make_gan(
         init=jax.jit(init),
         d_step=jax.jit(d_step),
         g_step=jax.jit(g_step),
-        step=jax.jit(step),
+        step=jax.jit(step, static_argnames="simultaneous"),
         prior=prior,
         sample=jax.jit(sample, static_argnames="num"),
         generate=jax.jit(generate),

@@ -36,11 +36,19 @@ def vary(build: Callable[[Any], GAN], numbers: Any) -> GAN:
     def init(key, real, condition=None):
         return players.init(key, real, condition).replace(numbers=first)
 
-    def own(name):
-        def function(state, real, key, condition=None):
-            return getattr(build(state.numbers), name)(state, real, key, condition)
+    def d_step(state, real, key, condition=None):
+        return build(state.numbers).d_step(state, real, key, condition)
 
-        return jax.jit(function)
+    def g_step(state, real, key, condition=None):
+        return build(state.numbers).g_step(state, real, key, condition)
 
-    steps = {name: own(name) for name in ("d_step", "g_step", "step")}
-    return players._replace(init=jax.jit(init), numbers=numbers, **steps)
+    def step(state, real, key, condition=None, simultaneous=False):
+        return build(state.numbers).step(state, real, key, condition, simultaneous)
+
+    return players._replace(
+        init=jax.jit(init),
+        d_step=jax.jit(d_step),
+        g_step=jax.jit(g_step),
+        step=jax.jit(step, static_argnames="simultaneous"),
+        numbers=numbers,
+    )

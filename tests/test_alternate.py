@@ -64,9 +64,12 @@ def test_players_that_move_at_the_same_time_do_not_see_each_other_move(share, g_
     state, _ = step(start(), real, jax.random.key(7))
     before = by_hand([("d_step", 0, 0)], real, jax.random.key(7))
     key = jax.random.key(7)
-    d_moved, _ = GAN.d_step(before, real[1], jax.random.fold_in(key, 1))
-    g_moved, _ = GAN.g_step(before, real[1], jax.random.fold_in(key, g_fold))
-    both = g_moved.replace(d=d_moved.d)
+    if share:
+        both, _ = GAN.step(before, real[1], jax.random.fold_in(key, 1), simultaneous=True)
+    else:
+        d_moved, _ = GAN.d_step(before, real[1], jax.random.fold_in(key, 1))
+        g_moved, _ = GAN.g_step(before, real[1], jax.random.fold_in(key, g_fold))
+        both = g_moved.replace(d=d_moved.d)
     expected, _ = GAN.g_step(both, real[1], jax.random.fold_in(key, g_fold + 1))
     assert_same_bits(state, expected)
 

@@ -48,12 +48,14 @@ def test_init_reads_only_the_shape():
     assert_same_bits(gan.init(jax.random.key(0), 0.3 * real_batch(31)), state)
 
 
+@pytest.mark.parametrize("simultaneous", [False, True])
 @pytest.mark.parametrize("loss", [losses.non_saturating, losses.minimax])
-def test_step_is_d_step_then_g_step_with_the_same_key(loss):
+def test_step_is_d_step_and_g_step_with_the_same_key(loss, simultaneous):
     gan, state = start(loss=loss, half_life_images=100.0)
-    apart, d_metrics = gan.d_step(state, REAL, jax.random.key(1))
-    apart, g_metrics = gan.g_step(apart, REAL, jax.random.key(1))
-    together, metrics = gan.step(state, REAL, jax.random.key(1))
+    d_moved, d_metrics = gan.d_step(state, REAL, jax.random.key(1))
+    g_moved, g_metrics = gan.g_step(state if simultaneous else d_moved, REAL, jax.random.key(1))
+    apart = g_moved.replace(d=d_moved.d)
+    together, metrics = gan.step(state, REAL, jax.random.key(1), simultaneous=simultaneous)
     np.testing.assert_allclose(metrics["d"]["loss"], d_metrics["loss"], rtol=1e-6)
     np.testing.assert_allclose(metrics["g"]["loss"], g_metrics["loss"], rtol=1e-6)
     chex.assert_trees_all_close(metrics, {"d": d_metrics, "g": g_metrics}, rtol=1e-4, atol=1e-6)

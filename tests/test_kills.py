@@ -20,6 +20,9 @@ SYSTEMS = {
 }
 
 
+KILLS = {"parabola": 12, "mnist_mlp": 6, "mnist_mlp_bce": 5, "mnist_wgan": 4, "mnist_cnn": 3}
+
+
 def start(system, workdir):
     options = [str(option) for option in SYSTEMS[system]]
     command = [sys.executable, "-m", "tests.short_epochs", system, "--workdir", str(workdir), "--block", "10", *options]
@@ -67,7 +70,7 @@ def kept(workdir):
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(system, tmp_path, count):
-    times = count(2 if system == "parabola" else 0, 6)
+    times = count(2 if system == "parabola" else 0, KILLS[system])
     if times == 0:
         pytest.skip("only with --full")
     chance = random.Random(system)
