@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import jax_side, scaling, scaling_report, side, versus
+from benchmarks import jax_side, scaling, scaling_report, side, versus_report
 from benchmarks.systems import SYSTEMS
 
 
@@ -41,7 +41,7 @@ def test_ratios_are_of_rounds():
             "PyTorch": figures | {"steps_per_second": [4.0, 2.0, 100.0]},
         }
     }
-    lines = versus.speed_table(found).splitlines()
+    lines = versus_report.speed_table(found).splitlines()
     assert lines[2] == "| mnist_cnn | jaxgan | 8 (2 to 300) |  |  | 1.0 | 2.0 | 1 |"
     assert lines[3] == "| mnist_cnn | PyTorch | 4 (2 to 100) | 2 (1 to 3) | 2 | 1.0 | 2.0 | 1 |"
 

@@ -81,11 +81,11 @@ def assert_agree(found, expected, steps, tolerance):
 @pytest.mark.parametrize(
     ("system", "precision", "steps", "tolerance"),
     [
-        ("parabola", "float64", 100, 1e-10),
-        ("parabola_population", "float64", 100, 1e-10),
+        ("mnist_cnn", "float64", 6, 1e-10),  # the slowest first
         ("mnist_mlp_streamed", "float64", 100, 1e-10),
         ("mnist_wgan_gradient_penalty", "float32", 20, 1e-4),
-        ("mnist_cnn", "float64", 6, 1e-10),
+        ("parabola_population", "float64", 100, 1e-10),
+        ("parabola", "float64", 100, 1e-10),
     ],
 )
 def test_two_processes_train_as_one_does(system, precision, steps, tolerance, tmp_path, count):
