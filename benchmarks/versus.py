@@ -69,8 +69,11 @@ def main() -> None:
         found = {"machine": machine()}
         say(console, "\n".join(f"{name}: {value}" for name, value in found["machine"].items()))
         if config.quality:
-            asked = (config.frechet, config.limit, config.data_dir, folder)
-            found["quality"] = {name: quality(name, sides(name, config), *asked) for name in config.quality}
+            places = {"data_dir": config.data_dir, "scratch": folder}
+            found["quality"] = {
+                name: quality(name, sides(name, config), aim=config.frechet, limit=config.limit, **places)
+                for name in config.quality
+            }
             table = quality_table(found["quality"], config.frechet)
         else:
             found["speed"] = {}

@@ -39,13 +39,6 @@ def alternate(
     if order not in get_args(Order):
         raise ConfigError(f"order is {order!r}, expected one of {', '.join(get_args(Order))}")
 
-    def together(state, d_arguments, g_arguments):
-        if share_noise:  # G's one forward pass serves both
-            return gan.step(state, *d_arguments, simultaneous=order == "simultaneous")
-        d_moved, d_metrics = gan.d_step(state, *d_arguments)
-        g_moved, g_metrics = gan.g_step(state, *g_arguments)
-        return g_moved.replace(d=d_moved.d), {"d": d_metrics, "g": g_metrics}
-
     d_numbers = range(d_steps)
     g_numbers = range(d_steps - share_noise, d_steps - share_noise + g_steps)
     d_moves, g_moves = [(d, None) for d in d_numbers], [(None, g) for g in g_numbers]
@@ -65,9 +58,12 @@ def alternate(
                 state, metrics["d"] = gan.d_step(state, *arguments(d, d))
             elif d is None:
                 state, metrics["g"] = gan.g_step(state, *arguments(g, -1))
+            elif share_noise:  # G's one forward pass serves both
+                state, metrics = gan.step(state, *arguments(d, d), simultaneous=order == "simultaneous")
             else:
-                state, both = together(state, arguments(d, d), arguments(g, -1))
-                metrics |= both
+                d_moved, metrics["d"] = gan.d_step(state, *arguments(d, d))
+                state, metrics["g"] = gan.g_step(state, *arguments(g, -1))
+                state = state.replace(d=d_moved.d)
         return state, metrics
 
     return train_step

@@ -60,15 +60,15 @@ def make_block(
         return train_step(state, real, play_key, condition)
 
     def block(state, keys, arrays, order, epoch, index, count):
+        def keys_at(i):  # of clones, because jax_debug_key_reuse takes one key of an array for all of them
+            return jax.tree.map(lambda k: jax.random.clone(k)[i], step_keys)
+
         def run(i, carry):
-            # Of a clone, because taking one key out counts as using all of them.
-            own = jax.tree.map(lambda k: jax.random.clone(k)[i], step_keys)
-            state, metrics = one(carry[0], own, arrays, order, index + i)
+            state, metrics = one(carry[0], keys_at(i), arrays, order, index + i)
             return same_everywhere(state), jax.tree.map(lambda rows, row: rows.at[i].set(row), carry[1], metrics)
 
         step_keys = keys_of_steps(keys, epoch * steps_per_epoch + index + jnp.arange(length, dtype=jnp.int32), d_steps)
-        first = jax.eval_shape(lambda tree: jax.tree.map(lambda k: k[0], tree), step_keys)
-        _, metrics = jax.eval_shape(one, state, first, arrays, order, index)
+        _, metrics = jax.eval_shape(one, state, jax.eval_shape(keys_at, 0), arrays, order, index)
         rows = jax.tree.map(lambda m: jnp.zeros((length, *m.shape), m.dtype), metrics)
         # The count is an argument: a loop of known length would be compiled another way, and round another way.
         return same_everywhere(jax.lax.fori_loop(0, count, run, (state, rows)))

@@ -32,6 +32,8 @@ Positional = tyro.conf.Positional
 
 FROM_ZERO = ("member", "process_id")
 AT_MOST = {"g_layers": 100, "g_steps": 1_000}  # of what is written out as many times in a program
+# XLA's, of a sum over processes; JAX raises some as JaxRuntimeError and some as ValueError.
+FAILURES = "ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION|INTERNAL|UNAVAILABLE|UNKNOWN"
 PRECISIONS = {
     "float32": {"dtype": jnp.float32, "param_dtype": jnp.float32},
     "bf16": {"dtype": jnp.bfloat16, "param_dtype": jnp.float32},
@@ -188,7 +190,8 @@ def command_line(config: type[T]) -> T:
 def ends_plainly() -> Iterator[None]:
     """Turns our own errors and the file system's into a message and exit status 1, and a second Ctrl-C into 130.
 
-    Of several processes those that end well wait here for the others.
+    Of several processes those that end well wait here for the others, and where JAX fails, as it does where another has
+    ended, that is said.
     """
     console = Console(stderr=True)
     try:
@@ -205,8 +208,8 @@ def ends_plainly() -> Iterator[None]:
     except KeyboardInterrupt:
         say(console, "Stopped at once; what was saved is as it was.")
         leave(130)
-    except (jax.errors.JaxRuntimeError, ValueError) as error:  # XLA's status comes as either
-        if not several() or not re.match("[A-Z_]+: ", str(error)):
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        if not several() or (isinstance(error, ValueError) and not re.match(f"({FAILURES}): ", str(error))):
             raise
         say(
             console,

@@ -8,8 +8,9 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import jax_side, scaling, scaling_report, side, versus_report
+from benchmarks import jax_side, quality, scaling, scaling_report, side, versus, versus_report
 from benchmarks.systems import SYSTEMS
+from jaxgan.errors import ConfigError
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -44,6 +45,33 @@ def test_ratios_are_of_rounds():
     lines = versus_report.speed_table(found).splitlines()
     assert lines[2] == "| mnist_cnn | jaxgan | 8 (2 to 300) |  |  | 1.0 | 2.0 | 1 |"
     assert lines[3] == "| mnist_cnn | PyTorch | 4 (2 to 100) | 2 (1 to 3) | 2 | 1.0 | 2.0 | 1 |"
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="there is no system 'none', only mnist_cnn"):
+        versus.Config(system=("none",))
+    with pytest.raises(ConfigError, match="parabola has no Fréchet distance"):
+        quality.quality("parabola", versus.SIDES[:2], 100.0, 10.0, tmp_path, tmp_path)
+
+
+def test_a_side_trains_until_it_is_good(tmp_path):
+    class Process:
+        def ask(self, *words):
+            if words[0] == "sample":
+                np.save(words[2], np.zeros(3))
+            return {"seconds": 2.0}
+
+    distances = iter((300.0, 200.0, 100.0))
+    course = quality.approach(
+        Process(), SYSTEMS["mnist_mlp"], tmp_path / "x.npy", lambda samples: next(distances), 150.0, 60.0
+    )
+    stride = SYSTEMS["mnist_mlp"].steps
+    assert course == [[stride * i, 2.0 * i, 400.0 - 100.0 * i] for i in (1, 2, 3)]
+    lines = versus_report.quality_table({"mnist_mlp": {"jaxgan": course, "PyTorch": course[:1]}}, 150.0).splitlines()
+    assert lines[2:] == [
+        f"| mnist_mlp | jaxgan | {3 * stride:,} | 6 | 100.0 |",
+        f"| mnist_mlp | PyTorch | {stride:,} | not in 2 | 300.0 |",
+    ]
 
 
 def test_a_population_is_shared_out_as_a_run_shares_it(tmp_path):

@@ -44,7 +44,7 @@ def test_losses_agree(system, precision, steps, tolerance, tmp_path, count):
     if not numbers:
         pytest.skip("only with --full; test_sharing.py compares small networks")
     steps = FEWER.get((system, precision), steps)
-    # What does not train for long is compiled for longer, where it is compiled as well as for users.
+    # Twenty train steps in float32 take less time than compiling as users do; of convolutions even two take more.
     quickly = precision == "float32" and system != "mnist_cnn"
     environment = os.environ if quickly else as_used()
     found = recorded(system, tmp_path, numbers, environment, precision=precision, steps=steps)

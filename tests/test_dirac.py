@@ -44,9 +44,7 @@ def make_game(loss, penalty=None):
         return jnp.stack([state.g.params["theta"][0, 0], -state.d.params["psi"]])
 
     def simultaneous(point):
-        state, key = place(*point), jax.random.key(1)
-        (moved_d, _), (moved_g, _) = gan.d_step(state, real, key), gan.g_step(state, real, jax.random.clone(key))
-        return read(state.replace(d=moved_d.d, g=moved_g.g))
+        return read(gan.step(place(*point), real, jax.random.key(1), simultaneous=True)[0])
 
     def alternating(point):
         state, _ = gan.g_step(place(*point), real, jax.random.key(1))

@@ -42,12 +42,22 @@ def test_one_bad_player_does_not_hold_up_the_other():
     assert int(moved.d.step) == 1
 
 
-@pytest.mark.parametrize("name", ["d_step", "g_step", "step"])
-def test_good_updates_are_what_they_were(name):
+@pytest.mark.parametrize(
+    ("name", "options"), [("d_step", {}), ("g_step", {}), ("step", {}), ("step", {"simultaneous": True})]
+)
+def test_good_updates_are_what_they_were(name, options):
     state, key = start(), jax.random.key(1)
-    skipping, plain = (getattr(gan, name)(state, real_batch(), key) for gan in (GAN, PLAIN))
+    skipping, plain = (getattr(gan, name)(state, real_batch(), key, **options) for gan in (GAN, PLAIN))
     for one, two in zip(jax.tree.leaves(skipping), jax.tree.leaves(plain), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
+
+
+def test_a_generator_that_moves_at_the_same_time_does_not_see_the_bad_update():
+    state = start()
+    moved, metrics = GAN.step(state, BAD, jax.random.key(1), simultaneous=True)
+    assert (bool(metrics["d"]["finite"]), bool(metrics["g"]["finite"])) == (False, True)
+    assert_same_bits(moved.d, state.d)
+    assert int(moved.g.step) == 1
 
 
 def test_patience_counts_each_player_in_a_row():

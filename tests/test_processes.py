@@ -180,7 +180,8 @@ def test_an_address_that_will_not_do_is_refused(place, message):
         (ValueError("UNKNOWN: Gloo AllGather failed: Connection reset by peer"), True, True),
         (jax.errors.JaxRuntimeError("UNAVAILABLE: Task 1 has died"), True, True),
         (ValueError("UNKNOWN: a failure with nobody else there"), False, False),
-        (ValueError("a mistake of the program's own: not the others' fault"), True, False),
+        (jax.errors.JaxRuntimeError("without a status"), True, True),
+        (ValueError("NO STATUS: a mistake of the program's own"), True, False),
     ],
 )
 def test_how_jax_fails_where_another_has_ended_is_told(error, several, told, monkeypatch, capsys):
