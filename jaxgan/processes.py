@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import sys
 
 import jax
@@ -13,6 +14,8 @@ from jaxgan.errors import ConfigError
 HEARTBEAT_SECONDS = 20  # after which a process that is silent counts as dead, and all others end
 JOINING_SECONDS = 120
 WAITING_SECONDS = 24 * 3600  # for the first process, which may draw, judge or train a classifier meanwhile
+# XLA's, of a sum over processes; JAX raises some as JaxRuntimeError and some as ValueError.
+FAILURES = "ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION|INTERNAL|UNAVAILABLE|UNKNOWN"
 
 joined = False  # and not what JAX says, which takes a process that has found nobody for one of several
 
@@ -125,6 +128,12 @@ def from_first(text: str) -> str:
 def any_of_all(flag: bool) -> bool:
     """Whether it is set in any of the processes; all have to ask."""
     return bool(np.any(multihost_utils.process_allgather(np.array(flag)))) if several() else flag
+
+
+def may_be_anothers_end(error: Exception) -> bool:
+    """Whether JAX fails in this way where another of several processes has ended."""
+    failed = isinstance(error, jax.errors.JaxRuntimeError) or re.match(f"({FAILURES}): ", str(error))
+    return several() and bool(failed)
 
 
 def leave(status: int) -> None:

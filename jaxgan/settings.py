@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import math
 import os
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +22,7 @@ from jaxgan.alternate import Order
 from jaxgan.blocks import MOST
 from jaxgan.data.images import DATA_DIR
 from jaxgan.errors import ConfigError, JaxganError
-from jaxgan.processes import check_place, join, leave, meet, several
+from jaxgan.processes import check_place, join, leave, may_be_anothers_end, meet
 from jaxgan.progress import say
 
 T = TypeVar("T")
@@ -32,8 +31,6 @@ Positional = tyro.conf.Positional
 
 FROM_ZERO = ("member", "process_id")
 AT_MOST = {"g_layers": 100, "g_steps": 1_000}  # of what is written out as many times in a program
-# XLA's, of a sum over processes; JAX raises some as JaxRuntimeError and some as ValueError.
-FAILURES = "ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION|INTERNAL|UNAVAILABLE|UNKNOWN"
 PRECISIONS = {
     "float32": {"dtype": jnp.float32, "param_dtype": jnp.float32},
     "bf16": {"dtype": jnp.bfloat16, "param_dtype": jnp.float32},
@@ -209,7 +206,7 @@ def ends_plainly() -> Iterator[None]:
         say(console, "Stopped at once; what was saved is as it was.")
         leave(130)
     except (jax.errors.JaxRuntimeError, ValueError) as error:
-        if not several() or (isinstance(error, ValueError) and not re.match(f"({FAILURES}): ", str(error))):
+        if not may_be_anothers_end(error):
             raise
         say(
             console,

@@ -185,7 +185,7 @@ def test_an_address_that_will_not_do_is_refused(place, message):
     ],
 )
 def test_how_jax_fails_where_another_has_ended_is_told(error, several, told, monkeypatch, capsys):
-    monkeypatch.setattr(settings, "several", lambda: several)
+    monkeypatch.setattr(processes, "several", lambda: several)
     monkeypatch.setattr(settings, "leave", sys.exit)
     with pytest.raises(SystemExit if told else type(error)) as ended, settings.ends_plainly():
         raise error
