@@ -64,6 +64,7 @@ class Config(Settings):
     """Numbers that a painting is made of, independent and normal."""
 
     seconds_per_step: ClassVar[float] = 0.0003
+    one_core: ClassVar = True
     presets: ClassVar = {
         "tuned": {"loss": "non_saturating", "learning_rate": 1e-3, "b1": 0.0, "b2": 0.9, "decay_steps": 10_000}
     }

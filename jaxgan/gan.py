@@ -213,10 +213,10 @@ def init_network(module, tx, key, x, condition):
     output, variables = module.init_with_output(key, *inputs(x, condition), train=True)
     model_state = {name: tree for name, tree in variables.items() if name != "params"}
     params = variables.get("params", {})
-    # Linen starts statistics in float32, but a step leaves them in the precision of the computation.
-    step = partial(apply_train, module, params, model_state, x=x, condition=condition)
-    _, after = jax.eval_shape(step, jax.random.clone(key))
-    model_state = jax.tree.map(lambda start, end: start.astype(end.dtype), model_state, after)
+    if model_state:  # Linen starts statistics in float32, but a step leaves them in the precision of the computation.
+        step = partial(apply_train, module, params, model_state, x=x, condition=condition)
+        _, after = jax.eval_shape(step, jax.random.clone(key))
+        model_state = jax.tree.map(lambda start, end: start.astype(end.dtype), model_state, after)
     return NetworkState(jnp.int32(0), params, model_state, tx.init(params)), output
 
 

@@ -81,6 +81,7 @@ class Settings:
     """Which of them this is, from 0; not with auto."""
 
     seconds_per_step: ClassVar[float]
+    one_core: ClassVar[bool] = False  # whether the networks are too small to gain from a second
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
 
     def __post_init__(self):
@@ -237,8 +238,9 @@ def program(module: str) -> list[str]:
 def set_up_jax(settings: Settings) -> None:
     """Tells JAX, for the whole process, what it must know beforehand.
 
-    That is whether to compute in float64; which other processes there are; and, for a population, to count every core
-    as a device, over which the members are shared out. A process whose devices are made keeps those.
+    That is whether to compute in float64; which other processes there are; for a population, to count every core as a
+    device, over which the members are shared out; and for tiny networks to keep a CPU device to one core. A process
+    whose devices are made keeps those.
 
     Raises:
       ConfigError: where the other processes are not found.
@@ -248,6 +250,10 @@ def set_up_jax(settings: Settings) -> None:
     with contextlib.suppress(RuntimeError):
         jax.config.update("jax_num_cpu_devices", share or (1 if settings.seeds is None else usable_cores()))
     join(settings.coordinator, settings.num_processes, settings.process_id)
+    if settings.one_core and "NPROC" not in os.environ:
+        os.environ["NPROC"] = "1"  # from which XLA's CPU devices, when they are made, take the number of their threads
+        jax.devices()
+        del os.environ["NPROC"]
 
 
 def usable_cores() -> int:

@@ -1,5 +1,10 @@
 """The parabolas, their exact distance, and the experiment that paints them."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -15,6 +20,7 @@ from jaxgan.errors import ConfigError, ShapeError
 from jaxgan.keys import run_keys
 from jaxgan.metrics import parabola
 from jaxgan.training import train
+from tests.programs import ROOT
 
 
 def real(num, seed=0):
@@ -105,3 +111,22 @@ def test_it_is_learned(tmp_path):
     found = parabola.distance(gan.sample(state, run_keys(100).score, 10_000))
     assert found.w2_squared < 0.25
     assert found.off_curve < 0.01
+
+
+COUNT = """
+import importlib, pathlib, sys
+import jax
+from jaxgan.settings import set_up_jax
+set_up_jax(importlib.import_module(f"experiments.{sys.argv[1]}").Config())
+jax.numpy.ones(3).sum().block_until_ready()
+names = [(task / "comm").read_text() for task in pathlib.Path("/proc/self/task").iterdir()]
+print(sum("XLAEigen" in name for name in names))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted where Linux names them")
+@pytest.mark.parametrize(("name", "threads"), [("parabola", 1), ("mnist_mlp", len(os.sched_getaffinity(0)))])
+def test_it_is_computed_by_one_thread(name, threads):
+    command = [sys.executable, "-c", COUNT, name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT, check=True)
+    assert int(done.stdout) == threads

@@ -120,7 +120,7 @@ def _split(name: str, folder: Path, split: str) -> Split:
         shapes = {image.shape for image in images}
         if len(shapes) > 1 or len(images[0].shape) != 3:
             raise DataError(f"{name}: images must have one shape [H, W, C]; {folder} has {sorted(shapes)[:5]}.")
-        return Images(name, np.stack(images), np.array(labels, np.int32))
+        return Images(name, np.asarray(images), np.array(labels, np.int32))
 
     return Split(name, len(source), read)
 
@@ -178,17 +178,24 @@ def _records(name: str, folder: Path, source: Any, rows: Sequence[int] | np.ndar
     return records
 
 
-def _decode(records: list[bytes], features: dict[str, Any]) -> tuple[list[np.ndarray], list[int]]:
+def _decode(records: list[bytes], features: dict[str, Any]) -> tuple[np.ndarray | list[np.ndarray], list[int]]:
     """Images, each `[H, W, C]`, and labels. TFDS's own parser, made for nested features, takes three times as long."""
     from tensorflow_datasets.proto import tf_example_pb2
 
     parse = tf_example_pb2.Example.FromString  # pyright: ignore[reportAttributeAccessIssue]
     examples = [parse(record).features.feature for record in records]
-    images = [features["image"].decode_example_np(_value(example["image"])) for example in examples]
+    images = _images([_value(example["image"]) for example in examples], features["image"])
     label = features.get("label")
     if label is None or label.shape or not np.issubdtype(label.np_dtype, np.integer):
         return images, [0] * len(images)
     return images, [example["label"].int64_list.value[0] for example in examples]
+
+
+def _images(values: list[Any], feature: Any) -> np.ndarray | list[np.ndarray]:
+    """Decoded one after another; but all at once where bytes are pixels, which takes a tenth of the time."""
+    if getattr(feature.to_json_content(), "encoding", None) == "bytes" and None not in feature.shape:
+        return np.frombuffer(bytearray().join(values), np.uint8).reshape(len(values), *feature.shape)
+    return [feature.decode_example_np(value) for value in values]
 
 
 def _value(feature: Any) -> bytes | np.ndarray:
