@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.gan import GAN
+from jaxgan.gan import GAN, compiled
 from jaxgan.states import GANState
 
 SKIPPED_IN_A_ROW = 20
@@ -42,9 +42,7 @@ def skip_not_finite(gan: GAN) -> GAN:
         d = choose(metrics["d"]["finite"], moved.d, state.d)
         return keep_g(state, moved, metrics["g"]["finite"]).replace(d=d), metrics
 
-    return gan._replace(
-        d_step=jax.jit(d_step), g_step=jax.jit(g_step), step=jax.jit(step, static_argnames="simultaneous")
-    )
+    return gan._replace(**compiled(d_step, g_step, step))
 
 
 def keep_g(state: GANState, moved: GANState, finite: jax.Array) -> GANState:

@@ -194,13 +194,16 @@ def make_gan(
 
     return GAN(
         init=jax.jit(init),
-        d_step=jax.jit(d_step),
-        g_step=jax.jit(g_step),
-        step=jax.jit(step, static_argnames="simultaneous"),
+        **compiled(d_step, g_step, step),
         prior=prior,
         sample=jax.jit(sample, static_argnames="num"),
         generate=jax.jit(generate),
     )
+
+
+def compiled(d_step: Callable, g_step: Callable, step: Callable) -> dict[str, Callable]:
+    """The steps of a GAN, jit-compiled, by their names in it."""
+    return {"d_step": jax.jit(d_step), "g_step": jax.jit(g_step), "step": jax.jit(step, static_argnames="simultaneous")}
 
 
 def turn_keys(key):

@@ -3,11 +3,9 @@
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.image import imread
-from matplotlib.patches import Circle
 
 from jaxgan.data.parabola import BASIS, LOWER, POINTS, UPPER
 from jaxgan.frames import tile
@@ -32,7 +30,7 @@ def save_strip(
     gap = 0.08
     wide = tiles[0].shape[1] / DPI
     width, height = max(left + wide, 0.075 * len(caption)), MARGIN + sum(heights) + gap * (len(rows) - 1)
-    figure = Figure(figsize=(width, height), dpi=DPI)
+    figure = figure_of(width, height)
     top = height - MARGIN
     for (label, _), pixels, tall in zip(rows, tiles, heights, strict=True):
         axes = figure.add_axes((left / width, (top - tall) / height, wide / width, tall / height))
@@ -57,8 +55,7 @@ def save_paintings(
       probes: `w2_squared` is that of the generator's paintings from the artist's.
       caption: drawn above.
     """
-    figure = Figure(figsize=(9, 4), dpi=DPI)
-    figure.suptitle(caption, fontsize=10)
+    figure = figure_of(9, 4, title=caption)
     margins = {"left": 0.05, "right": 0.98, "bottom": 0.11, "top": 0.92, "wspace": 0.04}
     left, right = figure.subplots(1, 2, sharey=True, gridspec_kw=margins)
     draw_paintings(left, curves[:1], 2)
@@ -73,8 +70,7 @@ def save_paintings(
 
 def save_curves(path: Path, curves: np.ndarray, caption: str) -> None:
     """Draws paintings `[N, 15]` between the artist's bounds."""
-    figure = Figure(figsize=(6, 4.5), dpi=DPI)
-    figure.suptitle(caption, fontsize=10)
+    figure = figure_of(6, 4.5, title=caption)
     axes = figure.add_axes((0.08, 0.1, 0.9, 0.82))
     draw_paintings(axes, curves, 0.6)
     axes.legend(loc="lower center", fontsize=8, ncols=3)
@@ -101,8 +97,9 @@ def save_points(path: Path, points: np.ndarray, means: np.ndarray, radius: float
       radius: of the circle around each mode.
       caption: drawn above.
     """
-    figure = Figure(figsize=(4.2, 4.6), dpi=DPI)
-    figure.suptitle(caption, fontsize=9)
+    from matplotlib.patches import Circle
+
+    figure = figure_of(4.2, 4.6, title=caption, fontsize=9)
     axes = figure.add_axes((0.11, 0.06, 0.87, 0.82))
     for mean in means:
         axes.add_patch(Circle(mean, radius, fill=False, edgecolor="tab:orange"))
@@ -124,8 +121,7 @@ def save_losses(path: Path, history: dict[str, np.ndarray], caption: str) -> Non
       history: the columns of metrics.jsonl.
       caption: drawn above.
     """
-    figure = Figure(figsize=(9, 6), dpi=DPI)
-    figure.suptitle(caption, fontsize=10)
+    figure = figure_of(9, 6, title=caption)
     margins = {"left": 0.08, "right": 0.98, "bottom": 0.08, "top": 0.94, "hspace": 0.06}
     top, bottom = figure.subplots(2, 1, sharex=True, gridspec_kw=margins)
     draw_curves(top, history, {"discriminator": "d_loss", "generator": "g_loss"})
@@ -156,8 +152,7 @@ def save_scores(path: Path, history: dict[str, np.ndarray], perfect: dict[str, l
     """
     names = [name for name in perfect if name in history]
     columns, rows = 3, -(-len(names) // 3)
-    figure = Figure(figsize=(10, 2.1 * rows + 0.3), dpi=DPI, layout="constrained")
-    figure.suptitle(f"{caption} · dashed: perfect samples", fontsize=10)
+    figure = figure_of(10, 2.1 * rows + 0.3, title=f"{caption} · dashed: perfect samples", layout="constrained")
     for axes, name in zip(figure.subplots(rows, columns, sharex=True).flat, names, strict=False):
         axes.plot(history["step"], history[name], color="tab:blue", marker="o", markersize=3)
         axes.axhline(np.mean(perfect[name]), color="black", linewidth=0.8, linestyle="--")
@@ -175,8 +170,7 @@ def save_seeds(path: Path, values: dict[str, np.ndarray], perfect: float, captio
       perfect: the mean of perfect samples, a dashed line.
       caption: drawn above.
     """
-    figure = Figure(figsize=(8, 0.4 * len(values) + 1.1), dpi=DPI, layout="constrained")
-    figure.suptitle(caption, fontsize=10)
+    figure = figure_of(8, 0.4 * len(values) + 1.1, title=caption, layout="constrained")
     axes = figure.subplots()
     for row, seeds in enumerate(values.values()):
         axes.plot(seeds, [row] * len(seeds), "o", color="tab:blue", markersize=4, alpha=0.5)
@@ -199,8 +193,7 @@ def save_bands(path: Path, systems: dict[str, dict[str, np.ndarray]], name: str,
       perfect: the mean of perfect samples, a dashed line.
       caption: drawn above.
     """
-    figure = Figure(figsize=(8, 4.5), dpi=DPI, layout="constrained")
-    figure.suptitle(caption, fontsize=10)
+    figure = figure_of(8, 4.5, title=caption, layout="constrained")
     axes = figure.subplots()
     for system, columns in systems.items():
         mean, error = columns[name].mean(0), columns[name].std(0) / max(1, len(columns[name]) - 1) ** 0.5
@@ -243,7 +236,7 @@ def window(title: str) -> Callable[[Path], None] | None:
     def show(path: Path) -> None:
         figure.clear()
         axes = figure.add_axes((0, 0, 1, 1))
-        axes.imshow(imread(path))
+        axes.imshow(pyplot.imread(path))
         axes.set_axis_off()
         figure.canvas.draw()
         pyplot.pause(0.1)  # seconds in which the window can react
@@ -251,7 +244,17 @@ def window(title: str) -> Callable[[Path], None] | None:
     return show
 
 
-def save(path: Path, figure: Figure) -> None:
+def figure_of(width: float, height: float, *, title: str = "", fontsize: int = 10, **options: Any) -> Any:
+    """An empty figure of so many inches, with a title where there is one."""
+    from matplotlib.figure import Figure  # only here, as it takes a while, and not every program draws
+
+    figure = Figure(figsize=(width, height), dpi=DPI, **options)
+    if title:
+        figure.suptitle(title, fontsize=fontsize)
+    return figure
+
+
+def save(path: Path, figure: Any) -> None:
     """Writes the figure as a whole file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.errors import ConfigError
-from jaxgan.gan import GAN
+from jaxgan.gan import GAN, compiled
 
 
 def vary(build: Callable[[Any], GAN], numbers: Any) -> GAN:
@@ -45,10 +45,4 @@ def vary(build: Callable[[Any], GAN], numbers: Any) -> GAN:
     def step(state, real, key, condition=None, simultaneous=False):
         return build(state.numbers).step(state, real, key, condition, simultaneous)
 
-    return players._replace(
-        init=jax.jit(init),
-        d_step=jax.jit(d_step),
-        g_step=jax.jit(g_step),
-        step=jax.jit(step, static_argnames="simultaneous"),
-        numbers=numbers,
-    )
+    return players._replace(init=jax.jit(init), **compiled(d_step, g_step, step), numbers=numbers)
