@@ -33,7 +33,10 @@ def main() -> None:
     torch.set_num_threads(2)
     figures: dict[str, Any] = {"torch": torch.__version__, "cases": {}}
     for name in CASES:
-        figures["cases"][name] = {"inputs": checksum(draw(name)), "start": describe_start(name)} | play(name)
+        figures["cases"][name] = {
+            "inputs": checksum(draw(name)),
+            "start": describe_start(name),
+        } | play(name)
         print(name)
     PATH.write_text(json.dumps(figures, indent=1) + "\n")
 
@@ -52,7 +55,9 @@ def play(name: str) -> dict[str, Any]:
     for number in range(STEPS):
         follow(systems["float32"], systems["float64"])
         for precision, dtype in PRECISIONS.items():
-            losses[precision].append(systems[precision].train_step(*(x[number].to(dtype) for x in feed)))
+            losses[precision].append(
+                systems[precision].train_step(*(x[number].to(dtype) for x in feed))
+            )
     figures = {}
     for precision, each in losses.items():
         ends = parameters(name, systems[precision])
@@ -84,7 +89,10 @@ def describe_start(name: str) -> dict[str, list[float]]:
     """Of every parameter as PyTorch starts it: the smallest and the largest entry, and the standard deviation."""
     torch.manual_seed(0)
     found = {path: x.detach().double() for path, x in parameters(name, SYSTEMS[name]()).items()}
-    return {path: [float(x.min()), float(x.max()), float(x.std(correction=0))] for path, x in found.items()}
+    return {
+        path: [float(x.min()), float(x.max()), float(x.std(correction=0))]
+        for path, x in found.items()
+    }
 
 
 def parameters(name: str, system: System) -> dict[str, nn.Parameter]:

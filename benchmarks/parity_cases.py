@@ -61,7 +61,12 @@ def perceptron(*widths: int) -> dict[str, tuple[int, ...]]:
     return {f"Dense_{i}": shape for i, shape in enumerate(pairwise(widths))}
 
 
-CONV_D = {"Conv_0": (5, 5, 1, 32), "Conv_1": (5, 5, 32, 64), "Dense_0": (4 * 4 * 64, 1024), "Dense_1": (1024, 1)}
+CONV_D = {
+    "Conv_0": (5, 5, 1, 32),
+    "Conv_1": (5, 5, 32, 64),
+    "Dense_0": (4 * 4 * 64, 1024),
+    "Dense_1": (1024, 1),
+}
 CONV_G = {
     "Dense_0": (100, 1024),
     "BatchNorm_0": (1024,),
@@ -75,12 +80,23 @@ MLP = perceptron(784, 256, 256, 1), perceptron(100, 256, 256, 784), (28, 28, 1)
 CASES = {
     "mnist_mlp_bce": Case(*MLP, batch=60, noise="normal", dim=100, draws=2, d_steps=1),
     "mnist_mlp": Case(*MLP, batch=128, noise="uniform", dim=100, draws=1, d_steps=1),
-    "mnist_cnn": Case(CONV_D, CONV_G, (28, 28, 1), batch=16, noise="uniform", dim=100, draws=1, d_steps=1),
+    "mnist_cnn": Case(
+        CONV_D, CONV_G, (28, 28, 1), batch=16, noise="uniform", dim=100, draws=1, d_steps=1
+    ),
     "parabola": Case(
-        perceptron(15, 128, 1), perceptron(5, 128, 15), (15,), batch=64, noise="normal", dim=5, draws=1, d_steps=1
+        perceptron(15, 128, 1),
+        perceptron(5, 128, 15),
+        (15,),
+        batch=64,
+        noise="normal",
+        dim=5,
+        draws=1,
+        d_steps=1,
     ),
     "mnist_wgan_clip": Case(*MLP, batch=64, noise="uniform", dim=100, draws=6, d_steps=5),
-    "mnist_wgan_gradient_penalty": Case(*MLP, batch=64, noise="uniform", dim=100, draws=6, d_steps=5),
+    "mnist_wgan_gradient_penalty": Case(
+        *MLP, batch=64, noise="uniform", dim=100, draws=6, d_steps=5
+    ),
 }
 
 
@@ -98,11 +114,19 @@ def draw(name: str) -> Inputs:
     else:
         real = rng.uniform(-1, 1, (*batches, *case.shape))
     noises = (STEPS, case.draws, case.batch, case.dim)
-    noise = rng.standard_normal(noises) if case.noise == "normal" else 2 * rng.random(noises, np.float32) - 1
-    return Inputs(params, real.astype(np.float32), noise.astype(np.float32), rng.random(batches, np.float32))
+    noise = (
+        rng.standard_normal(noises)
+        if case.noise == "normal"
+        else 2 * rng.random(noises, np.float32) - 1
+    )
+    return Inputs(
+        params, real.astype(np.float32), noise.astype(np.float32), rng.random(batches, np.float32)
+    )
 
 
-def draw_layer(rng: np.random.Generator, layer: str, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+def draw_layer(
+    rng: np.random.Generator, layer: str, shape: tuple[int, ...]
+) -> dict[str, np.ndarray]:
     """The parameters of a layer as PyTorch would start them, except that scales and biases of norms differ too.
 
     PyTorch counts a transposed convolution's fan-in as features times window.
@@ -111,7 +135,10 @@ def draw_layer(rng: np.random.Generator, layer: str, shape: tuple[int, ...]) -> 
         scale, bias = rng.uniform(0.5, 1.5, shape), rng.uniform(-0.5, 0.5, shape)
         return {"scale": scale.astype(np.float32), "bias": bias.astype(np.float32)}
     fan_in = math.prod(shape[:-2]) * shape[-1 if layer.startswith("ConvTranspose") else -2]
-    kernel, bias = (rng.uniform(-(fan_in**-0.5), fan_in**-0.5, s).astype(np.float32) for s in (shape, shape[-1:]))
+    kernel, bias = (
+        rng.uniform(-(fan_in**-0.5), fan_in**-0.5, s).astype(np.float32)
+        for s in (shape, shape[-1:])
+    )
     return {"kernel": kernel, "bias": bias}
 
 
@@ -140,7 +167,9 @@ def sketch(path: str, x: np.ndarray) -> list[float]:
     see `distance`.
     """
     flat = np.asarray(x, np.float64).ravel()
-    bits = np.random.default_rng(zlib.crc32(path.encode())).integers(256, size=flat.size, dtype=np.uint8)
+    bits = np.random.default_rng(zlib.crc32(path.encode())).integers(
+        256, size=flat.size, dtype=np.uint8
+    )
     products = [float(flat @ (2.0 * (bits >> i & 1) - 1)) for i in range(PROJECTIONS)]
     return [float(np.linalg.norm(flat)), *products]
 

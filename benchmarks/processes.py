@@ -21,9 +21,14 @@ class Process:
     def __init__(self, side: str, name: str, data_dir: Path, scratch: Path, cache: Path):
         ours = side == "jaxgan"
         python = sys.executable if ours else os.environ.get("PYTORCH", sys.executable)
-        module, folder = ("benchmarks.jax_side", data_dir) if ours else ("benchmarks.torch_side", scratch)
+        module, folder = (
+            ("benchmarks.jax_side", data_dir) if ours else ("benchmarks.torch_side", scratch)
+        )
         compiled = ["compile"] if side == "PyTorch compiled" else []
-        settings = {"JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+        settings = {
+            "JAX_COMPILATION_CACHE_DIR": str(cache),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        }
         settings |= {"TORCHINDUCTOR_CACHE_DIR": str(cache)}
         self.name, self.began = f"{name} in {side}", time.perf_counter()
         self.process = subprocess.Popen(
@@ -42,7 +47,9 @@ class Process:
             print(*words, file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:
-            raise TrainingError(f"{self.name} ended with status {self.process.wait()}; its complaint is above")
+            raise TrainingError(
+                f"{self.name} ended with status {self.process.wait()}; its complaint is above"
+            )
         return json.loads(answer)
 
     def since_start(self) -> float:

@@ -7,9 +7,9 @@ import numpy as np
 
 from benchmarks.processes import FIRST_STEPS, Process, started
 from benchmarks.systems import SYSTEMS, System
-from jaxgan.data.images import load
+from jaxgan.data.image_datasets import load_split
 from jaxgan.errors import ConfigError
-from jaxgan.features import features_of
+from jaxgan.evaluation.classifier import load_or_train_classifier
 from jaxgan.metrics import frechet
 
 SAMPLES = 10_000
@@ -24,21 +24,32 @@ def quality(
     """
     if not SYSTEMS[name].images:
         raise ConfigError(f"{name} has no Fréchet distance; give a system that learns images")
-    features = features_of("mnist", data_dir)
-    real = frechet.moments(features.outputs(load("mnist", data_dir).images).features)
+    features = load_or_train_classifier("mnist", data_dir)
+    real = frechet.feature_moments(features.outputs(load_split("mnist", data_dir).images).features)
 
     def distance(samples):
-        return float(frechet.distance(real, frechet.moments(features.outputs(samples).features)))
+        return float(
+            frechet.frechet_distance(
+                real, frechet.feature_moments(features.outputs(samples).features)
+            )
+        )
 
     found = {}
     for side in sides:
         with started(side, name, data_dir, scratch, scratch / f"cache-{name}") as process:
-            found[side] = approach(process, SYSTEMS[name], scratch / "samples.npy", distance, aim, limit)
+            found[side] = approach(
+                process, SYSTEMS[name], scratch / "samples.npy", distance, aim, limit
+            )
     return found
 
 
 def approach(
-    process: Process, system: System, path: Path, distance_of: Callable[[np.ndarray], float], aim: float, limit: float
+    process: Process,
+    system: System,
+    path: Path,
+    distance_of: Callable[[np.ndarray], float],
+    aim: float,
+    limit: float,
 ) -> list[list[float]]:
     """[train steps, seconds of training, Fréchet distance] of a side, every 6,000 images or round's steps."""
     stride = max(system.steps, 6_000 // (system.batch * system.d_steps))

@@ -21,15 +21,23 @@ from rich.console import Console
 from benchmarks.scaling_report import draw, tables
 from experiments import mnist_cnn, mnist_mlp, parabola
 from jaxgan import GAN, losses, make_gan, models, optimizers, priors
-from jaxgan.alternate import Order, alternate
-from jaxgan.blocks import make_block, over_seeds
+from jaxgan._io import write_atomic
 from jaxgan.data.parabola import parabola_source
-from jaxgan.data.sources import Source, image_source
-from jaxgan.history import write_whole
-from jaxgan.keys import run_keys
-from jaxgan.progress import say
-from jaxgan.settings import Settings, check_numbers, command_line, ends_plainly, set_up_jax
-from jaxgan.sharing import BATCH, MEMBERS, SAME, mesh_over, place_of_state
+from jaxgan.data.sources import Source, array_source
+from jaxgan.distributed.sharding import (
+    BATCH_SPEC,
+    MEMBER_SPEC,
+    REPLICATED,
+    make_mesh,
+    state_sharding,
+)
+from jaxgan.runs.command_line import exit_on_error, parse_cli
+from jaxgan.runs.config import RunConfig, check_ranges
+from jaxgan.runs.console import print_line
+from jaxgan.runs.runtime import configure_jax
+from jaxgan.train_step import Order, make_train_step
+from jaxgan.training.blocks import make_train_block, maybe_vmap
+from jaxgan.training.rng import make_rng_streams
 
 IMAGES = 60_000
 SIDE = 2_048
@@ -39,7 +47,12 @@ SIDE = 2_048
 class Config:
     """What to measure."""
 
-    sweeps: tuple[Literal["batch", "width", "gans", "data"], ...] = ("batch", "width", "gans", "data")
+    sweeps: tuple[Literal["batch", "width", "gans", "data"], ...] = (
+        "batch",
+        "width",
+        "gans",
+        "data",
+    )
     """Which of them."""
     seconds: float = 2.0
     """How long to train for one figure, at most an epoch at a time; the fastest of three is taken."""
@@ -48,7 +61,7 @@ class Config:
 
     def __post_init__(self):
         """Raises ConfigError at the first setting that will not do."""
-        check_numbers(self)
+        check_ranges(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +92,7 @@ def images(num: int = IMAGES) -> np.ndarray:
 
 def of_experiment(module: Any, batch: int, num: int = IMAGES) -> tuple[GAN, Source]:
     """An experiment on images with its defaults, but for the batch, on so many images."""
-    return module.build(module.Config(batch_size=batch)), image_source(images(num), batch)
+    return module.build(module.Config(batch_size=batch)), array_source(images(num), batch)
 
 
 def of_width(width: int, batch: int = 128) -> tuple[GAN, Source]:
@@ -93,7 +106,7 @@ def of_width(width: int, batch: int = 128) -> tuple[GAN, Source]:
         tx,
         priors.uniform(100),
     )
-    return gan, image_source(images(), batch)
+    return gan, array_source(images(), batch)
 
 
 def of_parabolas() -> tuple[GAN, Source]:
@@ -105,56 +118,77 @@ def of_parabolas() -> tuple[GAN, Source]:
 SWEEPS: dict[str, list[Case]] = {
     "batch": [
         Case(module.__name__.split(".")[-1], b, partial(of_experiment, module, b), b)
-        for module, batches in ((mnist_mlp, (32, 128, 512, 2048)), (mnist_cnn, (16, 32, 64, 128, 256)))
+        for module, batches in (
+            (mnist_mlp, (32, 128, 512, 2048)),
+            (mnist_cnn, (16, 32, 64, 128, 256)),
+        )
         for b in batches
     ],
-    "width": [Case("mnist_mlp", width, partial(of_width, width), 128) for width in (64, 128, 256, 512, 1024, 2048)],
+    "width": [
+        Case("mnist_mlp", width, partial(of_width, width), 128)
+        for width in (64, 128, 256, 512, 1024, 2048)
+    ],
     "gans": [
-        *(Case("parabola", n, of_parabolas, 64 * n, n, "simultaneous") for n in (1, 2, 4, 16, 64, 256)),
-        *(Case("mnist_mlp", n, partial(of_experiment, mnist_mlp, 128), 128 * n, n) for n in (1, 2, 4, 8, 16)),
+        *(
+            Case("parabola", n, of_parabolas, 64 * n, n, "simultaneous")
+            for n in (1, 2, 4, 16, 64, 256)
+        ),
+        *(
+            Case("mnist_mlp", n, partial(of_experiment, mnist_mlp, 128), 128 * n, n)
+            for n in (1, 2, 4, 8, 16)
+        ),
     ],
     "data": [
-        Case("mnist_mlp", num, partial(of_experiment, mnist_mlp, 128, num), 128) for num in (60_000, 600_000, 6_000_000)
+        Case("mnist_mlp", num, partial(of_experiment, mnist_mlp, 128, num), 128)
+        for num in (60_000, 600_000, 6_000_000)
     ],
 }
 
 
 def main() -> None:
     """Measures as the command line says."""
-    with ends_plainly():
-        config, console = command_line(Config), Console()
-        set_up_jax(Settings(seeds=1))
+    with exit_on_error():
+        config, console = parse_cli(Config), Console()
+        configure_jax(RunConfig(seeds=1))
         found = {}
         for sweep in config.sweeps:
             found[sweep] = []
             for case in SWEEPS[sweep]:
                 figures = measure(case, config.seconds)
                 found[sweep].append(figures)
-                say(console, f"{sweep} {case.x:,} of {case.system}: {figures['steps_per_second']:.4g} steps/s")
-        write_whole(config.workdir / "scaling.json", (json.dumps(found, indent=2) + "\n").encode())
-        write_whole(config.workdir / "scaling.md", (tables(found) + "\n").encode())
+                print_line(
+                    console,
+                    f"{sweep} {case.x:,} of {case.system}: {figures['steps_per_second']:.4g} steps/s",
+                )
+        write_atomic(config.workdir / "scaling.json", (json.dumps(found, indent=2) + "\n").encode())
+        write_atomic(config.workdir / "scaling.md", (tables(found) + "\n").encode())
         draw(config.workdir / "scaling.png", found)
-        say(console, f"{tables(found)}\n\nIn {config.workdir}")
+        print_line(console, f"{tables(found)}\n\nIn {config.workdir}")
 
 
 def measure(case: Case, least: float) -> dict[str, Any]:
     """The figures of a case, by name."""
     gan, source = case.build()
-    population, keys = case.seeds is not None, run_keys(0, case.seeds)
-    train_step = alternate(gan, order=case.order)
-    example = jnp.zeros((1, *np.shape(source.arrays[0])[1:])) if source.arrays else jnp.zeros((1, 15))
-    init = over_seeds(lambda key: gan.init(key, example), (0,), population)
-    mesh = mesh_over(MEMBERS, case.seeds) if case.seeds else mesh_over(BATCH, case.samples)
-    place = place_of_state(mesh)
-    order_of = jax.jit(over_seeds(source.order, (0, None), population), out_shardings=place)
+    population, keys = case.seeds is not None, make_rng_streams(0, case.seeds)
+    train_step = make_train_step(gan, order=case.order)
+    example = (
+        jnp.zeros((1, *np.shape(source.arrays[0])[1:])) if source.arrays else jnp.zeros((1, 15))
+    )
+    init = maybe_vmap(lambda key: gan.init(key, example), (0,), population)
+    mesh = make_mesh(MEMBER_SPEC, case.seeds) if case.seeds else make_mesh(BATCH_SPEC, case.samples)
+    place = state_sharding(mesh)
+    order_of = jax.jit(maybe_vmap(source.order, (0, None), population), out_shardings=place)
     order = jax.block_until_ready(order_of(keys.order, jnp.int32(0)))
     began = time.perf_counter()
     order = jax.block_until_ready(order_of(keys.order, jnp.int32(1)))
     order_seconds = time.perf_counter() - began
 
     state, peak = jax.device_put(jax.jit(init)(keys.init), place), peak_flops()
-    keys, arrays = jax.device_put(keys, place), jax.device_put(source.arrays, NamedSharding(mesh, SAME))
-    play = make_block(train_step, source, source.batches, population=population)
+    keys, arrays = (
+        jax.device_put(keys, place),
+        jax.device_put(source.arrays, NamedSharding(mesh, REPLICATED)),
+    )
+    play = make_train_block(train_step, source, source.batches_per_epoch, population=population)
     began = time.perf_counter()
     with jax.set_mesh(mesh):
         compiled = play.lower(state, keys, arrays, order, *map(np.int32, (0, 0, 1))).compile()
@@ -165,14 +199,14 @@ def measure(case: Case, least: float) -> dict[str, Any]:
         state, metrics = compiled(state, keys, arrays, order, *map(np.int32, (0, 0, count)))
         jax.block_until_ready((state, metrics))
 
-    steps = rate(run, source.batches, least)
+    steps = rate(run, source.batches_per_epoch, least)
     flops = work(gan, train_step, example, case.samples // (case.seeds or 1)) * (case.seeds or 1)
     return {
         "system": case.system,
         "x": case.x,
         "steps_per_second": steps,
         "samples_per_second": steps * case.samples,
-        "epoch_seconds": order_seconds + source.batches / steps,
+        "epoch_seconds": order_seconds + source.batches_per_epoch / steps,
         "compile_seconds": compile_seconds,
         "flops_per_step": flops,
         "fraction_of_peak": flops * steps / peak,
@@ -200,7 +234,9 @@ def work(gan: GAN, train_step: Callable, example: jax.Array, batch: int) -> floa
     """Floating-point operations of a train step of one GAN, as XLA counts those of the compiled program."""
     state = jax.eval_shape(lambda key: gan.init(key, example), jax.random.key(0))
     real = jax.ShapeDtypeStruct((1, batch, *example.shape[1:]), jnp.float32)
-    return jax.jit(train_step).lower(state, real, jax.random.key(0)).compile().cost_analysis()["flops"]
+    return (
+        jax.jit(train_step).lower(state, real, jax.random.key(0)).compile().cost_analysis()["flops"]
+    )
 
 
 def peak_flops() -> float:

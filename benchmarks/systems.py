@@ -42,10 +42,18 @@ CURVES = {"batch": 64, "noise": 5, "normal": True, "images": False}
 SYSTEMS = {
     "mnist_cnn": System("mnist_cnn", "faithful", "mnist_cnn", 20, 2.0),
     "mnist_mlp": System("mnist_mlp", "faithful", "mnist_mlp", 300, 5.0),
-    "mnist_mlp_bce": System("mnist_mlp_bce", "faithful", "mnist_mlp_bce", 300, 5.0, batch=60, normal=True, draws=2),
+    "mnist_mlp_bce": System(
+        "mnist_mlp_bce", "faithful", "mnist_mlp_bce", 300, 5.0, batch=60, normal=True, draws=2
+    ),
     "mnist_wgan_clip": System("mnist_wgan", "clip", "mnist_wgan_clip", 100, 2.0, **CRITIC),
     "mnist_wgan_gradient_penalty": System(
-        "mnist_wgan", "gradient-penalty", "mnist_wgan_gradient_penalty", 100, 2.0, compiles=False, **CRITIC
+        "mnist_wgan",
+        "gradient-penalty",
+        "mnist_wgan_gradient_penalty",
+        100,
+        2.0,
+        compiles=False,
+        **CRITIC,
     ),
     "parabola": System("parabola", "faithful", "parabola", 3_000, 20.0, **CURVES),
     "parabola_64": System("parabola", "faithful", "parabola", 1_000, 40.0, seeds=64, **CURVES),

@@ -37,7 +37,9 @@ class Side:
         """Goes on for so many train steps; the last loss of D."""
         loss = torch.nan
         for _ in range(steps):
-            loss = self.model.train_step(self.real(), self.noise(), torch.rand(self.case.d_steps, self.case.batch))["d"]
+            loss = self.model.train_step(
+                self.real(), self.noise(), torch.rand(self.case.d_steps, self.case.batch)
+            )["d"]
         return float(loss)
 
     def real(self) -> torch.Tensor:
@@ -54,7 +56,11 @@ class Side:
 
     def noise(self, num: int | None = None) -> torch.Tensor:
         """`[draws, B, dim]`, or `[1, num, dim]`."""
-        shape = (self.case.draws, self.case.batch, self.case.noise) if num is None else (1, num, self.case.noise)
+        shape = (
+            (self.case.draws, self.case.batch, self.case.noise)
+            if num is None
+            else (1, num, self.case.noise)
+        )
         return torch.randn(shape) if self.case.normal else 2 * torch.rand(shape) - 1
 
     @torch.no_grad()

@@ -91,7 +91,10 @@ class System(abc.ABC):
         dtype: torch.dtype = torch.float32,
     ):
         self.d, self.g = discriminator.to(device, dtype), generator.to(device, dtype)
-        self.d_optimizer, self.g_optimizer = optimizer(self.d.parameters()), optimizer(self.g.parameters())
+        self.d_optimizer, self.g_optimizer = (
+            optimizer(self.d.parameters()),
+            optimizer(self.g.parameters()),
+        )
 
     @abc.abstractmethod
     def train_step(self, real: Tensor, noise: Tensor, shares: Tensor) -> dict[str, Tensor]:
@@ -157,7 +160,13 @@ class Simultaneous(System):
 class Critic(System):
     """A critic moves once for each real batch, held by clipping or by a gradient penalty; then the generator moves."""
 
-    def __init__(self, *networks: nn.Module, clip: float | None = None, penalty: float | None = None, **options):
+    def __init__(
+        self,
+        *networks: nn.Module,
+        clip: float | None = None,
+        penalty: float | None = None,
+        **options,
+    ):
         super().__init__(*networks, **options)
         self.clip, self.penalty = clip, penalty
 
@@ -186,7 +195,9 @@ class Critic(System):
         return ((slopes.flatten(1).norm(dim=1) - 1) ** 2).mean()
 
 
-def adam(learning_rate: float, b1: float = 0.9, b2: float = 0.999) -> Callable[..., torch.optim.Optimizer]:
+def adam(
+    learning_rate: float, b1: float = 0.9, b2: float = 0.999
+) -> Callable[..., torch.optim.Optimizer]:
     """Makes PyTorch's Adam."""
     return partial(torch.optim.Adam, lr=learning_rate, betas=(b1, b2))
 
@@ -200,13 +211,17 @@ def mnist_mlp_bce(**placement) -> System:
 def mnist_mlp(**placement) -> System:
     """Perceptrons; the discriminator gives logits."""
     networks = mlp_discriminator(), mlp_generator(nn.ReLU())
-    return ByTurns(*networks, criterion=nn.BCEWithLogitsLoss(), optimizer=adam(3e-4, b1=0.5), **placement)
+    return ByTurns(
+        *networks, criterion=nn.BCEWithLogitsLoss(), optimizer=adam(3e-4, b1=0.5), **placement
+    )
 
 
 def mnist_cnn(**placement) -> System:
     """The convolutional pair."""
     networks = conv_discriminator(), conv_generator()
-    return ByTurns(*networks, criterion=nn.BCEWithLogitsLoss(), optimizer=adam(3e-4, b1=0.5), **placement)
+    return ByTurns(
+        *networks, criterion=nn.BCEWithLogitsLoss(), optimizer=adam(3e-4, b1=0.5), **placement
+    )
 
 
 def parabola(**placement) -> System:
@@ -219,16 +234,31 @@ def parabola(**placement) -> System:
 def mnist_wgan_clip(**placement) -> System:
     """A critic whose weights are clipped."""
     optimizer = partial(torch.optim.RMSprop, lr=5e-5)
-    return Critic(mlp_discriminator(), mlp_generator(nn.ReLU()), clip=0.01, optimizer=optimizer, **placement)
+    return Critic(
+        mlp_discriminator(), mlp_generator(nn.ReLU()), clip=0.01, optimizer=optimizer, **placement
+    )
 
 
 def mnist_wgan_gradient_penalty(**placement) -> System:
     """A critic whose slope is drawn towards 1."""
     optimizer = adam(1e-4, b1=0.0, b2=0.9)
-    return Critic(mlp_discriminator(), mlp_generator(nn.ReLU()), penalty=10.0, optimizer=optimizer, **placement)
+    return Critic(
+        mlp_discriminator(),
+        mlp_generator(nn.ReLU()),
+        penalty=10.0,
+        optimizer=optimizer,
+        **placement,
+    )
 
 
 SYSTEMS: dict[str, Callable[..., System]] = {
     make.__name__: make
-    for make in (mnist_mlp_bce, mnist_mlp, mnist_cnn, parabola, mnist_wgan_clip, mnist_wgan_gradient_penalty)
+    for make in (
+        mnist_mlp_bce,
+        mnist_mlp,
+        mnist_cnn,
+        parabola,
+        mnist_wgan_clip,
+        mnist_wgan_gradient_penalty,
+    )
 }

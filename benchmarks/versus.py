@@ -23,11 +23,12 @@ from benchmarks.processes import FIRST_STEPS, SIDES, started
 from benchmarks.quality import quality
 from benchmarks.systems import SYSTEMS
 from benchmarks.versus_report import described, quality_table, speed_table
-from jaxgan.data.images import DATA_DIR, load
+from jaxgan._io import write_atomic
+from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, load_split
 from jaxgan.errors import ConfigError
-from jaxgan.history import write_whole
-from jaxgan.progress import say
-from jaxgan.settings import check_numbers, command_line, ends_plainly
+from jaxgan.runs.command_line import exit_on_error, parse_cli
+from jaxgan.runs.config import check_ranges
+from jaxgan.runs.console import print_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,14 +47,14 @@ class Config:
     """How good: the Fréchet distance of 10,000 samples."""
     limit: float = 1_200.0
     """Seconds of training after which a side is given up."""
-    data_dir: Path = DATA_DIR
+    data_dir: Path = DEFAULT_DATA_DIR
     """Folder of the prepared data sets."""
     out: Path = Path("runs/versus.json")
     """Where the figures go."""
 
     def __post_init__(self):
         """Raises ConfigError at the first setting that will not do."""
-        check_numbers(self)
+        check_ranges(self)
         for name in (*self.system, *self.quality):
             if name not in SYSTEMS:
                 raise ConfigError(f"there is no system {name!r}, only {', '.join(SYSTEMS)}")
@@ -61,17 +62,21 @@ class Config:
 
 def main() -> None:
     """Measures as the command line says."""
-    with ends_plainly(), tempfile.TemporaryDirectory() as scratch:
-        config = command_line(Config)
+    with exit_on_error(), tempfile.TemporaryDirectory() as scratch:
+        config = parse_cli(Config)
         console, folder = Console(), Path(scratch)
         if any(SYSTEMS[name].images for name in config.quality or config.system):
-            np.save(folder / "images.npy", load("mnist", config.data_dir).images)
+            np.save(folder / "images.npy", load_split("mnist", config.data_dir).images)
         found = {"machine": machine()}
-        say(console, "\n".join(f"{name}: {value}" for name, value in found["machine"].items()))
+        print_line(
+            console, "\n".join(f"{name}: {value}" for name, value in found["machine"].items())
+        )
         if config.quality:
             places = {"data_dir": config.data_dir, "scratch": folder}
             found["quality"] = {
-                name: quality(name, sides(name, config), aim=config.frechet, limit=config.limit, **places)
+                name: quality(
+                    name, sides(name, config), aim=config.frechet, limit=config.limit, **places
+                )
                 for name in config.quality
             }
             table = quality_table(found["quality"], config.frechet)
@@ -79,23 +84,26 @@ def main() -> None:
             found["speed"] = {}
             for name in config.system:
                 found["speed"][name] = measure(name, config, folder)
-                say(console, f"{name}: " + ", ".join(described(found["speed"][name])))
+                print_line(console, f"{name}: " + ", ".join(described(found["speed"][name])))
                 keep(config.out, found)  # a system that fails does not take the others along
             table = speed_table(found["speed"])
-        say(console, table)
+        print_line(console, table)
         keep(config.out, found)
 
 
 def keep(path: Path, found: dict) -> None:
     """Writes the figures down."""
-    write_whole(path, (json.dumps(found, indent=2) + "\n").encode())
+    write_atomic(path, (json.dumps(found, indent=2) + "\n").encode())
 
 
 def machine() -> dict[str, str]:
     """What the figures were measured on."""
     versions = [f"{name} {version}" for name, version in installed().items()]
     with open("/proc/cpuinfo") as lines:
-        model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
+        model = next(
+            (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
+            "unknown",
+        )
     return {
         "processor": f"{model}, {len(os.sched_getaffinity(0))} cores for this process",
         "versions": ", ".join([f"Python {platform.python_version()}", *versions]),
@@ -105,12 +113,19 @@ def machine() -> dict[str, str]:
 def installed() -> dict[str, str]:
     """The versions of what computes, each side's as its Python has it."""
     code = "import importlib.metadata as m, sys; print(*[m.version(n) for n in sys.argv[1:]])"
-    pythons = {("jax", "jaxlib", "flax"): sys.executable, ("torch",): os.environ.get("PYTORCH", sys.executable)}
+    pythons = {
+        ("jax", "jaxlib", "flax"): sys.executable,
+        ("torch",): os.environ.get("PYTORCH", sys.executable),
+    }
     found = {}
     for names, python in pythons.items():
-        said = subprocess.run([python, "-c", code, *names], capture_output=True, text=True, check=False)
+        said = subprocess.run(
+            [python, "-c", code, *names], capture_output=True, text=True, check=False
+        )
         if said.returncode:
-            raise ConfigError(f"{python} has no {' or '.join(names)}; install it, or set PYTORCH to a Python that has")
+            raise ConfigError(
+                f"{python} has no {' or '.join(names)}; install it, or set PYTORCH to a Python that has"
+            )
         found |= dict(zip(names, said.stdout.split(), strict=True))
     return found
 
@@ -130,7 +145,9 @@ def measure(name: str, config: Config, scratch: Path) -> dict[str, dict[str, lis
     with contextlib.ExitStack() as stack:
         processes = {}
         for side in found:
-            processes[side] = stack.enter_context(started(side, name, config.data_dir, scratch, cache))
+            processes[side] = stack.enter_context(
+                started(side, name, config.data_dir, scratch, cache)
+            )
             processes[side].ask("train", FIRST_STEPS)
             found[side]["warm"] = [processes[side].since_start()]
         steps, members = SYSTEMS[name].steps, {"jaxgan": SYSTEMS[name].seeds or 1}
@@ -139,9 +156,14 @@ def measure(name: str, config: Config, scratch: Path) -> dict[str, dict[str, lis
         rates = {side: [] for side in found}
         for _ in range(config.rounds):
             for side, process in processes.items():
-                rates[side].append(members.get(side, 1) * steps / process.ask("train", steps)["seconds"])
+                rates[side].append(
+                    members.get(side, 1) * steps / process.ask("train", steps)["seconds"]
+                )
         for side, process in processes.items():
-            found[side] |= {"steps_per_second": rates[side], "bytes": [process.ask("memory")["bytes"]]}
+            found[side] |= {
+                "steps_per_second": rates[side],
+                "bytes": [process.ask("memory")["bytes"]],
+            }
     return found
 
 

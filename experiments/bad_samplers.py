@@ -13,13 +13,14 @@ import numpy as np
 from rich.console import Console
 from scipy import ndimage
 
-from jaxgan.data.images import DATA_DIR, Images, load
+from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, Images, load_split
 from jaxgan.data.sources import from_pixels
-from jaxgan.evaluation import MEASURES, Judge
-from jaxgan.judge import markdown, with_error
-from jaxgan.launch import judge_of
-from jaxgan.progress import say
-from jaxgan.settings import check_numbers, command_line, ends_plainly
+from jaxgan.evaluation.evaluator import SCORES, Evaluator
+from jaxgan.evaluation.tables import format_mean_sem, markdown_table
+from jaxgan.runs.command_line import exit_on_error, parse_cli
+from jaxgan.runs.config import check_ranges
+from jaxgan.runs.console import print_line
+from jaxgan.runs.image_runner import load_evaluator
 
 CATCHES = {
     "collapsed": ("recall", "coverage", "modes", "divergence", "sameness"),
@@ -36,27 +37,27 @@ class Config:
 
     dataset: str = "mnist"
     """mnist, fashion_mnist, kmnist, digits, or another set with labels that TFDS has prepared."""
-    data_dir: Path = DATA_DIR
+    data_dir: Path = DEFAULT_DATA_DIR
     """Folder of the prepared data sets."""
     num: int | None = None
     """Samples of each. Unset: 10,000, or half of a small set."""
 
     def __post_init__(self):
         """Raises ConfigError where the number will not do."""
-        check_numbers(self)
+        check_ranges(self)
 
 
 def main() -> None:
     """Judges them as the command line says."""
-    with ends_plainly():
-        config = command_line(Config)
-        data = load(config.dataset, config.data_dir)
-        judge = judge_of(data, config.data_dir, config.num)
+    with exit_on_error():
+        config = parse_cli(Config)
+        data = load_split(config.dataset, config.data_dir)
+        judge = load_evaluator(data, config.data_dir, config.num)
         found = {name: judge.scores(make(data, judge)) for name, make in SAMPLERS.items()}
-        say(Console(), table(found, judge))
+        print_line(Console(), table(found, judge))
 
 
-def some(data: Images, judge: Judge) -> np.ndarray:
+def some(data: Images, judge: Evaluator) -> np.ndarray:
     """Training images, float32 `[num, H, W, C]` in [-1, 1], drawn at random."""
     return scaled(np.random.default_rng(2).permutation(judge.images)[: judge.num])
 
@@ -66,30 +67,30 @@ def scaled(images: np.ndarray) -> np.ndarray:
     return np.asarray(from_pixels(jnp.asarray(images)))
 
 
-def collapsed(data: Images, judge: Judge) -> np.ndarray:
+def collapsed(data: Images, judge: Evaluator) -> np.ndarray:
     """One image over and over."""
     return np.repeat(scaled(data.images[:1]), judge.num, axis=0)
 
 
-def without_a_class(data: Images, judge: Judge) -> np.ndarray:
+def without_a_class(data: Images, judge: Evaluator) -> np.ndarray:
     """Images of all classes but the first."""
     others = np.random.default_rng(2).permutation(data.images[data.labels != 0])
     return scaled(others[np.arange(judge.num) % len(others)])
 
 
-def blurred(data: Images, judge: Judge) -> np.ndarray:
+def blurred(data: Images, judge: Evaluator) -> np.ndarray:
     """Images out of focus."""
     return ndimage.gaussian_filter(some(data, judge), (0, 1.5, 1.5, 0))
 
 
-def noisy(data: Images, judge: Judge) -> np.ndarray:
+def noisy(data: Images, judge: Evaluator) -> np.ndarray:
     """Images with noise of standard deviation 0.4."""
     images = some(data, judge)
     noise = np.random.default_rng(3).normal(0, 0.4, images.shape)
     return np.clip(images + noise, -1, 1).astype(np.float32)
 
 
-SAMPLERS: dict[str, Callable[[Images, Judge], np.ndarray]] = {
+SAMPLERS: dict[str, Callable[[Images, Evaluator], np.ndarray]] = {
     "collapsed": collapsed,
     "memorising": some,
     "without a class": without_a_class,
@@ -98,14 +99,22 @@ SAMPLERS: dict[str, Callable[[Images, Judge], np.ndarray]] = {
 }
 
 
-def table(found: dict[str, dict[str, float]], judge: Judge) -> str:
+def table(found: dict[str, dict[str, float]], judge: Evaluator) -> str:
     """Markdown: a line for each score, a column for each sampler."""
     lines = []
-    for name, measure in MEASURES.items():
+    for name, measure in SCORES.items():
         cells = [f"{values[name]:.{measure.digits}f}" for values in found.values()]
-        marked = [f"**{c}**" if name in CATCHES[s] else c for s, c in zip(found, cells, strict=True)]
-        lines.append([measure.label, with_error(np.array(judge.perfect[name]), measure.digits), *marked])
-    return markdown(["", "perfect", *found], lines)
+        marked = [
+            f"**{c}**" if name in CATCHES[s] else c for s, c in zip(found, cells, strict=True)
+        ]
+        lines.append(
+            [
+                measure.label,
+                format_mean_sem(np.array(judge.real_baseline[name]), measure.digits),
+                *marked,
+            ]
+        )
+    return markdown_table(["", "perfect", *found], lines)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from jaxgan.data.images import DATA_DIR
-from jaxgan.features import features_of
-from jaxgan.progress import say, waiting
-from jaxgan.settings import command_line, ends_plainly
+from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
+from jaxgan.evaluation.classifier import load_or_train_classifier
+from jaxgan.runs.command_line import exit_on_error, parse_cli
+from jaxgan.runs.console import print_line, progress_bar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Config:
 
     dataset: str = "mnist"
     """mnist, fashion_mnist, kmnist, digits, or another set with labels that TFDS has prepared."""
-    data_dir: Path = DATA_DIR
+    data_dir: Path = DEFAULT_DATA_DIR
     """Folder of the prepared data sets; the classifier is kept in classifiers/NAME.npz there."""
     overwrite: bool = False
     """Train anew where there is one."""
@@ -29,13 +29,18 @@ class Config:
 
 def main() -> None:
     """Trains as the command line says."""
-    with ends_plainly():
-        config = command_line(Config)
+    with exit_on_error():
+        config = parse_cli(Config)
         console = Console()
-        with waiting(console, f"Training the classifier of {config.dataset}") as report:
-            features = features_of(config.dataset, config.data_dir, report, overwrite=config.overwrite)
+        with progress_bar(console, f"Training the classifier of {config.dataset}") as report:
+            features = load_or_train_classifier(
+                config.dataset, config.data_dir, report, overwrite=config.overwrite
+            )
         share = f"{100 * features.accuracy:.2f} % of the test images right"
-        say(console, f"The classifier of {config.dataset} gets {share}, of {features.classes} classes")
+        print_line(
+            console,
+            f"The classifier of {config.dataset} gets {share}, of {features.classes} classes",
+        )
 
 
 if __name__ == "__main__":

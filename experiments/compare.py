@@ -14,22 +14,24 @@ import numpy as np
 import optax
 from rich.console import Console
 
-from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, plots, priors
-from jaxgan.data.images import DATA_DIR, Images, load
-from jaxgan.data.sources import image_source, passes_of, to_pixels
+from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, priors
+from jaxgan._io import save_array, write_atomic
+from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, Images, load_split
+from jaxgan.data.sources import array_source, default_repeats, to_pixels
+from jaxgan.distributed.sharding import select_member
 from jaxgan.errors import ConfigError
-from jaxgan.evaluation import MEASURES, Judge
-from jaxgan.history import write_whole
-from jaxgan.judge import markdown, with_error
-from jaxgan.keys import run_keys
-from jaxgan.launch import judge_of
+from jaxgan.evaluation.evaluator import SCORES, Evaluator
+from jaxgan.evaluation.tables import format_mean_sem, markdown_table
 from jaxgan.losses import GANLoss
 from jaxgan.penalties import Penalty
-from jaxgan.pictures import save_array
-from jaxgan.progress import reporter, say
-from jaxgan.settings import Settings, check_numbers, command_line, ends_plainly, set_up_jax
-from jaxgan.sharing import one_of
-from jaxgan.training import train
+from jaxgan.plotting import figures
+from jaxgan.runs.command_line import exit_on_error, parse_cli
+from jaxgan.runs.config import RunConfig, check_ranges
+from jaxgan.runs.console import print_line, progress_reporter
+from jaxgan.runs.image_runner import load_evaluator
+from jaxgan.runs.runtime import configure_jax
+from jaxgan.training.loop import train
+from jaxgan.training.rng import make_rng_streams
 
 SHOWN = 16
 PROTOCOL = """# Objectives compared on {dataset}
@@ -65,11 +67,16 @@ OBJECTIVES = {
     "least_squares": Objective(losses.least_squares),
     "hinge": Objective(losses.hinge),
     "relativistic": Objective(losses.relativistic),
-    "relativistic_r1_r2": Objective(losses.relativistic, penalty=penalties.add(penalties.r1(1.0), penalties.r2(1.0))),
+    "relativistic_r1_r2": Objective(
+        losses.relativistic, penalty=penalties.sum_penalties(penalties.r1(1.0), penalties.r2(1.0))
+    ),
     "relativistic_average": Objective(losses.relativistic_average),
     "wasserstein": Objective(losses.wasserstein, optimizers.rmsprop(5e-5), clip=0.01, d_steps=5),
     "wasserstein_gradient_penalty": Objective(
-        losses.wasserstein, optimizers.adam(1e-3, b1=0.0, b2=0.9), penalties.gradient(10.0), d_steps=5
+        losses.wasserstein,
+        optimizers.adam(1e-3, b1=0.0, b2=0.9),
+        penalties.gradient_penalty(10.0),
+        d_steps=5,
     ),
 }
 
@@ -80,7 +87,7 @@ class Config:
 
     dataset: str = "mnist"
     """mnist, fashion_mnist, kmnist, digits, or another set of 28x28 images with labels that TFDS has prepared."""
-    data_dir: Path = DATA_DIR
+    data_dir: Path = DEFAULT_DATA_DIR
     """Folder of the prepared data sets."""
     workdir: Path = Path("runs/compare")
     """Folder of the comparison. Giving the same one again goes on."""
@@ -99,7 +106,7 @@ class Config:
 
     def __post_init__(self):
         """Raises ConfigError at the first setting that will not do."""
-        check_numbers(self)
+        check_ranges(self)
         for name in self.losses:
             if name not in OBJECTIVES:
                 raise ConfigError(f"there is no objective {name!r}, only {', '.join(OBJECTIVES)}")
@@ -107,21 +114,24 @@ class Config:
 
 def main() -> None:
     """Compares as the command line says."""
-    with ends_plainly():
-        config = command_line(Config)
-        set_up_jax(Settings(seeds=config.seeds))
+    with exit_on_error():
+        config = parse_cli(Config)
+        configure_jax(RunConfig(seeds=config.seeds))
         settle(config)
-        data = load(config.dataset, config.data_dir)
-        judge = judge_of(data, config.data_dir, config.num)
+        data = load_split(config.dataset, config.data_dir)
+        judge = load_evaluator(data, config.data_dir, config.num)
         found = {name: result(name, config, data, judge) for name in config.losses}
         report(found, config, judge)
-        say(Console(), f"The comparison is in {config.workdir}/README.md")
+        print_line(Console(), f"The comparison is in {config.workdir}/README.md")
 
 
 def settle(config: Config) -> None:
     """Keeps the settings. Raises ConfigError where the folder has a comparison with other ones."""
     path = config.workdir / "protocol.json"
-    protocol = {name: getattr(config, name) for name in ("dataset", "seeds", "steps", "batch_size", "seed", "num")}
+    protocol = {
+        name: getattr(config, name)
+        for name in ("dataset", "seeds", "steps", "batch_size", "seed", "num")
+    }
     protocol["text"] = PROTOCOL  # which says how the objectives move
     before = json.loads(path.read_text()) if path.exists() else protocol
     differing = [name for name in protocol if before.get(name) != protocol[name]]
@@ -129,7 +139,7 @@ def settle(config: Config) -> None:
         raise ConfigError(
             f"{config.workdir} has a comparison with other settings of {', '.join(differing)}; take another --workdir"
         )
-    write_whole(path, json.dumps(protocol).encode())
+    write_atomic(path, json.dumps(protocol).encode())
 
 
 def build(objective: Objective) -> GAN:
@@ -146,52 +156,73 @@ def build(objective: Objective) -> GAN:
     )
 
 
-def result(name: str, config: Config, data: Images, judge: Judge) -> dict[str, list[float]]:
+def result(name: str, config: Config, data: Images, judge: Evaluator) -> dict[str, list[float]]:
     """Every score, `[seeds]`, of an objective: as kept, or else trained and judged, then kept with some samples."""
     folder, objective = config.workdir / name, OBJECTIVES[name]
     if (folder / "scores.json").exists():
         return json.loads((folder / "scores.json").read_text())
-    say(Console(), name)
+    print_line(Console(), name)
     gan = build(objective)
-    source = image_source(data.images, config.batch_size, passes=passes_of(len(data.images)))
+    source = array_source(data.images, config.batch_size, repeats=default_repeats(len(data.images)))
     turns = {"d_steps": objective.d_steps, "share_noise": objective.d_steps == 1}
     steps = max(1, config.steps // objective.d_steps)
-    with reporter(Console()) as report:
+    with progress_reporter(Console()) as report:
         states, step = train(
-            gan, source, folder, seed=config.seed, seeds=config.seeds, steps=steps, **turns, report=report
+            gan,
+            source,
+            folder,
+            seed=config.seed,
+            seeds=config.seeds,
+            steps=steps,
+            **turns,
+            report=report,
         )
     if step < steps:
-        say(Console(), f"Stopped at step {step:,} of {steps:,} of {name}; the same command goes on.")
+        print_line(
+            Console(), f"Stopped at step {step:,} of {steps:,} of {name}; the same command goes on."
+        )
         sys.exit(130)
     found, shown = [], []
-    for i, key in enumerate(run_keys(config.seed, config.seeds).score):
-        samples = gan.sample(one_of(states, i), key, judge.num)
+    for i, key in enumerate(make_rng_streams(config.seed, config.seeds).score):
+        samples = gan.sample(select_member(states, i), key, judge.num)
         found.append(judge.scores(samples))
         shown.append(to_pixels(samples[:SHOWN]))
     save_array(folder / "samples.npy", np.stack(shown))
-    values = {name: [scores[name] for scores in found] for name in MEASURES}
-    write_whole(folder / "scores.json", json.dumps(values).encode())
+    values = {name: [scores[name] for scores in found] for name in SCORES}
+    write_atomic(folder / "scores.json", json.dumps(values).encode())
     return values
 
 
-def report(found: dict[str, dict[str, list[float]]], config: Config, judge: Judge) -> None:
+def report(found: dict[str, dict[str, list[float]]], config: Config, judge: Evaluator) -> None:
     """Writes README.md, frechet.png and samples.png."""
     ranked = dict(sorted(found.items(), key=lambda item: float(np.mean(item[1]["frechet"]))))
-    head, lines = ["objective", *(measure.label for measure in MEASURES.values())], []
-    for name, values in (*ranked.items(), ("perfect samples", judge.perfect)):
-        lines.append([name, *(with_error(np.array(values[m]), MEASURES[m].digits) for m in MEASURES)])
+    head, lines = ["objective", *(measure.label for measure in SCORES.values())], []
+    for name, values in (*ranked.items(), ("perfect samples", judge.real_baseline)):
+        lines.append(
+            [name, *(format_mean_sem(np.array(values[m]), SCORES[m].digits) for m in SCORES)]
+        )
     images = config.steps * config.batch_size
     protocol = PROTOCOL.format(**dataclasses.asdict(config) | {"images": images, "num": judge.num})
     pictures = "\n\n![Fréchet distance of every seed](frechet.png)\n\n![best and worst seeds](samples.png)\n"
-    write_whole(config.workdir / "README.md", (protocol + markdown(head, lines) + pictures).encode())
+    write_atomic(
+        config.workdir / "README.md", (protocol + markdown_table(head, lines) + pictures).encode()
+    )
     distances = {name: np.array(values["frechet"]) for name, values in ranked.items()}
     caption = f"{config.dataset} · {config.seeds} seeds, {images:,} images each"
-    plots.save_seeds(config.workdir / "frechet.png", distances, float(np.mean(judge.perfect["frechet"])), caption)
+    figures.save_seeds(
+        config.workdir / "frechet.png",
+        distances,
+        float(np.mean(judge.real_baseline["frechet"])),
+        caption,
+    )
     rows = []
     for name, values in distances.items():
         samples = np.load(config.workdir / name / "samples.npy")
-        rows += [(f"{name}, best", samples[np.argmin(values)]), (f"{name}, worst", samples[np.argmax(values)])]
-    plots.save_strip(config.workdir / "samples.png", rows, caption, columns=SHOWN, zoom=1)
+        rows += [
+            (f"{name}, best", samples[np.argmin(values)]),
+            (f"{name}, worst", samples[np.argmax(values)]),
+        ]
+    figures.save_strip(config.workdir / "samples.png", rows, caption, columns=SHOWN, zoom=1)
 
 
 if __name__ == "__main__":

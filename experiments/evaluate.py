@@ -16,16 +16,18 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from jaxgan import plots, runs
-from jaxgan.data.images import DATA_DIR, load
+from jaxgan._io import write_atomic
+from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, load_split
 from jaxgan.data.sources import to_pixels
 from jaxgan.errors import ConfigError
-from jaxgan.evaluation import MEASURES, Judge
-from jaxgan.history import write_whole
-from jaxgan.judge import with_error
-from jaxgan.launch import judge_of
-from jaxgan.progress import say
-from jaxgan.settings import Positional, check_numbers, command_line, ends_plainly
+from jaxgan.evaluation.evaluator import SCORES, Evaluator
+from jaxgan.evaluation.tables import format_mean_sem
+from jaxgan.plotting import figures
+from jaxgan.runs import loading
+from jaxgan.runs.command_line import Positional, exit_on_error, parse_cli
+from jaxgan.runs.config import check_ranges
+from jaxgan.runs.console import print_line
+from jaxgan.runs.image_runner import load_evaluator
 
 SHOWN = 32
 
@@ -50,80 +52,103 @@ class Config:
     """Decides the noise."""
     nearest: bool = False
     """Also draw nearest.png: samples, and below each the training image that the classifier sees as most like it."""
-    data_dir: Path = DATA_DIR
+    data_dir: Path = DEFAULT_DATA_DIR
     """Folder of the prepared data sets."""
 
     def __post_init__(self):
         """Raises ConfigError where the settings will not do."""
-        check_numbers(self)
+        check_ranges(self)
         if self.best and self.step is not None:
             raise ConfigError(f"best and step {self.step} are both given; give one")
 
 
 def main() -> None:
     """Judges as the command line says."""
-    with ends_plainly():
-        config = command_line(Config)
-        run = runs.restore(config.workdir, "best" if config.best else config.step, config.member)
+    with exit_on_error():
+        config = parse_cli(Config)
+        run = loading.load_run(
+            config.workdir, "best" if config.best else config.step, config.member
+        )
         if len(run.record["data"]["shape"]) != 3:
-            raise ConfigError(f"{config.workdir} is a run on {run.record['data']['name']}, which are no images")
-        judge = judge_of(load(run.record["data"]["name"], config.data_dir), config.data_dir, config.num)
-        found = {name: scores(run, judge, variables, config) for name, variables in generators(run).items()}
+            raise ConfigError(
+                f"{config.workdir} is a run on {run.record['data']['name']}, which are no images"
+            )
+        judge = load_evaluator(
+            load_split(run.record["data"]["name"], config.data_dir), config.data_dir, config.num
+        )
+        found = {
+            name: scores(run, judge, variables, config)
+            for name, variables in generators(run).items()
+        }
         kept = {"step": run.step, "member": config.member, "samples": judge.num}
-        kept |= {"perfect": judge.perfect, "generators": found}
-        write_whole(config.workdir / "evaluation.json", (json.dumps(kept, indent=2) + "\n").encode())
+        kept |= {"perfect": judge.real_baseline, "generators": found}
+        write_atomic(
+            config.workdir / "evaluation.json", (json.dumps(kept, indent=2) + "\n").encode()
+        )
         named = title(run, config)
         draws = f"mean ± standard error of {config.draws} draws of {judge.num:,} samples"
-        say(Console(), f"{named} · {draws}\n{table(found, judge)}")
+        print_line(Console(), f"{named} · {draws}\n{table(found, judge)}")
         if config.nearest:
             draw_nearest(run, judge, config)
 
 
-def title(run: runs.Run, config: Config) -> str:
+def title(run: loading.Run, config: Config) -> str:
     """What is judged."""
     which = "" if run.record["config"].get("seeds") is None else f" · member {config.member}"
-    return f"{runs.title(run.record)}{which} · step {run.step:,}"
+    return f"{loading.run_title(run.record)}{which} · step {run.step:,}"
 
 
-def generators(run: runs.Run) -> dict[str, Any]:
+def generators(run: loading.Run) -> dict[str, Any]:
     """The variables of the generator as it is, and of its moving average where there is one."""
-    average = {} if run.state.g_average is None else {"average": run.state.g_average}
+    average = {} if run.state.g_ema is None else {"average": run.state.g_ema}
     return {"generator": run.state.g.variables} | average
 
 
-def scores(run: runs.Run, judge: Judge, variables: Any, config: Config) -> dict[str, list[float]]:
+def scores(
+    run: loading.Run, judge: Evaluator, variables: Any, config: Config
+) -> dict[str, list[float]]:
     """Every score, `[draws]`."""
     keys = jax.random.split(jax.random.key(config.seed), config.draws)
     found = [judge.scores(samples(run, variables, key, judge.num)) for key in keys]
-    return {name: [values[name] for values in found] for name in MEASURES}
+    return {name: [values[name] for values in found] for name in SCORES}
 
 
-def samples(run: runs.Run, variables: Any, key: jax.Array, num: int) -> jax.Array:
+def samples(run: loading.Run, variables: Any, key: jax.Array, num: int) -> jax.Array:
     """float32 `[num, H, W, C]`, made in portions that fit into memory."""
     z = run.gan.prior(key, num)
-    return jnp.concatenate([run.gan.generate(variables, z[i : i + 1000]) for i in range(0, num, 1000)])
+    return jnp.concatenate(
+        [run.gan.generate(variables, z[i : i + 1000]) for i in range(0, num, 1000)]
+    )
 
 
-def table(found: dict[str, dict[str, list[float]]], judge: Judge) -> str:
+def table(found: dict[str, dict[str, list[float]]], judge: Evaluator) -> str:
     """A line for each score: the generators', and that of perfect samples."""
     lines = [["", *found, "perfect samples", "better"]]
-    for name, measure in MEASURES.items():
-        cells = [with_error(np.array(values[name]), measure.digits) for values in (*found.values(), judge.perfect)]
+    for name, measure in SCORES.items():
+        cells = [
+            format_mean_sem(np.array(values[name]), measure.digits)
+            for values in (*found.values(), judge.real_baseline)
+        ]
         lines.append([measure.label, *cells, measure.better or "as perfect"])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        for line in lines
+    )
 
 
-def draw_nearest(run: runs.Run, judge: Judge, config: Config) -> None:
+def draw_nearest(run: loading.Run, judge: Evaluator, config: Config) -> None:
     """Draws a few samples, and below each its nearest training image."""
     drawn = to_pixels(run.gan.sample(run.state, jax.random.key(config.seed), SHOWN))
     found = judge.images[judge.nearest(drawn)]
     rows = [
-        row for i in range(0, SHOWN, 16) for row in (("samples", drawn[i : i + 16]), ("nearest", found[i : i + 16]))
+        row
+        for i in range(0, SHOWN, 16)
+        for row in (("samples", drawn[i : i + 16]), ("nearest", found[i : i + 16]))
     ]
     path = config.workdir / "nearest.png"
-    plots.save_strip(path, rows, title(run, config), columns=16)
-    say(Console(), f"Samples beside the nearest training images: {path}")
+    figures.save_strip(path, rows, title(run, config), columns=16)
+    print_line(Console(), f"Samples beside the nearest training images: {path}")
 
 
 if __name__ == "__main__":

@@ -16,12 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan import frames, history, runs
-from jaxgan.data.images import DATA_DIR
+from jaxgan._io import write_atomic
+from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
 from jaxgan.errors import ConfigError, TrainingError
-from jaxgan.history import write_whole
-from jaxgan.judge import with_error
-from jaxgan.settings import check_numbers, command_line, ends_plainly
+from jaxgan.evaluation.tables import format_mean_sem
+from jaxgan.plotting import images
+from jaxgan.runs import run_dir
+from jaxgan.runs.command_line import exit_on_error, parse_cli
+from jaxgan.runs.config import check_ranges
+from jaxgan.training import metric_log
 
 SYSTEMS = {
     "mnist_mlp_bce": ("experiments.mnist_mlp_bce",),
@@ -57,7 +60,7 @@ class Config:
     """Which systems to train."""
     dataset: str | None = None
     """See the experiments."""
-    data_dir: Path = DATA_DIR
+    data_dir: Path = DEFAULT_DATA_DIR
     """See the experiments."""
     steps: int | None = None
     """Train steps of each system. Unset: the documented length."""
@@ -66,7 +69,7 @@ class Config:
 
     def __post_init__(self):
         """Raises ConfigError at the first setting that will not do."""
-        check_numbers(self)
+        check_ranges(self)
         for name in self.systems:
             if name not in SYSTEMS:
                 raise ConfigError(f"there is no system {name!r}, only {', '.join(SYSTEMS)}")
@@ -74,11 +77,11 @@ class Config:
 
 def main() -> None:
     """Trains and collects as the command line says."""
-    with ends_plainly():
-        config = command_line(Config)
+    with exit_on_error():
+        config = parse_cli(Config)
         for name in config.systems if config.train else ():
             train(name, config)
-        write_whole(config.out / "README.md", page(config).encode())
+        write_atomic(config.out / "README.md", page(config).encode())
         print(f"The gallery is in {config.out}")
 
 
@@ -93,7 +96,9 @@ def train(name: str, config: Config) -> None:
     print(f"\n{name}", flush=True)
     done = subprocess.run([sys.executable, "-m", module, *options], check=False)
     if done.returncode:
-        raise TrainingError(f"{name} ended with status {done.returncode}; mend that, and start the gallery again")
+        raise TrainingError(
+            f"{name} ended with status {done.returncode}; mend that, and start the gallery again"
+        )
 
 
 def page(config: Config) -> str:
@@ -101,13 +106,13 @@ def page(config: Config) -> str:
     rows, pictures = [], []
     for name in SYSTEMS:
         workdir = config.workdir / name
-        record = runs.read(workdir)
+        record = run_dir.read_config(workdir)
         if record is None:
             continue
         rows.append("| " + " | ".join(row(name, workdir, record)) + " |\n")
         last = max(workdir.glob("samples/*.png"), key=lambda path: int(path.stem))
-        frames.save_small(config.out / f"{name}.png", last)
-        frames.save_small(config.out / f"{name}_losses.png", workdir / "losses.png")
+        images.save_quantized(config.out / f"{name}.png", last)
+        images.save_quantized(config.out / f"{name}_losses.png", workdir / "losses.png")
         if name == FIRST:
             shutil.copyfile(workdir / "progress.png", config.out / f"{name}_progress.png")
         pictures.append(f"\n## {name}\n\n![samples]({name}.png)\n\n![losses]({name}_losses.png)\n")
@@ -119,14 +124,23 @@ def page(config: Config) -> str:
 
 def row(name: str, workdir: Path, record: dict[str, Any]) -> list[str]:
     """The cells of a system."""
-    metrics, timing = (history.read(workdir / f"{kind}.jsonl") for kind in ("metrics", "timing"))
+    metrics, timing = (
+        metric_log.read_columns(workdir / f"{kind}.jsonl") for kind in ("metrics", "timing")
+    )
     step = int(metrics["step"][-1])
     late = metrics["step"] > 0.8 * step
-    cells = [f"`{name}`", record["data"]["name"], f"{step:,}", f"{timing['seconds'].sum() / 60:.1f}"]
+    cells = [
+        f"`{name}`",
+        record["data"]["name"],
+        f"{step:,}",
+        f"{timing['seconds'].sum() / 60:.1f}",
+    ]
     cells += [f"{metrics[column][late].mean():.3f}" for column in ("d_loss", "g_loss")]
     if (workdir / "distance.json").exists():
         values = np.array(json.loads((workdir / "distance.json").read_text())["w2_squared"])
-        besides = f"W2² {with_error(values, 4)}" + (f", {len(values)} seeds" if len(values) > 1 else "")
+        besides = f"W2² {format_mean_sem(values, 4)}" + (
+            f", {len(values)} seeds" if len(values) > 1 else ""
+        )
     elif "d_real_probability" in metrics:
         real, fake = (metrics[f"d_{of}_probability"][late].mean() for of in ("real", "fake"))
         besides = f"D(x) {real:.2f}, D(G(z)) {fake:.2f}"

@@ -23,17 +23,21 @@ import numpy as np
 import optax
 from rich.console import Console
 
-from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, plots, priors
-from jaxgan.data.mixture import MIXTURES, Mixture, draw, mixture_source
+from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, priors
+from jaxgan._io import write_atomic
+from jaxgan.data.mixture import MIXTURES, Mixture, mixture_source, sample_mixture
+from jaxgan.diagnostics.probes import make_sample_probe
 from jaxgan.errors import ConfigError
-from jaxgan.history import write_whole
-from jaxgan.judge import judge, with_error
-from jaxgan.launch import carry_out
-from jaxgan.metrics.mixture import CEILING, RADIUS, floor, scores
-from jaxgan.pictures import frame_drawer
-from jaxgan.probes import sample_probe
-from jaxgan.progress import say
-from jaxgan.settings import PRECISIONS, Settings, command_line, ends_plainly, set_up_jax
+from jaxgan.evaluation.samples import measure_samples
+from jaxgan.evaluation.tables import format_mean_sem
+from jaxgan.metrics.mixture import EXPECTED_HIGH_QUALITY, RADIUS, expected_kl, mixture_scores
+from jaxgan.plotting import figures
+from jaxgan.plotting.callbacks import make_plot_callback
+from jaxgan.runs.command_line import exit_on_error, parse_cli
+from jaxgan.runs.config import PRECISIONS, RunConfig
+from jaxgan.runs.console import print_line
+from jaxgan.runs.runner import run_training
+from jaxgan.runs.runtime import configure_jax
 
 JUDGED = 2_500
 PANELS = 5
@@ -68,7 +72,7 @@ PUBLISHED = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(Settings):
+class Config(RunConfig):
     """The documented run."""
 
     kind: Literal["ring", "grid"] = "ring"
@@ -107,9 +111,13 @@ class Config(Settings):
         """Raises ConfigError at the first setting that will not do."""
         super().__post_init__()
         if self.batch_size % self.pack:
-            raise ConfigError(f"batch_size is {self.batch_size}, expected a multiple of pack, {self.pack}")
+            raise ConfigError(
+                f"batch_size is {self.batch_size}, expected a multiple of pack, {self.pack}"
+            )
         if self.pack > 1 and self.gamma:
-            raise ConfigError(f"gamma is {self.gamma} and pack is {self.pack}: a pack's logit has no slope at a point")
+            raise ConfigError(
+                f"gamma is {self.gamma} and pack is {self.pack}: a pack's logit has no slope at a point"
+            )
 
 
 def build(config: Config) -> GAN:
@@ -121,37 +129,44 @@ def build(config: Config) -> GAN:
     return make_gan(
         generator=models.MixtureGenerator(**dtypes),
         discriminator=models.MixtureDiscriminator(pack=config.pack, **dtypes),
-        loss={"non_saturating": losses.non_saturating, "relativistic": losses.relativistic}[config.loss],
+        loss={"non_saturating": losses.non_saturating, "relativistic": losses.relativistic}[
+            config.loss
+        ],
         d_tx=optimizers.adam(rate, config.b1, config.b2),
         g_tx=optimizers.adam(rate, config.b1, config.b2),
         prior=priors.normal(2),
-        penalty=penalties.add(penalties.r1(gamma), penalties.r2(gamma)) if gamma else None,
+        penalty=penalties.sum_penalties(penalties.r1(gamma), penalties.r2(gamma))
+        if gamma
+        else None,
     )
 
 
 def main() -> None:
     """Trains as the command line says, then counts what has been learned."""
-    with ends_plainly():
-        config = command_line(Config)
-        set_up_jax(config)
+    with exit_on_error():
+        config = parse_cli(Config)
+        configure_jax(config)
         gan, mixture = build(config), MIXTURES[config.kind]
-        real = jax.jit(partial(draw, mixture, num=JUDGED))(jax.random.key(0))
-        measure = jax.jit(lambda samples: scores(samples, mixture)._asdict())
-        state = carry_out(
+        real = jax.jit(partial(sample_mixture, mixture, num=JUDGED))(jax.random.key(0))
+        measure = jax.jit(lambda samples: mixture_scores(samples, mixture)._asdict())
+        state = run_training(
             config,
             gan,
             mixture_source(mixture, config.batch_size),
             data={"name": config.kind, "shape": [2]},
-            probe=sample_probe(gan, real, JUDGED, measure),
+            probe=make_sample_probe(gan, real, JUDGED, measure),
             drawer=partial(
-                frame_drawer,
+                make_plot_callback,
                 save=partial(picture, mixture, measure),
                 animation="mixture.gif",
                 num=JUDGED,
                 strip=PANELS,
             ),
         )
-        conclude(config, judge(gan, state, JUDGED, measure, seed=config.seed, seeds=config.seeds))
+        conclude(
+            config,
+            measure_samples(gan, state, JUDGED, measure, seed=config.seed, seeds=config.seeds),
+        )
 
 
 def picture(
@@ -168,13 +183,17 @@ def picture(
     found = jax.device_get(measure(points))
     said = f"{found['modes']} of {len(mixture.means)} modes, {100 * found['high_quality']:.1f} % within 3 sigma, "
     said += f"KL {found['divergence']:.3f}"
-    plots.save_points(path, points, mixture.means, RADIUS * mixture.sigma, f"{caption}\n{said}")
+    figures.save_points(path, points, mixture.means, RADIUS * mixture.sigma, f"{caption}\n{said}")
 
 
 def conclude(config: Config, figures: dict[str, np.ndarray]) -> None:
     """Says how the generators' points are, `[seeds]` each, and keeps the figures in scores.json."""
     num = len(MIXTURES[config.kind].means)
-    ideal = {"modes": num, "high_quality": CEILING, "divergence": floor(num, JUDGED)}
+    ideal = {
+        "modes": num,
+        "high_quality": EXPECTED_HIGH_QUALITY,
+        "divergence": expected_kl(num, JUDGED),
+    }
     names = ("system", *ideal, "source")
     kept = {
         "samples": JUDGED,
@@ -182,20 +201,28 @@ def conclude(config: Config, figures: dict[str, np.ndarray]) -> None:
         "ideal": ideal,
         "published": [dict(zip(names, row, strict=True)) for row in PUBLISHED[config.kind]],
     }
-    write_whole(config.workdir / "scores.json", (json.dumps(kept, indent=2, ensure_ascii=False) + "\n").encode())
-    say(Console(), describe(config, figures))
+    write_atomic(
+        config.workdir / "scores.json",
+        (json.dumps(kept, indent=2, ensure_ascii=False) + "\n").encode(),
+    )
+    print_line(Console(), describe(config, figures))
 
 
 def describe(config: Config, figures: dict[str, np.ndarray]) -> str:
     """A table: how the points of all generators are, `[seeds]` each, what would be perfect, and what others have."""
     num, seeds = len(MIXTURES[config.kind].means), len(figures["modes"])
     here = (
-        with_error(figures["modes"], 1),
-        with_error(100 * figures["high_quality"], 1),
-        with_error(figures["divergence"], 3),
+        format_mean_sem(figures["modes"], 1),
+        format_mean_sem(100 * figures["high_quality"], 1),
+        format_mean_sem(figures["divergence"], 3),
         f"{seeds} seeds" if seeds > 1 else "one seed",
     )
-    perfect = (f"{num}", f"{100 * CEILING:.1f}", f"{floor(num, JUDGED):.4f}", "the mixture's own points")
+    perfect = (
+        f"{num}",
+        f"{100 * EXPECTED_HIGH_QUALITY:.1f}",
+        f"{expected_kl(num, JUDGED):.4f}",
+        "the mixture's own points",
+    )
     rows = [
         ("", f"modes of {num}", "% within 3 sigma", "KL (nats)", ""),
         (f"this {config.preset} run", *here),

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, priors
-from jaxgan.launch import train_on_images
-from jaxgan.settings import PRECISIONS, AdamSettings, command_line, ends_plainly
+from jaxgan.runs.command_line import exit_on_error, parse_cli
+from jaxgan.runs.config import PRECISIONS, AdamConfig
+from jaxgan.runs.image_runner import train_on_images
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(AdamSettings):
+class Config(AdamConfig):
     """The documented run."""
 
     preset: Literal["faithful", "tuned"] = "faithful"
@@ -30,7 +31,11 @@ class Config(AdamSettings):
     """Real images of a batch at which the penalty is computed. Unset: all."""
 
     seconds_per_step: ClassVar[float] = 0.3
-    presets: ClassVar = {"tuned": dict(learning_rate=1e-3, b1=0.0, b2=0.9, gamma=1.0, penalized=16, half_life=5_000.0)}
+    presets: ClassVar = {
+        "tuned": dict(
+            learning_rate=1e-3, b1=0.0, b2=0.9, gamma=1.0, penalized=16, half_life=5_000.0
+        )
+    }
 
 
 def build(config: Config) -> GAN:
@@ -47,14 +52,14 @@ def build(config: Config) -> GAN:
         g_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
         prior=priors.uniform(config.noise),
         penalty=penalty,
-        half_life_images=config.half_life,
+        ema_half_life=config.half_life,
     )
 
 
 def main() -> None:
     """Trains as the command line says."""
-    with ends_plainly():
-        train_on_images(command_line(Config), build)
+    with exit_on_error():
+        train_on_images(parse_cli(Config), build)
 
 
 if __name__ == "__main__":

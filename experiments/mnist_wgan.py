@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, priors
-from jaxgan.launch import train_on_images
-from jaxgan.settings import PRECISIONS, ImageSettings, command_line, ends_plainly
+from jaxgan.runs.command_line import exit_on_error, parse_cli
+from jaxgan.runs.config import PRECISIONS, ImageRunConfig
+from jaxgan.runs.image_runner import train_on_images
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(ImageSettings):
+class Config(ImageRunConfig):
     """The documented run."""
 
     preset: Literal["clip", "gradient-penalty", "tuned"] = "clip"
@@ -57,7 +58,11 @@ def build(config: Config) -> GAN:
     """The two players of the settings."""
     dtypes = PRECISIONS[config.precision]
     clipped = config.preset == "clip"
-    tx = optimizers.rmsprop(config.learning_rate) if clipped else optimizers.adam(config.learning_rate, b1=0.0, b2=0.9)
+    tx = (
+        optimizers.rmsprop(config.learning_rate)
+        if clipped
+        else optimizers.adam(config.learning_rate, b1=0.0, b2=0.9)
+    )
     return make_gan(
         generator=models.MLPGenerator(
             widths=(config.g_width,) * config.g_layers, batch_norm=config.batch_norm, **dtypes
@@ -67,16 +72,16 @@ def build(config: Config) -> GAN:
         d_tx=tx,
         g_tx=tx,
         prior=priors.uniform(config.noise),
-        penalty=None if clipped else penalties.gradient(config.penalty),
+        penalty=None if clipped else penalties.gradient_penalty(config.penalty),
         projection=optimizers.clip_weights(config.clip) if clipped else None,
-        half_life_images=config.half_life,
+        ema_half_life=config.half_life,
     )
 
 
 def main() -> None:
     """Trains as the command line says."""
-    with ends_plainly():
-        train_on_images(command_line(Config), build)
+    with exit_on_error():
+        train_on_images(parse_cli(Config), build)
 
 
 if __name__ == "__main__":

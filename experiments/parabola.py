@@ -21,24 +21,28 @@ import optax
 from flax import linen as nn
 from rich.console import Console
 
-from jaxgan import GAN, GANState, losses, make_gan, models, optimizers, plots, priors
-from jaxgan.data.parabola import LOWER, POINTS, UPPER, paintings, parabola_source
-from jaxgan.history import write_whole
-from jaxgan.judge import judge, with_error
-from jaxgan.launch import carry_out
+from jaxgan import GAN, GANState, losses, make_gan, models, optimizers, priors
+from jaxgan._io import write_atomic
+from jaxgan.data.parabola import LOWER, POINTS, UPPER, parabola_source, parabolas
+from jaxgan.diagnostics.probes import make_sample_probe
+from jaxgan.distributed.multihost import is_primary_process
+from jaxgan.evaluation.samples import measure_samples
+from jaxgan.evaluation.tables import format_mean_sem
 from jaxgan.metrics import parabola
-from jaxgan.pictures import frame_drawer
-from jaxgan.probes import sample_probe
-from jaxgan.processes import leads
-from jaxgan.progress import say
-from jaxgan.settings import PRECISIONS, Settings, command_line, ends_plainly, set_up_jax
+from jaxgan.plotting import figures
+from jaxgan.plotting.callbacks import make_plot_callback
+from jaxgan.runs.command_line import exit_on_error, parse_cli
+from jaxgan.runs.config import PRECISIONS, RunConfig
+from jaxgan.runs.console import print_line
+from jaxgan.runs.runner import run_training
+from jaxgan.runs.runtime import configure_jax
 
 JUDGED = 10_000
 PROBED = 1_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(Settings):
+class Config(RunConfig):
     """The documented run."""
 
     preset: Literal["faithful", "tuned"] = "faithful"
@@ -66,7 +70,13 @@ class Config(Settings):
     seconds_per_step: ClassVar[float] = 0.0003
     one_core: ClassVar = True
     presets: ClassVar = {
-        "tuned": {"loss": "non_saturating", "learning_rate": 1e-3, "b1": 0.0, "b2": 0.9, "decay_steps": 10_000}
+        "tuned": {
+            "loss": "non_saturating",
+            "learning_rate": 1e-3,
+            "b1": 0.0,
+            "b2": 0.9,
+            "decay_steps": 10_000,
+        }
     }
 
 
@@ -90,23 +100,30 @@ def build(config: Config) -> GAN:
 
 def main() -> None:
     """Trains as the command line says, then judges what has been learned."""
-    with ends_plainly():
-        config = command_line(Config)
-        set_up_jax(config)
+    with exit_on_error():
+        config = parse_cli(Config)
+        configure_jax(config)
         gan = build(config)
-        show = plots.window(config.workdir.name) if config.live and leads() else None
-        if config.live and show is None and leads():
-            say(Console(), "No window: there is no display, or matplotlib has no interactive backend for it.")
-        real = paintings(np.linspace(LOWER, UPPER, PROBED))
-        state = carry_out(
+        show = (
+            figures.live_window(config.workdir.name)
+            if config.live and is_primary_process()
+            else None
+        )
+        if config.live and show is None and is_primary_process():
+            print_line(
+                Console(),
+                "No window: there is no display, or matplotlib has no interactive backend for it.",
+            )
+        real = parabolas(np.linspace(LOWER, UPPER, PROBED))
+        state = run_training(
             config,
             gan,
             parabola_source(config.batch_size),
             data={"name": "parabola", "shape": [len(POINTS)]},
-            probe=sample_probe(gan, real, PROBED, measure),
+            probe=make_sample_probe(gan, real, PROBED, measure),
             drawer=partial(
-                frame_drawer,
-                save=plots.save_paintings,
+                make_plot_callback,
+                save=figures.save_parabola_samples,
                 animation="parabola.gif",
                 show=show,
             ),
@@ -116,25 +133,27 @@ def main() -> None:
 
 def measure(samples: jax.Array) -> dict[str, jax.Array]:
     """How far `[N, 15]` are from the artist's paintings."""
-    return parabola.distance(samples)._asdict()
+    return parabola.parabola_distance(samples)._asdict()
 
 
 def conclude(config: Config, gan: GAN, state: GANState) -> None:
     """Measures 10,000 paintings of each generator, says how they are, and keeps the figures in distance.json."""
-    figures = judge(gan, state, JUDGED, measure, seed=config.seed, seeds=config.seeds)
-    floor = parabola.floor(JUDGED)
+    figures = measure_samples(gan, state, JUDGED, measure, seed=config.seed, seeds=config.seeds)
+    floor = parabola.expected_w2_squared(JUDGED)
     kept = {"samples": JUDGED, "floor": floor} | {name: x.tolist() for name, x in figures.items()}
-    write_whole(config.workdir / "distance.json", (json.dumps(kept, indent=2) + "\n").encode())
-    say(Console(), describe(figures, floor))
+    write_atomic(config.workdir / "distance.json", (json.dumps(kept, indent=2) + "\n").encode())
+    print_line(Console(), describe(figures, floor))
 
 
 def describe(figures: dict[str, np.ndarray], floor: float) -> str:
     """How the paintings of all generators are, `[seeds]` each."""
     values = np.asarray(figures["w2_squared"], np.float64)
     num = len(values)
-    mean = with_error(values, 4)
+    mean = format_mean_sem(values, 4)
     if num > 1:
-        mean += f" (mean and standard error of {num} seeds, {values.min():.4f} to {values.max():.4f})"
+        mean += (
+            f" (mean and standard error of {num} seeds, {values.min():.4f} to {values.max():.4f})"
+        )
     low, high = float(np.min(figures["a_min"])), float(np.max(figures["a_max"]))
     return (
         f"W2² to the artist's paintings, over {JUDGED:,} samples: {mean}; perfect ones have {floor:.4f}.\n"

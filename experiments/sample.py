@@ -10,14 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import frames, plots, runs
+from jaxgan._io import save_array
 from jaxgan.data.mixture import MIXTURES, Mixture
 from jaxgan.data.sources import to_pixels
 from jaxgan.errors import ConfigError
 from jaxgan.gan import GAN
 from jaxgan.metrics.mixture import RADIUS
-from jaxgan.pictures import save_array
-from jaxgan.settings import Positional, command_line, ends_plainly
+from jaxgan.plotting import figures, images
+from jaxgan.runs import loading
+from jaxgan.runs.command_line import Positional, exit_on_error, parse_cli
 
 COLUMNS = 8
 
@@ -44,13 +45,13 @@ class Config:
 
 def main() -> None:
     """Draws as the command line says."""
-    with ends_plainly():
-        config = command_line(Config)
+    with exit_on_error():
+        config = parse_cli(Config)
         check(config)
-        run = runs.restore(config.workdir, config.step, config.member)
+        run = loading.load_run(config.workdir, config.step, config.member)
         samples = draw(run, config)
         mixture = MIXTURES.get(run.record["data"]["name"])
-        save(config.out, samples, f"{runs.title(run.record)} · step {run.step}", mixture)
+        save(config.out, samples, f"{loading.run_title(run.record)} · step {run.step}", mixture)
         print(f"{len(samples)} samples of step {run.step} are in {config.out}")
 
 
@@ -64,12 +65,12 @@ def check(config: Config) -> None:
         raise ConfigError(f"seed is {config.seed}, expected 0 to {2**32 - 1}")
 
 
-def draw(run: runs.Run, config: Config) -> np.ndarray:
+def draw(run: loading.Run, config: Config) -> np.ndarray:
     """float32 `[num, …]`, images in [-1, 1]."""
     key = jax.random.key(config.seed)
     if not config.interpolate:
         return np.asarray(run.gan.sample(run.state, key, config.num), np.float32)
-    variables = run.state.g.variables if run.state.g_average is None else run.state.g_average
+    variables = run.state.g.variables if run.state.g_ema is None else run.state.g_ema
     return np.asarray(run.gan.generate(variables, walk(run.gan, key, config.num)), np.float32)
 
 
@@ -86,15 +87,17 @@ def save(path: Path, samples: np.ndarray, caption: str, mixture: Mixture | None 
     if path.suffix == ".npy":
         save_array(path, samples)
     elif samples.ndim == 2 and path.suffix != ".png":
-        raise ConfigError(f"out is {path}: these samples are drawn in one frame; give a name that ends in .png or .npy")
+        raise ConfigError(
+            f"out is {path}: these samples are drawn in one frame; give a name that ends in .png or .npy"
+        )
     elif mixture is not None:
-        plots.save_points(path, samples, mixture.means, RADIUS * mixture.sigma, caption)
+        figures.save_points(path, samples, mixture.means, RADIUS * mixture.sigma, caption)
     elif samples.ndim == 2:
-        plots.save_curves(path, samples, caption)
+        figures.save_parabolas(path, samples, caption)
     elif path.suffix == ".gif":
-        frames.save_animation(path, to_pixels(samples))
+        images.save_animation(path, to_pixels(samples))
     else:
-        plots.save_grid(path, to_pixels(samples), caption, columns=min(COLUMNS, len(samples)))
+        figures.save_grid(path, to_pixels(samples), caption, columns=min(COLUMNS, len(samples)))
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@ state.
 """
 
 from jaxgan import errors, losses, models, optimizers, penalties, priors
-from jaxgan.alternate import alternate
 from jaxgan.gan import GAN, make_gan
+from jaxgan.population import make_population
 from jaxgan.states import GANState, NetworkState
-from jaxgan.varied import vary
+from jaxgan.train_step import make_train_step
 
 __version__ = "0.1.0"
 
@@ -16,7 +16,7 @@ __all__ = [
     "GAN",
     "GANState",
     "NetworkState",
-    "alternate",
+    "make_train_step",
     "errors",
     "losses",
     "make_gan",
@@ -24,5 +24,5 @@ __all__ = [
     "optimizers",
     "penalties",
     "priors",
-    "vary",
+    "make_population",
 ]

@@ -29,7 +29,7 @@ class CheckpointError(JaxganError):
     """A checkpoint that is missing, damaged, or of another run."""
 
 
-class DamageError(CheckpointError):
+class CorruptCheckpointError(CheckpointError):
     """A checkpoint that is not what was saved."""
 
 

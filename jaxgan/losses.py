@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn import relu, softplus
 
-from jaxgan.checks import check_floating
+from jaxgan._checks import check_floating
 from jaxgan.errors import ShapeError
 
 LossFn = Callable[[jax.Array, jax.Array], jax.Array]
@@ -182,7 +182,9 @@ def relativistic_average_discriminator(real_logits: jax.Array, fake_logits: jax.
       Jolicoeur-Martineau 2019 (RaSGAN).
     """
     check_logits(real_logits, fake_logits)
-    return logistic_discriminator(real_logits - jnp.mean(fake_logits), fake_logits - jnp.mean(real_logits))
+    return logistic_discriminator(
+        real_logits - jnp.mean(fake_logits), fake_logits - jnp.mean(real_logits)
+    )
 
 
 def relativistic_average_generator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
@@ -221,4 +223,6 @@ least_squares = GANLoss(least_squares_discriminator, least_squares_generator, No
 hinge = GANLoss(hinge_discriminator, wasserstein_generator, None)
 wasserstein = GANLoss(wasserstein_discriminator, wasserstein_generator, None)
 relativistic = GANLoss(relativistic_discriminator, relativistic_generator, None)
-relativistic_average = GANLoss(relativistic_average_discriminator, relativistic_average_generator, None)
+relativistic_average = GANLoss(
+    relativistic_average_discriminator, relativistic_average_generator, None
+)

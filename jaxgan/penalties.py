@@ -18,7 +18,9 @@ Penalty = Callable[[DiscFn, jax.Array, jax.Array, jax.Array], jax.Array]
 Number = float | jax.Array
 
 
-def gradient(weight: Number = 10.0, target: Number = 1.0, one_sided: bool = False) -> Penalty:
+def gradient_penalty(
+    weight: Number = 10.0, target: Number = 1.0, one_sided: bool = False
+) -> Penalty:
     """WGAN-GP: weight · mean (|∇D(x̂)| - target)², at x̂ = x + ε (G(z) - x), with one ε ~ U(0, 1) for each sample.
 
     Args:
@@ -40,7 +42,10 @@ def gradient(weight: Number = 10.0, target: Number = 1.0, one_sided: bool = Fals
                 f"real has shape {list(real.shape)}, fake {list(fake.shape)}, expected one shape, to go from sample to "
                 "sample; penalties.r1, r2 and dragan do without"
             )
-        excess = gradient_norms(disc_fn, real + draw_shares(key, real) * (fake - real)) - target
+        excess = (
+            gradient_norms(disc_fn, real + interpolation_weights(key, real) * (fake - real))
+            - target
+        )
         return weight * jnp.mean((jnp.maximum(excess, 0) if one_sided else excess) ** 2)
 
     return penalty
@@ -52,7 +57,9 @@ def r1(gamma: Number) -> Penalty:
     References:
       Mescheder et al. 2018, eq. 9.
     """
-    return lambda disc_fn, real, fake, key: gamma / 2 * jnp.mean(squared_gradient_norms(disc_fn, real))
+    return lambda disc_fn, real, fake, key: (
+        gamma / 2 * jnp.mean(squared_gradient_norms(disc_fn, real))
+    )
 
 
 def r2(gamma: Number) -> Penalty:
@@ -61,7 +68,9 @@ def r2(gamma: Number) -> Penalty:
     References:
       Mescheder et al. 2018, eq. 10.
     """
-    return lambda disc_fn, real, fake, key: gamma / 2 * jnp.mean(squared_gradient_norms(disc_fn, fake))
+    return lambda disc_fn, real, fake, key: (
+        gamma / 2 * jnp.mean(squared_gradient_norms(disc_fn, fake))
+    )
 
 
 def dragan(weight: Number = 10.0, scale: Number = 0.5, target: Number = 1.0) -> Penalty:
@@ -85,18 +94,22 @@ def dragan(weight: Number = 10.0, scale: Number = 0.5, target: Number = 1.0) -> 
     def penalty(disc_fn, real, fake, key):
         share_key, noise_key = jax.random.split(key)
         noise = scale * jnp.std(real) * jax.random.uniform(noise_key, real.shape, jnp.float32)
-        norms = gradient_norms(disc_fn, real + draw_shares(share_key, real) * noise)
+        norms = gradient_norms(disc_fn, real + interpolation_weights(share_key, real) * noise)
         return weight * jnp.mean((norms - target) ** 2)
 
     return penalty
 
 
-def add(*penalties: Penalty) -> Penalty:
+def sum_penalties(*penalties: Penalty) -> Penalty:
     """The sum of penalties, each with a key of its own: `add(r1(gamma), r2(gamma))` is R3GAN's (Huang et al. 2024)."""
 
     def penalty(disc_fn, real, fake, key):
         keys = jax.random.split(key, len(penalties))
-        return jnp.sum(jnp.stack([each(disc_fn, real, fake, k) for each, k in zip(penalties, keys, strict=True)]))
+        return jnp.sum(
+            jnp.stack(
+                [each(disc_fn, real, fake, k) for each, k in zip(penalties, keys, strict=True)]
+            )
+        )
 
     return penalty
 
@@ -124,7 +137,9 @@ def squared_gradient_norms(disc_fn: DiscFn, x: jax.Array) -> jax.Array:
     def total(x):
         logits = disc_fn(x)
         if logits.shape != x.shape[:1]:
-            raise ShapeError(f"disc_fn gives {list(logits.shape)}, expected [{len(x)}], one logit a sample")
+            raise ShapeError(
+                f"disc_fn gives {list(logits.shape)}, expected [{len(x)}], one logit a sample"
+            )
         return jnp.sum(logits)
 
     return jnp.sum(jax.grad(total)(x) ** 2, axis=tuple(range(1, x.ndim)))
@@ -138,6 +153,6 @@ def gradient_norms(disc_fn: DiscFn, x: jax.Array) -> jax.Array:
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1)), 0)
 
 
-def draw_shares(key: jax.Array, x: jax.Array) -> jax.Array:
+def interpolation_weights(key: jax.Array, x: jax.Array) -> jax.Array:
     """U(0, 1) for each sample, shaped to scale `x`: `[B, 1, …]`, in float32, like all noise."""
     return jax.random.uniform(key, (len(x), *[1] * (x.ndim - 1)), jnp.float32)

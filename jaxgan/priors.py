@@ -22,7 +22,9 @@ def normal(dim: int) -> Prior:
 def uniform(dim: int) -> Prior:
     """Independent U(-1, 1) in each of `dim` dimensions. Raises ConfigError where `dim` is not at least 1."""
     check_dim(dim)
-    return lambda key, num: jax.random.uniform(key, (num, dim), jnp.float32, minval=-1.0, maxval=1.0)
+    return lambda key, num: jax.random.uniform(
+        key, (num, dim), jnp.float32, minval=-1.0, maxval=1.0
+    )
 
 
 def check_dim(dim: int) -> None:

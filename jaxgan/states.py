@@ -43,26 +43,30 @@ class GANState(struct.PyTreeNode):
     Attributes:
       d: the discriminator, or critic.
       g: the generator.
-      g_average: the moving average of the generator's variables, at least float32; None where none is kept.
+      g_ema: the moving average of the generator's variables, at least float32; None where none is kept.
       numbers: what `vary` makes the players of; None where they are always the same.
     """
 
     d: NetworkState
     g: NetworkState
-    g_average: dict[str, Any] | None = None
-    numbers: Any = None
+    g_ema: dict[str, Any] | None = None
+    hyperparams: Any = None
 
 
 def at_least_float32(tree: Any) -> Any:
     """Casts the float16 and bfloat16 arrays of a pytree to float32; leaves all others as they are."""
 
     def cast(x):
-        return x.astype(jnp.promote_types(x.dtype, jnp.float32)) if jnp.issubdtype(x.dtype, jnp.floating) else x
+        return (
+            x.astype(jnp.promote_types(x.dtype, jnp.float32))
+            if jnp.issubdtype(x.dtype, jnp.floating)
+            else x
+        )
 
     return jax.tree.map(cast, tree)
 
 
-def move_average(average: Any, newest: Any, decay: jax.typing.ArrayLike) -> Any:
+def update_ema(average: Any, newest: Any, decay: jax.typing.ArrayLike) -> Any:
     """`decay * average + (1 - decay) * newest` for floating arrays; the newest of any others, such as counters."""
 
     def move(old, new):

@@ -23,7 +23,11 @@ if worker and hasattr(os, "sched_setaffinity"):
 
 
 def pytest_addoption(parser):
-    parser.addoption("--full", action="store_true", help="as many kills, damages and inputs as `make torture` tries")
+    parser.addoption(
+        "--full",
+        action="store_true",
+        help="as many kills, damages and inputs as `make torture` tries",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +39,10 @@ def count(request):
 def pytest_configure(config):
     """Programs are compiled once, not once a test; processes that tests start find them too."""
     folder = str(config.cache.mkdir("jax"))
-    os.environ |= {"JAX_COMPILATION_CACHE_DIR": folder, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    os.environ |= {
+        "JAX_COMPILATION_CACHE_DIR": folder,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
     jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
@@ -56,7 +63,7 @@ def offline(monkeypatch, tmp_path):
     def refuse(url, path, *args, **kwargs):
         raise DataError(f"{url} cannot be fetched: no network in tests.")
 
-    monkeypatch.setattr("jaxgan.data.builders.fetch", refuse)
+    monkeypatch.setattr("jaxgan.data.tfds_builders.download_file", refuse)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 

@@ -55,7 +55,11 @@ def make_game(loss, penalty=None):
 
 def play(step):
     """The points (theta, psi) after each of the steps, `[STEPS, 2]`."""
-    return np.asarray(jax.jit(lambda x: jax.lax.scan(lambda x, _: (step(x),) * 2, x, length=STEPS)[1])(jnp.ones(2)))
+    return np.asarray(
+        jax.jit(lambda x: jax.lax.scan(lambda x, _: (step(x),) * 2, x, length=STEPS)[1])(
+            jnp.ones(2)
+        )
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,17 @@ import numpy as np
 import optax
 import pytest
 from flax import linen as nn
-from toys import SHAPE, Discriminator, Generator, assert_same_bits, real_batch, small_gan
 
 from jaxgan import losses, make_gan, models, optimizers, priors
 from jaxgan.errors import ConfigError, DtypeError, ShapeError
+from tests.helpers.networks import (
+    SHAPE,
+    Discriminator,
+    Generator,
+    assert_same_bits,
+    real_batch,
+    small_gan,
+)
 
 REAL = real_batch()
 
@@ -19,11 +26,11 @@ def start(seed=0, **changes):
 
 
 def test_one_player_moves():
-    gan, state = start(half_life_images=100.0)
+    gan, state = start(ema_half_life=100.0)
     after_d, _ = gan.d_step(state, REAL, jax.random.key(1))
     assert_same_bits(after_d.replace(d=state.d), state)
     after_g, _ = gan.g_step(state, REAL, jax.random.key(1))
-    assert_same_bits(after_g.replace(g=state.g, g_average=state.g_average), state)
+    assert_same_bits(after_g.replace(g=state.g, g_ema=state.g_ema), state)
     for before, after in ((state.d, after_d.d), (state.g, after_g.g)):
         assert int(after.step) == int(before.step) + 1
         for a, b in zip(jax.tree.leaves(before.params), jax.tree.leaves(after.params), strict=True):
@@ -51,7 +58,7 @@ def test_init_reads_only_the_shape():
 @pytest.mark.parametrize("simultaneous", [False, True])
 @pytest.mark.parametrize("loss", [losses.non_saturating, losses.minimax])
 def test_step_is_d_step_and_g_step_with_the_same_key(loss, simultaneous):
-    gan, state = start(loss=loss, half_life_images=100.0)
+    gan, state = start(loss=loss, ema_half_life=100.0)
     d_moved, d_metrics = gan.d_step(state, REAL, jax.random.key(1))
     g_moved, g_metrics = gan.g_step(state if simultaneous else d_moved, REAL, jax.random.key(1))
     apart = g_moved.replace(d=d_moved.d)
@@ -70,7 +77,9 @@ def test_scan_is_single_calls():
     )
     for i in numbers:
         state, newest = gan.step(state, REAL, jax.random.fold_in(jax.random.key(1), i))
-        np.testing.assert_allclose(metrics["d"]["loss"][i], newest["d"]["loss"], rtol=1e-5 if i else 1e-6)
+        np.testing.assert_allclose(
+            metrics["d"]["loss"][i], newest["d"]["loss"], rtol=1e-5 if i else 1e-6
+        )
     chex.assert_trees_all_close(scanned, state, rtol=1e-4, atol=1e-5)
 
 
@@ -83,7 +92,9 @@ def test_vmap_is_a_loop():
         state, one = gan.step(gan.init(init_key, REAL), REAL, key)
         np.testing.assert_allclose(metrics["d"]["loss"][i], one["d"]["loss"], rtol=1e-6)
         np.testing.assert_allclose(metrics["g"]["loss"][i], one["g"]["loss"], rtol=1e-6)
-        chex.assert_trees_all_close(jax.tree.map(lambda x, i=i: x[i], states), state, rtol=1e-4, atol=1e-5)
+        chex.assert_trees_all_close(
+            jax.tree.map(lambda x, i=i: x[i], states), state, rtol=1e-4, atol=1e-5
+        )
 
 
 def test_hyper_parameters_may_be_traced():
@@ -161,7 +172,10 @@ def test_each_step_is_traced_once_a_shape():
     calls.update(g=0, d=0)
     for seed in range(3):
         state, _ = gan.step(state, REAL, jax.random.key(seed))
-    assert calls == {"g": 1, "d": 4}  # G plays once; D sees real and fake in its own update and in G's
+    assert calls == {
+        "g": 1,
+        "d": 4,
+    }  # G plays once; D sees real and fake in its own update and in G's
     state, _ = gan.step(state, real_batch(4), jax.random.key(9))
     assert calls == {"g": 2, "d": 8}
 
@@ -187,7 +201,9 @@ def test_gradient_descent_by_hand():
     real = jnp.array([[2.0], [3.0]])
     state, metrics = gan.step(gan.init(jax.random.key(0), real), real, jax.random.key(1))
     sigmoid = lambda t: 1 / (1 + np.exp(-t))  # noqa: E731
-    d_gradient = np.mean([-x * sigmoid(-psi * x) for x in (2.0, 3.0)]) + theta * sigmoid(psi * theta)
+    d_gradient = np.mean([-x * sigmoid(-psi * x) for x in (2.0, 3.0)]) + theta * sigmoid(
+        psi * theta
+    )
     new_psi = psi - h * d_gradient
     new_theta = theta - h * -new_psi * sigmoid(-new_psi * theta)
     np.testing.assert_allclose(state.d.params["psi"], new_psi, rtol=1e-6)
@@ -212,21 +228,27 @@ def test_discriminator_sees_real_then_fake():
     gan, state = start(discriminator=Seen())
     moved, _ = gan.step(state, 5 + REAL, jax.random.key(1))
     assert float(moved.d.model_state["seen"]["before"]) > 4  # real
-    assert abs(float(moved.d.model_state["seen"]["last"])) < 1  # fake; what G's update let D see is dropped
+    assert (
+        abs(float(moved.d.model_state["seen"]["last"])) < 1
+    )  # fake; what G's update let D see is dropped
 
 
 def test_average_follows_the_closed_form():
-    gan, state = start(half_life_images=16.0)
-    assert_same_bits(state.g_average, state.g.variables)
-    average = state.g_average
+    gan, state = start(ema_half_life=16.0)
+    assert_same_bits(state.g_ema, state.g.variables)
+    average = state.g_ema
     for seed in range(3):
         state, _ = gan.g_step(state, REAL, jax.random.key(seed))
         decay = 0.5 ** (len(REAL) / 16.0)
-        average = jax.tree.map(lambda a, new, decay=decay: decay * a + (1 - decay) * new, average, state.g.variables)
-    chex.assert_trees_all_close(state.g_average, average, rtol=1e-5, atol=1e-6)
+        average = jax.tree.map(
+            lambda a, new, decay=decay: decay * a + (1 - decay) * new, average, state.g.variables
+        )
+    chex.assert_trees_all_close(state.g_ema, average, rtol=1e-5, atol=1e-6)
     z = gan.prior(jax.random.key(5), 4)
-    np.testing.assert_array_equal(gan.sample(state, jax.random.key(5), 4), gan.generate(state.g_average, z))
-    assert not np.array_equal(gan.generate(state.g_average, z), gan.generate(state.g.variables, z))
+    np.testing.assert_array_equal(
+        gan.sample(state, jax.random.key(5), 4), gan.generate(state.g_ema, z)
+    )
+    assert not np.array_equal(gan.generate(state.g_ema, z), gan.generate(state.g.variables, z))
 
 
 def test_average_of_half_precision_parameters_is_kept_in_float32():
@@ -235,10 +257,10 @@ def test_average_of_half_precision_parameters_is_kept_in_float32():
         def __call__(self, z, *, train):
             return nn.Dense(36, param_dtype=jnp.bfloat16, dtype=jnp.bfloat16)(z).reshape(-1, *SHAPE)
 
-    gan, state = start(generator=HalfGenerator(), half_life_images=1e6)
+    gan, state = start(generator=HalfGenerator(), ema_half_life=1e6)
     moved, metrics = gan.g_step(state, REAL, jax.random.key(1))
     assert {x.dtype for x in jax.tree.leaves(moved.g.params)} == {jnp.dtype(jnp.bfloat16)}
-    assert {x.dtype for x in jax.tree.leaves(moved.g_average)} == {jnp.dtype(jnp.float32)}
+    assert {x.dtype for x in jax.tree.leaves(moved.g_ema)} == {jnp.dtype(jnp.float32)}
     assert metrics["loss"].dtype == jnp.float32
     chex.assert_trees_all_equal_dtypes(state, moved)
     assert gan.sample(moved, jax.random.key(2), 2).dtype == jnp.float32
@@ -256,7 +278,12 @@ def test_penalty_is_added_to_the_loss_but_not_reported_in_it():
     assert "penalty" not in without
     assert float(metrics["penalty"]) > 0
     np.testing.assert_allclose(metrics["loss"], without["loss"], rtol=1e-5)
-    assert float(jnp.abs(held.d.params["Dense_0"]["kernel"] - free.d.params["Dense_0"]["kernel"]).max()) > 1e-5
+    assert (
+        float(
+            jnp.abs(held.d.params["Dense_0"]["kernel"] - free.d.params["Dense_0"]["kernel"]).max()
+        )
+        > 1e-5
+    )
 
 
 def test_critics_report_no_probabilities():
@@ -308,7 +335,9 @@ def test_conditions_reach_both_players_and_the_samples():
     np.testing.assert_array_equal(
         gan.sample(one, jax.random.key(2), 8, labels), gan.generate(one.g.variables, z, labels)
     )
-    assert not np.allclose(gan.generate(one.g.variables, z, labels), gan.generate(one.g.variables, z, labels + 1))
+    assert not np.allclose(
+        gan.generate(one.g.variables, z, labels), gan.generate(one.g.variables, z, labels + 1)
+    )
 
 
 def test_a_conditional_toy_learns_to_follow_its_label():
@@ -331,7 +360,9 @@ def test_a_conditional_toy_learns_to_follow_its_label():
         return jnp.stack([jnp.cos(angle), jnp.sin(angle)], -1)
 
     tx = optimizers.adam(3e-3)
-    gan = make_gan(PointGenerator(), PointDiscriminator(), losses.non_saturating, tx, tx, priors.normal(2))
+    gan = make_gan(
+        PointGenerator(), PointDiscriminator(), losses.non_saturating, tx, tx, priors.normal(2)
+    )
 
     def train_step(state, i):
         label_key, noise_key, key = jax.random.split(jax.random.fold_in(jax.random.key(0), i), 3)
@@ -356,10 +387,12 @@ def test_bad_arguments_are_refused_when_traced():
         gan.step(state, REAL, jax.random.key_data(jax.random.key(5)))
     with pytest.raises(ShapeError, match=r"condition has shape \[3\], expected \[8, …\]"):
         gan.g_step(state, REAL, key, jnp.zeros(3, int))
-    with pytest.raises(ShapeError, match=r"the generator makes \[6, 6, 1\], the data has \[5, 5, 1\]"):
+    with pytest.raises(
+        ShapeError, match=r"the generator makes \[6, 6, 1\], the data has \[5, 5, 1\]"
+    ):
         gan.init(jax.random.key(2), jnp.zeros((2, 5, 5, 1)))
-    with pytest.raises(ConfigError, match="half_life_images is 0"):
-        small_gan(half_life_images=0)
+    with pytest.raises(ConfigError, match="ema_half_life is 0"):
+        small_gan(ema_half_life=0)
 
 
 @pytest.mark.parametrize("shape", [(1,), (2, 3)])

@@ -94,9 +94,16 @@ CLOSED_FORMS = {
 
 
 def test_every_loss_has_a_closed_form():
-    functions = {function.__name__ for pair in PAIRS.values() for function in (pair.discriminator, pair.generator)}
+    functions = {
+        function.__name__
+        for pair in PAIRS.values()
+        for function in (pair.discriminator, pair.generator)
+    }
     assert functions == set(CLOSED_FORMS)
-    assert {name for name, pair in PAIRS.items() if pair.probability} == {"non_saturating", "minimax"}
+    assert {name for name, pair in PAIRS.items() if pair.probability} == {
+        "non_saturating",
+        "minimax",
+    }
 
 
 @pytest.mark.parametrize(
@@ -141,7 +148,11 @@ def test_values_and_gradients_are_the_closed_forms_even_far_out(name, scale):
     rng = np.random.default_rng(0)
     ends = [-scale, 0.0, scale]
     rows = [
-        (np.r_[ends, rng.uniform(-scale, scale, 5)], np.r_[ends[::-1], rng.uniform(-scale, scale, 5)]) for _ in "123"
+        (
+            np.r_[ends, rng.uniform(-scale, scale, 5)],
+            np.r_[ends[::-1], rng.uniform(-scale, scale, 5)],
+        )
+        for _ in "123"
     ]
     # Sixty-fourths have exact differences, and means of eight, in float32: what is tested is the loss alone.
     rows = np.round(64 * np.array(rows)) / 64
@@ -153,8 +164,12 @@ def test_values_and_gradients_are_the_closed_forms_even_far_out(name, scale):
         np.testing.assert_allclose(gradients[1], by_fake(r, f), rtol=1e-5, atol=1e-37)
     batched = jax.vmap(evaluate)(jnp.float32(rows[:, 0]), jnp.float32(rows[:, 1]))
     np.testing.assert_allclose(batched[0], [value(r, f) for r, f in rows], rtol=1e-6)
-    np.testing.assert_allclose(batched[1][0], [by_real(r, f) for r, f in rows], rtol=1e-5, atol=1e-37)
-    np.testing.assert_allclose(batched[1][1], [by_fake(r, f) for r, f in rows], rtol=1e-5, atol=1e-37)
+    np.testing.assert_allclose(
+        batched[1][0], [by_real(r, f) for r, f in rows], rtol=1e-5, atol=1e-37
+    )
+    np.testing.assert_allclose(
+        batched[1][1], [by_fake(r, f) for r, f in rows], rtol=1e-5, atol=1e-37
+    )
 
 
 logits = st.lists(st.integers(-300, 300), min_size=4, max_size=4).map(lambda x: jnp.float32(x) / 64)
@@ -175,8 +190,12 @@ def test_critics_see_differences_only(real, fake, shift):
 @given(logits, logits)
 def test_the_players_of_these_games_have_exchanged_roles(real, fake):
     for name in ("relativistic", "relativistic_average"):
-        np.testing.assert_allclose(PAIRS[name].generator(real, fake), PAIRS[name].discriminator(fake, real), rtol=1e-6)
-    np.testing.assert_allclose(losses.minimax.generator(real, fake) + losses.minimax.discriminator(1e4 + real, fake), 0)
+        np.testing.assert_allclose(
+            PAIRS[name].generator(real, fake), PAIRS[name].discriminator(fake, real), rtol=1e-6
+        )
+    np.testing.assert_allclose(
+        losses.minimax.generator(real, fake) + losses.minimax.discriminator(1e4 + real, fake), 0
+    )
 
 
 @CHEAP
@@ -209,7 +228,9 @@ def normals(m):
 def weigh(loss, p, q, scores, free):
     """The loss of these scores on X, point by point; `free` are a real and a fake score that cost nothing."""
     free_real, free_fake = (jnp.full((1,), score, jnp.float32) for score in free)
-    of_real, of_fake = jax.vmap(lambda x: (loss(x, free_fake), loss(free_real, x)))(jnp.float32(scores)[:, None])
+    of_real, of_fake = jax.vmap(lambda x: (loss(x, free_fake), loss(free_real, x)))(
+        jnp.float32(scores)[:, None]
+    )
     return p * of_real + q * of_fake
 
 
@@ -222,7 +243,9 @@ def integrate(values):
 WITHIN = {"rtol": 0, "atol": 1e-6}
 
 
-@pytest.mark.parametrize(("m", "published"), [(0, -1.3862944), (1, -1.1634514), (2, -0.7126327), (3, -0.3327397)])
+@pytest.mark.parametrize(
+    ("m", "published"), [(0, -1.3862944), (1, -1.1634514), (2, -0.7126327), (3, -0.3327397)]
+)
 def test_optimal_discriminators_reach_the_divergences(m, published):
     p, q = normals(m)
     optimum = m**2 / 2 - m * X  # log p - log q: the loss is 2 log 2 - 2 JSD
@@ -267,7 +290,9 @@ def test_batches_may_differ_in_size_unless_they_form_pairs(name):
         with pytest.raises(ShapeError, match="there are 4 real_logits and 1 fake_logits"):
             loss(jnp.float32(r), jnp.float32(f))
     else:
-        np.testing.assert_allclose(loss(jnp.float32(r), jnp.float32(f)), CLOSED_FORMS[name][0](r, f), rtol=1e-6)
+        np.testing.assert_allclose(
+            loss(jnp.float32(r), jnp.float32(f)), CLOSED_FORMS[name][0](r, f), rtol=1e-6
+        )
 
 
 def test_half_a_loss_can_be_swapped():

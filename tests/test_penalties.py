@@ -8,10 +8,11 @@ import pytest
 from flax import linen as nn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toys import real_batch, small_gan
 
-from jaxgan import layers, penalties
+from jaxgan import penalties
 from jaxgan.errors import ConfigError, ShapeError
+from jaxgan.models import layers
+from tests.helpers.networks import real_batch, small_gan
 
 CHEAP = settings(max_examples=25, deadline=None, derandomize=True)
 WEIGHT, TARGET, GAMMA = 3.0, 0.7, 0.9
@@ -19,12 +20,12 @@ WEIGHT, TARGET, GAMMA = 3.0, 0.7, 0.9
 
 def make_penalties(weight=WEIGHT, target=TARGET, gamma=GAMMA):
     return {
-        "gradient": penalties.gradient(weight, target),
-        "one_sided": penalties.gradient(weight, target, one_sided=True),
+        "gradient": penalties.gradient_penalty(weight, target),
+        "one_sided": penalties.gradient_penalty(weight, target, one_sided=True),
         "r1": penalties.r1(gamma),
         "r2": penalties.r2(gamma),
         "dragan": penalties.dragan(weight, target=target),
-        "add": penalties.add(penalties.r1(gamma), penalties.r2(gamma)),
+        "add": penalties.sum_penalties(penalties.r1(gamma), penalties.r2(gamma)),
     }
 
 
@@ -58,7 +59,9 @@ def of_linear_critics(w, weight, target, gamma):
     """Value and gradient of every penalty; the numbers are traced."""
     real, fake = draw(3, 4), draw(3, 4, seed=1)
     return {
-        name: jax.value_and_grad(lambda w, penalty=penalty: penalty(partial(linear, w), real, fake, key()))(w)
+        name: jax.value_and_grad(
+            lambda w, penalty=penalty: penalty(partial(linear, w), real, fake, key())
+        )(w)
         for name, penalty in make_penalties(weight, target, gamma).items()
     }
 
@@ -99,7 +102,9 @@ def test_where_the_critic_is_flat_all_is_finite():
 @pytest.mark.parametrize(("target", "published"), [(1.0, 9.0), (2.0, 1.0)])
 def test_published_value(target, published):
     # D adds up 2x over four entries: |∇D| = 4. The published form is (|∇D| / target - 1)², ours times target².
-    value = penalties.gradient(1.0, target)(lambda x: jnp.sum(2 * x, 1), draw(5, 4), draw(5, 4, seed=1), key())
+    value = penalties.gradient_penalty(1.0, target)(
+        lambda x: jnp.sum(2 * x, 1), draw(5, 4), draw(5, 4, seed=1), key()
+    )
     np.testing.assert_allclose(value, published * target**2, rtol=1e-6)
 
 
@@ -107,25 +112,31 @@ def test_r1_looks_at_the_real_and_r2_at_the_fakes():
     real, fake = draw(6, 2, 3), 4 * draw(6, 2, 3, seed=1)
     at_real, at_fake = (GAMMA / 2 * np.mean(np.sum(np.square(x), (1, 2))) for x in (real, fake))
     for name, value in {"r1": at_real, "r2": at_fake, "add": at_real + at_fake}.items():
-        np.testing.assert_allclose(make_penalties()[name](quadratic, real, fake, key()), value, rtol=1e-5)
+        np.testing.assert_allclose(
+            make_penalties()[name](quadratic, real, fake, key()), value, rtol=1e-5
+        )
 
 
 def test_gradient_looks_between_with_one_share_for_each_sample():
     # Between 0 and s/√4 in each of 4 entries |∇D| = ε s: (ε s - 1)² has the mean s²/3 - s + 1, variance 1.2 at s = 3.
     num, s = 20_000, 3.0
     real, fake = jnp.zeros((num, 4)), jnp.full((num, 4), s / 2)
-    value = penalties.gradient(1.0)(quadratic, real, fake, key())
+    value = penalties.gradient_penalty(1.0)(quadratic, real, fake, key())
     np.testing.assert_allclose(value, s**2 / 3 - s + 1, atol=5 * math.sqrt(1.2 / num))
 
 
 def test_dragan_looks_around_the_real_as_documented():
     # A critic centred at the data has the perturbation for gradient; E ε² = E u² = 1/3.
     num, dim, scale = 20_000, 4, 0.8
-    real = draw(num, dim) + 2 * jnp.arange(4.0)[None]  # columns apart: the deviation is over all entries
+    real = (
+        draw(num, dim) + 2 * jnp.arange(4.0)[None]
+    )  # columns apart: the deviation is over all entries
     value = penalties.dragan(1.0, scale, 0.0)(lambda x: quadratic(x - real), real, real, key())
     expected = scale**2 * np.var(real) * dim / 9
     np.testing.assert_allclose(value, expected, rtol=0.05)
-    below = penalties.dragan(1.0, scale, 0.0)(lambda x: jnp.sum(nn.relu(real - x), 1), real, real, key())
+    below = penalties.dragan(1.0, scale, 0.0)(
+        lambda x: jnp.sum(nn.relu(real - x), 1), real, real, key()
+    )
     assert below == 0
 
 
@@ -135,7 +146,9 @@ def test_a_sample_counts_for_itself():
     real, other = draw(3, 2, 2), draw(3, 2, 2, seed=1)
 
     def evaluate(name):
-        fake = real if name in ("gradient", "one_sided") else other  # so that the noise plays no role
+        fake = (
+            real if name in ("gradient", "one_sided") else other
+        )  # so that the noise plays no role
         batches = [[x, jnp.tile(x, (2, 1, 1)), *jnp.split(x, 3)] for x in (real, fake)]
         return [makers[name](curved, *batch, key()) for batch in zip(*batches, strict=True)]
 
@@ -150,7 +163,9 @@ def test_images_are_vectors():
 
     @jax.jit
     def evaluate(real, fake):
-        return {name: penalty(curved, real, fake, key()) for name, penalty in make_penalties().items()}
+        return {
+            name: penalty(curved, real, fake, key()) for name, penalty in make_penalties().items()
+        }
 
     flat = evaluate(real.reshape(3, -1), fake.reshape(3, -1))
     for name, value in evaluate(real, fake).items():
@@ -164,9 +179,14 @@ def test_a_population_of_critics():
         def critic(x):
             return curved(x * w[None])
 
-        return {name: make_penalties()[name](critic, real, fake, key()) for name in ("gradient", "r2", "dragan")}
+        return {
+            name: make_penalties()[name](critic, real, fake, key())
+            for name in ("gradient", "r2", "dragan")
+        }
 
-    both = jax.jit(lambda ws: (jax.vmap(jax.jacobian(evaluate))(ws), jax.lax.map(jax.jacobian(evaluate), ws)))
+    both = jax.jit(
+        lambda ws: (jax.vmap(jax.jacobian(evaluate))(ws), jax.lax.map(jax.jacobian(evaluate), ws))
+    )
     for at_once, in_turn in zip(*map(jax.tree.leaves, both(ws)), strict=True):
         np.testing.assert_allclose(at_once, in_turn, rtol=1e-4, atol=1e-4)
 
@@ -175,15 +195,19 @@ def test_sums_have_keys_of_their_own():
     real, dragan = draw(3, 4), make_penalties()["dragan"]
     one, other = (dragan(curved, real, real, each) for each in jax.random.split(key()))
     assert one != other
-    np.testing.assert_allclose(penalties.add(dragan, dragan)(curved, real, real, key()), one + other, rtol=1e-6)
+    np.testing.assert_allclose(
+        penalties.sum_penalties(dragan, dragan)(curved, real, real, key()), one + other, rtol=1e-6
+    )
 
 
 def test_a_subsample_is_the_first_of_each_batch():
     real, fake = 2 * draw(6, 4), 5 * draw(6, 4, seed=1)
-    both = penalties.add(penalties.r1(GAMMA), penalties.r2(GAMMA))
+    both = penalties.sum_penalties(penalties.r1(GAMMA), penalties.r2(GAMMA))
     for num in (1, 4, 6, 99):
         expected = GAMMA / 2 * sum(np.mean(np.sum(np.square(x[:num]), 1)) for x in (real, fake))
-        value = jax.jit(penalties.subsample(both, num), static_argnums=0)(quadratic, real, fake, key())
+        value = jax.jit(penalties.subsample(both, num), static_argnums=0)(
+            quadratic, real, fake, key()
+        )
         np.testing.assert_allclose(value, expected, rtol=1e-5)
     with pytest.raises(ConfigError, match="num is 0, expected at least 1"):
         penalties.subsample(both, 0)
@@ -191,11 +215,18 @@ def test_a_subsample_is_the_first_of_each_batch():
 
 def test_a_subsample_keeps_its_conditions():
     real, condition = real_batch(), jnp.arange(len(real_batch())) % 10
-    first, whole = (small_gan(penalty=penalties.subsample(penalties.r1(GAMMA), num)) for num in (2, len(real)))
+    first, whole = (
+        small_gan(penalty=penalties.subsample(penalties.r1(GAMMA), num)) for num in (2, len(real))
+    )
     state = first.init(key(), real, condition)
     penalty = first.d_step(state, real, key(1), condition)[1]["penalty"]
     halves = [
-        whole.d_step(state, jnp.concatenate([x] * (len(real) // 2)), key(1), jnp.concatenate([c] * (len(real) // 2)))
+        whole.d_step(
+            state,
+            jnp.concatenate([x] * (len(real) // 2)),
+            key(1),
+            jnp.concatenate([c] * (len(real) // 2)),
+        )
         for x, c in ((real[:2], condition[:2]), (real[2:4], condition[2:4]))
     ]
     np.testing.assert_allclose(penalty, halves[0][1]["penalty"], rtol=1e-5)
@@ -211,9 +242,13 @@ class Critic(nn.Module):
 
 def test_double_precision_and_second_derivatives_of_convolutions():
     with jax.enable_x64(True):
-        real, fake = (jnp.asarray(np.random.default_rng(i).normal(size=(2, 4, 4, 1))) for i in range(2))
+        real, fake = (
+            jnp.asarray(np.random.default_rng(i).normal(size=(2, 4, 4, 1))) for i in range(2)
+        )
         params = Critic().init(key(), real)
-        penalty = penalties.add(penalties.gradient(WEIGHT, TARGET), penalties.r1(GAMMA))
+        penalty = penalties.sum_penalties(
+            penalties.gradient_penalty(WEIGHT, TARGET), penalties.r1(GAMMA)
+        )
 
         @jax.jit
         @jax.value_and_grad
@@ -231,8 +266,10 @@ def test_double_precision_and_second_derivatives_of_convolutions():
 def test_shapes_are_checked():
     real, fake = draw(3, 4), draw(1, 4)  # which would broadcast
     with pytest.raises(ShapeError, match=r"real has shape \[3, 4\], fake \[1, 4\]"):
-        penalties.gradient()(curved, real, fake, key())
-    assert jnp.isfinite(penalties.add(penalties.r1(1.0), penalties.r2(1.0))(curved, real, fake, key()))
+        penalties.gradient_penalty()(curved, real, fake, key())
+    assert jnp.isfinite(
+        penalties.sum_penalties(penalties.r1(1.0), penalties.r2(1.0))(curved, real, fake, key())
+    )
     with pytest.raises(ShapeError, match=r"disc_fn gives \[3, 1\], expected \[3\]"):
         penalties.r1(1.0)(lambda x: curved(x)[:, None], real, real, key())
 
@@ -248,7 +285,11 @@ def test_batch_statistics_do_not_couple_the_samples():
     gan = small_gan(discriminator=Normalised(), penalty=penalties.r1(1.0))
     a, b = real_batch(2), 0.1 * real_batch(2, seed=1)
     a_twice, b_twice, both = (jnp.concatenate(pair) for pair in ((a, a), (b, b), (a, b)))
-    state, _ = gan.d_step(gan.init(key(), both), both, key(1))  # so that the averages have left their start
-    of_a, of_b, of_both = (gan.d_step(state, x, key(2))[1]["penalty"] for x in (a_twice, b_twice, both))
+    state, _ = gan.d_step(
+        gan.init(key(), both), both, key(1)
+    )  # so that the averages have left their start
+    of_a, of_b, of_both = (
+        gan.d_step(state, x, key(2))[1]["penalty"] for x in (a_twice, b_twice, both)
+    )
     assert abs(of_a - of_b) > 0.01 * of_both
     np.testing.assert_allclose((of_a + of_b) / 2, of_both, rtol=1e-5)

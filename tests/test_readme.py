@@ -20,9 +20,11 @@ def test_the_snippets_run():
     assert int(names["state"].d.step) == int(names["state"].g.step) == 2
     exec(compile(second, "README", "exec"), names)
     assert jax.tree.leaves(names["states"])[0].shape[0] == 8
-    assert names["search"].numbers["gamma"].shape == (3,)
+    assert names["search"].hyperparams["gamma"].shape == (3,)
     assert names["mine"].discriminator(jnp.zeros(2), jnp.ones(2)) == 1
-    shapes = jax.eval_shape(names["train_step"], names["state"], jnp.zeros((5, 4, 28, 28, 1)), jax.random.key(1))
+    shapes = jax.eval_shape(
+        names["train_step"], names["state"], jnp.zeros((5, 4, 28, 28, 1)), jax.random.key(1)
+    )
     assert jax.tree.map(jnp.shape, shapes[0]) == jax.tree.map(jnp.shape, names["state"])
 
 
@@ -39,7 +41,7 @@ def test_the_pictures_and_modules_are_there():
 
 
 def test_the_map_of_the_floors_is_the_one_that_is_held():
-    from test_floors import EVERYWHERE, FLOORS
+    from tests.helpers.layers import EVERYWHERE, FLOORS
 
     rows = dict(re.findall(r"^\| (\d) \| (.*) \|$", README, re.MULTILINE))
     for level, floor in enumerate(FLOORS):

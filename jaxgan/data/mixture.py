@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.data.sources import Source, endless_source
+from jaxgan.data.sources import Source, synthetic_source
 
 ANGLES = np.arange(8) * np.pi / 4
 SIDE = np.arange(-4.0, 5.0, 2.0)
@@ -34,7 +34,7 @@ GRID = Mixture(np.stack(np.meshgrid(SIDE, SIDE, indexing="ij"), axis=-1).reshape
 MIXTURES = {"ring": RING, "grid": GRID}
 
 
-def draw(mixture: Mixture, key: jax.Array, num: int) -> jax.Array:
+def sample_mixture(mixture: Mixture, key: jax.Array, num: int) -> jax.Array:
     """float32 `[num, 2]`, independent samples of a mixture; the key is consumed."""
     mode_key, noise_key = jax.random.split(key)
     modes = jax.random.randint(mode_key, (num,), 0, len(mixture.means))
@@ -53,4 +53,4 @@ def mixture_source(mixture: Mixture, batch_size: int, batches: int = 1_000) -> S
     Raises:
       ConfigError: where a number is below 1.
     """
-    return endless_source(partial(draw, mixture), batch_size, batches)
+    return synthetic_source(partial(sample_mixture, mixture), batch_size, batches)

@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.data.sources import Source, endless_source
+from jaxgan.data.sources import Source, synthetic_source
 
 POINTS = np.linspace(-1, 1, 15)
 BASIS = POINTS**2 + 1
 LOWER, UPPER = 1.0, 2.0
 
 
-def paintings(a: jax.typing.ArrayLike) -> jax.Array:
+def parabolas(a: jax.typing.ArrayLike) -> jax.Array:
     """float32 `[N, 15]`, the painting of every a in `[N]`."""
     return jnp.asarray(a, jnp.float32)[:, None] * jnp.asarray(BASIS, jnp.float32)[None] - 1
 
@@ -32,6 +32,6 @@ def parabola_source(batch_size: int, batches: int = 500) -> Source:
     """
 
     def draw(key, num):
-        return paintings(jax.random.uniform(key, (num,), jnp.float32, LOWER, UPPER))
+        return parabolas(jax.random.uniform(key, (num,), jnp.float32, LOWER, UPPER))
 
-    return endless_source(draw, batch_size, batches)
+    return synthetic_source(draw, batch_size, batches)

@@ -18,7 +18,7 @@ class Source(NamedTuple):
 
     Attributes:
       arrays: a pytree that stays on the device, such as all images; `()` where batches are made up.
-      batches: how many make an epoch.
+      batches_per_epoch: how many make an epoch.
       order: `(key, epoch) -> order`, computed once an epoch; the key is folded with the epoch.
       batch: `(arrays, order, key, index) -> (real [B, …], condition)`, the epoch's batch `index`; condition is None or
         `[B, …]`. The key is the batch's own, and consumed.
@@ -27,29 +27,33 @@ class Source(NamedTuple):
     """
 
     arrays: Any
-    batches: int
+    batches_per_epoch: int
     order: Callable[[jax.Array, jax.Array], Any]
     batch: Callable[[Any, Any, jax.Array, jax.Array], tuple[jax.Array, jax.Array | None]]
-    stream: Callable[[jax.Array, Sequence[tuple[int, int, int]], int, Mesh], Iterator[Any]] | None = None
+    stream: (
+        Callable[[jax.Array, Sequence[tuple[int, int, int]], int, Mesh], Iterator[Any]] | None
+    ) = None
 
 
-def image_source(images: np.ndarray, batch_size: int, *, labels: np.ndarray | None = None, passes: int = 1) -> Source:
+def array_source(
+    images: np.ndarray, batch_size: int, *, labels: np.ndarray | None = None, repeats: int = 1
+) -> Source:
     """Images in a new random order every epoch; those that do not fill the epoch's last batch are left out.
 
     Args:
       images: uint8 `[N, H, W, C]`.
       batch_size: B, at most N.
       labels: `[N]`, given as the condition; None for none.
-      passes: how often an epoch goes through all images. More than once keeps the epochs of small sets from being
+      repeats: how often an epoch goes through all images. More than once keeps the epochs of small sets from being
         short.
 
     Raises:
       DtypeError: where images are not uint8.
       ShapeError: where images are not of rank 4, or labels are not one an image.
-      ConfigError: where batch_size is not in 1..N or passes is below 1.
+      ConfigError: where batch_size is not in 1..N or repeats is below 1.
     """
     check_images(images, labels)
-    order, batches = shuffled(len(images), batch_size, passes)
+    order, batches = epoch_order(len(images), batch_size, repeats)
     arrays = (jnp.asarray(images), None if labels is None else jnp.asarray(labels))
 
     def batch(arrays, order, key, index):
@@ -60,26 +64,30 @@ def image_source(images: np.ndarray, batch_size: int, *, labels: np.ndarray | No
     return Source(arrays, batches, order, batch)
 
 
-def shuffled(num: int, batch_size: int, passes: int = 1) -> tuple[Callable[[jax.Array, jax.Array], jax.Array], int]:
+def epoch_order(
+    num: int, batch_size: int, repeats: int = 1
+) -> tuple[Callable[[jax.Array, jax.Array], jax.Array], int]:
     """The order of a `Source` of so many images, which gives int32 `[batches, B]`, and its number of batches.
 
     Raises what `image_source` does.
     """
     if not 1 <= batch_size <= num:
         raise ConfigError(f"batch_size is {batch_size}, expected 1 to {num}, the number of images")
-    if passes < 1:
-        raise ConfigError(f"passes is {passes}, expected at least 1")
-    batches = passes * num // batch_size
+    if repeats < 1:
+        raise ConfigError(f"repeats is {repeats}, expected at least 1")
+    batches = repeats * num // batch_size
 
     def order(key, epoch):
-        keys = jax.random.split(jax.random.fold_in(key, epoch), passes)
+        keys = jax.random.split(jax.random.fold_in(key, epoch), repeats)
         rows = jax.vmap(lambda k: jax.random.permutation(k, num))(keys)
         return rows.reshape(-1)[: batches * batch_size].reshape(batches, batch_size)
 
     return order, batches
 
 
-def endless_source(draw: Callable[[jax.Array, int], jax.Array], batch_size: int, batches: int) -> Source:
+def synthetic_source(
+    draw: Callable[[jax.Array, int], jax.Array], batch_size: int, batches: int
+) -> Source:
     """Made-up samples without end, new ones in every batch.
 
     Args:
@@ -91,7 +99,9 @@ def endless_source(draw: Callable[[jax.Array, int], jax.Array], batch_size: int,
       ConfigError: where a number is below 1.
     """
     if batch_size < 1 or batches < 1:
-        raise ConfigError(f"batch_size is {batch_size} and batches is {batches}, expected at least 1 of each")
+        raise ConfigError(
+            f"batch_size is {batch_size} and batches is {batches}, expected at least 1 of each"
+        )
 
     def batch(arrays, order, key, index):
         del arrays, order, index
@@ -100,7 +110,7 @@ def endless_source(draw: Callable[[jax.Array, int], jax.Array], batch_size: int,
     return Source((), batches, lambda key, epoch: (), batch)
 
 
-def passes_of(num: int) -> int:
+def default_repeats(num: int) -> int:
     """How often an epoch goes through so many images: once, or as often as 60,000 allow."""
     return max(1, EPOCH_IMAGES // num)
 
@@ -112,7 +122,9 @@ def from_pixels(pixels: jax.Array) -> jax.Array:
 
 def to_pixels(images: jax.typing.ArrayLike) -> np.ndarray:
     """Floating [-1, 1] to uint8 0..255, the inverse of `from_pixels`; rounds to the nearest, clips what is outside."""
-    return np.clip(np.round((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
+    return np.clip(np.round((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(
+        np.uint8
+    )
 
 
 def check_images(images, labels=None):
@@ -122,4 +134,6 @@ def check_images(images, labels=None):
     if images.ndim != 4:
         raise ShapeError(f"images have shape {list(images.shape)}, expected [N, H, W, C]")
     if labels is not None and labels.shape != images.shape[:1]:
-        raise ShapeError(f"labels have shape {list(labels.shape)}, expected [{len(images)}], one an image")
+        raise ShapeError(
+            f"labels have shape {list(labels.shape)}, expected [{len(images)}], one an image"
+        )

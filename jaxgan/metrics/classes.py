@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 
-from jaxgan.checks import check_floating
+from jaxgan._checks import check_floating
 from jaxgan.errors import DtypeError, ShapeError
 
 
-def score(logits: jax.Array) -> jax.Array:
+def classifier_score(logits: jax.Array) -> jax.Array:
     """The inception score's formula, exp E KL(p(y|x) || p(y)), where p(y) is the mean of p(y|x) over the samples.
 
     Args:
@@ -29,7 +29,9 @@ def score(logits: jax.Array) -> jax.Array:
       Salimans et al. 2016, section 4.
     """
     if logits.ndim != 2 or not logits.size:
-        raise ShapeError(f"logits have shape {list(logits.shape)}, expected [N, K], N and K at least 1")
+        raise ShapeError(
+            f"logits have shape {list(logits.shape)}, expected [N, K], N and K at least 1"
+        )
     check_floating(logits=logits)
     log_p = jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)))
     log_marginal = logsumexp(log_p, axis=0) - jnp.log(len(logits))
@@ -38,7 +40,7 @@ def score(logits: jax.Array) -> jax.Array:
     return jnp.exp(jnp.mean(jnp.sum(terms, axis=1)))
 
 
-def counts(labels: jax.Array, num_classes: int) -> jax.Array:
+def class_counts(labels: jax.Array, num_classes: int) -> jax.Array:
     """int32 `[K]`: how many of `labels [N]` are of each class; labels outside 0 to K - 1, such as -1, count nowhere.
 
     Raises:
@@ -53,12 +55,12 @@ def counts(labels: jax.Array, num_classes: int) -> jax.Array:
     return jnp.zeros(num_classes, jnp.int32).at[known].add(1, mode="drop")
 
 
-def modes(counts: jax.Array, least: int = 1) -> jax.Array:
+def count_modes(counts: jax.Array, least: int = 1) -> jax.Array:
     """The number of classes with at least so many samples, of `counts [K]`."""
     return jnp.sum(counts >= least)
 
 
-def divergence(counts: jax.Array, reference_counts: jax.Array) -> jax.Array:
+def kl_divergence(counts: jax.Array, reference_counts: jax.Array) -> jax.Array:
     """KL(samples || reference) of the frequencies that `counts [K]` and `reference_counts [K]` give.
 
     Counts need not be whole: probabilities serve as well, as in `divergence(counts, jnp.ones(1000))`.
@@ -76,13 +78,16 @@ def divergence(counts: jax.Array, reference_counts: jax.Array) -> jax.Array:
         shapes = f"counts have shape {list(counts.shape)}, reference_counts {list(reference_counts.shape)}"
         raise ShapeError(f"{shapes}, expected [K] of both, K at least 1")
     for name, numbers in (("counts", counts), ("reference_counts", reference_counts)):
-        if not (jnp.issubdtype(numbers.dtype, jnp.integer) or jnp.issubdtype(numbers.dtype, jnp.floating)):
+        if not (
+            jnp.issubdtype(numbers.dtype, jnp.integer)
+            or jnp.issubdtype(numbers.dtype, jnp.floating)
+        ):
             raise DtypeError(f"{name} are {numbers.dtype}, expected integers or shares")
     p, q = (c / jnp.sum(c) for c in (counts, reference_counts))
     return jnp.sum(jnp.where(p == 0, 0, p * (jnp.log(p) - jnp.log(q))))
 
 
-def divergence_floor(num_classes: int, num: int, num_reference: int | None = None) -> float:
+def expected_kl(num_classes: int, num: int, num_reference: int | None = None) -> float:
     """The mean of `divergence` over perfect samples, in nats, to first order: (K - 1) / (2 N).
 
     Args:

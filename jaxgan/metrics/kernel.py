@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan.checks import check_floating
+from jaxgan._checks import check_floating
 from jaxgan.errors import ConfigError, ShapeError
 
 
@@ -26,7 +26,7 @@ class KernelDistance(NamedTuple):
 
 
 @partial(jax.jit, static_argnames="block")  # else each call would compile its loop anew
-def distance(real: jax.Array, fake: jax.Array, *, block: int = 1000) -> KernelDistance:
+def kernel_distance(real: jax.Array, fake: jax.Array, *, block: int = 1000) -> KernelDistance:
     """The squared MMD of `real [N, F]` and `fake [M, F]` under the kernel (x·y/F + 1)³.
 
     The unbiased estimate is taken in each of n pairs of blocks: n = max(2, ⌊min(N, M) / block⌋), and a block is the
@@ -52,7 +52,9 @@ def distance(real: jax.Array, fake: jax.Array, *, block: int = 1000) -> KernelDi
     least, dim = min(len(real), len(fake)), real.shape[1]
     num, size = max(2, least // block), min(block, least // 2)
     dtype = jnp.promote_types(jnp.promote_types(real.dtype, fake.dtype), jnp.float32)
-    x, y = (features[: num * size].astype(dtype).reshape(num, size, dim) for features in (real, fake))
+    x, y = (
+        features[: num * size].astype(dtype).reshape(num, size, dim) for features in (real, fake)
+    )
 
     # With x = c + u, t = x·y/F + 1 is a + p(u) + p(v) + q, where a = c·c/F + 1, p(u) = c·u/F, q = u·v/F. Adding f(x) +
     # f(y) to the kernel adds nothing to the estimate; so a³ and 3a²(p + p), large and of no effect, are left out of t³.

@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import xlogy
 
-from jaxgan.checks import check_floating
+from jaxgan._checks import check_floating
 from jaxgan.data.mixture import Mixture
 from jaxgan.errors import ShapeError
 
 RADIUS = 3.0
 """How many standard deviations from its mode a sample may lie."""
 
-CEILING = 1 - math.exp(-(RADIUS**2) / 2)
+EXPECTED_HIGH_QUALITY = 1 - math.exp(-(RADIUS**2) / 2)
 """The share of a mixture's own samples that is of high quality: 98.889 %. A larger one is of modes drawn too sharp."""
 
 
@@ -37,7 +37,7 @@ class MixtureScores(NamedTuple):
     divergence: jax.Array
 
 
-def scores(samples: jax.Array, mixture: Mixture) -> MixtureScores:
+def mixture_scores(samples: jax.Array, mixture: Mixture) -> MixtureScores:
     """How well `samples [N, 2]` cover a mixture.
 
     Raises:
@@ -57,10 +57,12 @@ def scores(samples: jax.Array, mixture: Mixture) -> MixtureScores:
     good = jnp.min(squares, axis=1) < RADIUS**2
     found = jnp.sum(jax.nn.one_hot(jnp.argmin(squares, axis=1), num) * good[:, None], axis=0)
     shares = found / jnp.maximum(jnp.sum(found), 1)
-    return MixtureScores(jnp.sum(found > 0), jnp.mean(good), math.log(num) + jnp.sum(xlogy(shares, shares)))
+    return MixtureScores(
+        jnp.sum(found > 0), jnp.mean(good), math.log(num) + jnp.sum(xlogy(shares, shares))
+    )
 
 
-def floor(modes: int, num: int) -> float:
+def expected_kl(modes: int, num: int) -> float:
     """The mean divergence of so many samples, all of high quality, from so many modes themselves, in nats.
 
     (K - 1) / (2 N), the first term in 1/N: 2 N times the divergence tends to a chi-squared number of K - 1 degrees.

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan.checks import check_floating
+from jaxgan._checks import check_floating
 from jaxgan.errors import ConfigError, ShapeError
 
 GROUPED = 128  # references of which only the nearest is looked at, at first
@@ -49,7 +49,9 @@ class DensityCoverage(NamedTuple):
 
 
 @partial(jax.jit, static_argnames=("k", "block"))  # else each call would compile its loop anew
-def nearest(queries: jax.Array, references: jax.Array, k: int, *, block: int = 128) -> tuple[jax.Array, jax.Array]:
+def nearest_neighbors(
+    queries: jax.Array, references: jax.Array, k: int, *, block: int = 128
+) -> tuple[jax.Array, jax.Array]:
     """The k nearest of `references [M, F]` to each of `queries [N, F]`, by blocks of queries.
 
     Returns:
@@ -60,13 +62,13 @@ def nearest(queries: jax.Array, references: jax.Array, k: int, *, block: int = 1
       DtypeError: where they are not floating.
       ConfigError: where k is not 1 to M.
     """
-    queries, references = about_centre(queries, references)
+    queries, references = center_features(queries, references)
     if not 1 <= k <= len(references):
         raise ConfigError(f"k is {k}, expected 1 to {len(references)}, the number of references")
     norms = jnp.sum(references**2, axis=1)
 
     def search(query):
-        chosen = least(squared_distances(query, references, norms), k)
+        chosen = smallest_k(squared_distances(query, references, norms), k)
         exact = jnp.sqrt(jnp.sum((references[chosen] - query[None]) ** 2, axis=1))
         order = jnp.argsort(exact)
         return exact[order], chosen[order]
@@ -75,7 +77,7 @@ def nearest(queries: jax.Array, references: jax.Array, k: int, *, block: int = 1
 
 
 @partial(jax.jit, static_argnames=("k", "block"))
-def radii(features: jax.Array, k: int, *, block: int = 128) -> jax.Array:
+def knn_radii(features: jax.Array, k: int, *, block: int = 128) -> jax.Array:
     """The distance `[N]` from each of `features [N, F]` to its k-th nearest other sample.
 
     Raises:
@@ -84,13 +86,22 @@ def radii(features: jax.Array, k: int, *, block: int = 128) -> jax.Array:
       ConfigError: where k is not 1 to N - 1.
     """
     if features.ndim == 2 and not 1 <= k < len(features):
-        raise ConfigError(f"k is {k}, expected 1 to {len(features) - 1}, the number of other samples")
-    return nearest(features, features, k + 1, block=block)[0][:, k]  # the nearest of all is the sample itself
+        raise ConfigError(
+            f"k is {k}, expected 1 to {len(features) - 1}, the number of other samples"
+        )
+    return nearest_neighbors(features, features, k + 1, block=block)[0][
+        :, k
+    ]  # the nearest of all is the sample itself
 
 
 @partial(jax.jit, static_argnames=("k", "block"))
 def precision_recall(
-    real: jax.Array, fake: jax.Array, k: int = 3, *, real_radii: jax.Array | None = None, block: int = 128
+    real: jax.Array,
+    fake: jax.Array,
+    k: int = 3,
+    *,
+    real_radii: jax.Array | None = None,
+    block: int = 128,
 ) -> PrecisionRecall:
     """Improved precision and recall of `fake [M, F]` as samples of the law of `real [N, F]`.
 
@@ -109,15 +120,22 @@ def precision_recall(
     References:
       Kynkäänniemi et al. 2019, eq. 1 and 2.
     """
-    real_radii = radii(real, k, block=block) if real_radii is None else real_radii
-    precise = balls(fake, real, real_radii, block=block) > 0
-    recalled = balls(real, fake, radii(fake, k, block=block), block=block) > 0
-    return PrecisionRecall(*(jnp.mean(found, dtype=real_radii.dtype) for found in (precise, recalled)))
+    real_radii = knn_radii(real, k, block=block) if real_radii is None else real_radii
+    precise = count_balls(fake, real, real_radii, block=block) > 0
+    recalled = count_balls(real, fake, knn_radii(fake, k, block=block), block=block) > 0
+    return PrecisionRecall(
+        *(jnp.mean(found, dtype=real_radii.dtype) for found in (precise, recalled))
+    )
 
 
 @partial(jax.jit, static_argnames=("k", "block"))
 def density_coverage(
-    real: jax.Array, fake: jax.Array, k: int = 5, *, real_radii: jax.Array | None = None, block: int = 128
+    real: jax.Array,
+    fake: jax.Array,
+    k: int = 5,
+    *,
+    real_radii: jax.Array | None = None,
+    block: int = 128,
 ) -> DensityCoverage:
     """Density and coverage of `fake [M, F]` as samples of the law of `real [N, F]`; only the real samples have balls.
 
@@ -126,9 +144,9 @@ def density_coverage(
     References:
       Naeem et al. 2020, eq. 3 and 4.
     """
-    real_radii = radii(real, k, block=block) if real_radii is None else real_radii
-    inside = balls(fake, real, real_radii, block=block)
-    covered = nearest(real, fake, 1, block=block)[0][:, 0] <= real_radii
+    real_radii = knn_radii(real, k, block=block) if real_radii is None else real_radii
+    inside = count_balls(fake, real, real_radii, block=block)
+    covered = nearest_neighbors(real, fake, 1, block=block)[0][:, 0] <= real_radii
     return DensityCoverage(*(jnp.mean(x, dtype=real_radii.dtype) for x in (inside / k, covered)))
 
 
@@ -141,9 +159,11 @@ def expected_coverage(num_real: int, num_fake: int, k: int) -> float:
     return 1 - math.prod((num_real - i) / (num_real + num_fake - i) for i in range(1, k + 1))
 
 
-def balls(queries: jax.Array, centres: jax.Array, radii: jax.Array, *, block: int = 128) -> jax.Array:
+def count_balls(
+    queries: jax.Array, centres: jax.Array, radii: jax.Array, *, block: int = 128
+) -> jax.Array:
     """In how many of the balls about `centres [M, F]` of `radii [M]` each of `queries [N, F]` is: int32 `[N]`."""
-    queries, centres = about_centre(queries, centres)
+    queries, centres = center_features(queries, centres)
     norms = jnp.sum(centres**2, axis=1)
     ulps = ROUNDING * jnp.finfo(queries.dtype).eps
 
@@ -164,23 +184,27 @@ def squared_distances(query: jax.Array, references: jax.Array, norms: jax.Array)
     return jnp.sum(query**2) + norms - 2 * jnp.matmul(query, references.T, precision="highest")
 
 
-def least(values: jax.Array, k: int) -> jax.Array:
+def smallest_k(values: jax.Array, k: int) -> jax.Array:
     """The indices `[k]` of the k least of `values [M]`, in no order.
 
     They are in the k groups with the least minima; so a CPU, on which top_k is slow, has it of few values only.
     """
-    groups = jnp.pad(values, (0, -len(values) % GROUPED), constant_values=jnp.inf).reshape(GROUPED, -1)
+    groups = jnp.pad(values, (0, -len(values) % GROUPED), constant_values=jnp.inf).reshape(
+        GROUPED, -1
+    )
     _, group = jax.lax.top_k(-jnp.min(groups, axis=0), min(k, groups.shape[1]))
     _, place = jax.lax.top_k(-groups[:, group].reshape(-1), k)
     return place // len(group) * groups.shape[1] + group[place % len(group)]
 
 
-def about_centre(queries: jax.Array, references: jax.Array) -> tuple[jax.Array, jax.Array]:
+def center_features(queries: jax.Array, references: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Both, in at least float32, less the references' mean. Raises an error unless they are floating [N, F], [M, F]."""
     fit = queries.ndim == references.ndim == 2 and queries.shape[1] == references.shape[1]
     if not fit or not queries.size or not references.size:
         shapes = f"{list(queries.shape)} and {list(references.shape)}"
-        raise ShapeError(f"features have the shapes {shapes}, expected [N, F] and [M, F], none of them 0")
+        raise ShapeError(
+            f"features have the shapes {shapes}, expected [N, F] and [M, F], none of them 0"
+        )
     check_floating(queries=queries, references=references)
     dtype = jnp.promote_types(jnp.promote_types(queries.dtype, references.dtype), jnp.float32)
     centre = jnp.mean(references.astype(dtype), axis=0)

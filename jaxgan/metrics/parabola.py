@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan.checks import check_floating
+from jaxgan._checks import check_floating
 from jaxgan.data.parabola import BASIS, LOWER, UPPER
 from jaxgan.errors import ShapeError
 
@@ -36,7 +36,7 @@ class ParabolaDistance(NamedTuple):
     a_max: jax.Array
 
 
-def recover(samples: jax.Array) -> tuple[jax.Array, jax.Array]:
+def project_samples(samples: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The a `[N]` of the nearest parabola to each of `samples [N, 15]`, and what is left `[N, 15]`.
 
     Raises:
@@ -44,14 +44,16 @@ def recover(samples: jax.Array) -> tuple[jax.Array, jax.Array]:
       DtypeError: where they are not floating.
     """
     if samples.ndim != 2 or samples.shape[1] != len(BASIS) or not len(samples):
-        raise ShapeError(f"samples have shape {list(samples.shape)}, expected [N, {len(BASIS)}], N at least 1")
+        raise ShapeError(
+            f"samples have shape {list(samples.shape)}, expected [N, {len(BASIS)}], N at least 1"
+        )
     check_floating(samples=samples)
     v = jnp.asarray(BASIS, samples.dtype)
     a = (samples + 1) @ v / LENGTH_SQUARED
     return a, samples + 1 - a[:, None] * v[None]
 
 
-def distance(samples: jax.Array) -> ParabolaDistance:
+def parabola_distance(samples: jax.Array) -> ParabolaDistance:
     """How far `samples [N, 15]` are from the artist's paintings.
 
     W2² = mean |r|² + |v|² (mean (a_(i) - 1 - (i - 1/2)/N)² + 1/(12 N²)), with a and r as `recover` gives them and a
@@ -61,7 +63,7 @@ def distance(samples: jax.Array) -> ParabolaDistance:
       ShapeError: where the samples are not `[N, 15]`.
       DtypeError: where they are not floating.
     """
-    a, rest = recover(samples)
+    a, rest = project_samples(samples)
     a, num = jnp.sort(a), len(a)
     ideal = LOWER + (UPPER - LOWER) * (jnp.arange(num, dtype=a.dtype) + 0.5) / num
     off_curve = jnp.mean(jnp.sum(rest**2, axis=1))
@@ -69,6 +71,6 @@ def distance(samples: jax.Array) -> ParabolaDistance:
     return ParabolaDistance(off_curve + LENGTH_SQUARED * along, off_curve, a[0], jnp.mean(a), a[-1])
 
 
-def floor(num: int) -> float:
+def expected_w2_squared(num: int) -> float:
     """The mean of W2² over so many of the artist's own paintings: |v|² / (6 N)."""
     return LENGTH_SQUARED / (6 * num)

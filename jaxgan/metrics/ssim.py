@@ -15,7 +15,7 @@ WEIGHTS = np.exp(-((np.arange(WINDOW) - WINDOW // 2) ** 2) / (2 * SIGMA**2))
 WEIGHTS /= WEIGHTS.sum()
 
 
-class Sameness(NamedTuple):
+class IntraClassSSIM(NamedTuple):
     """Scalars, NaN where no class has two images.
 
     Attributes:
@@ -27,7 +27,7 @@ class Sameness(NamedTuple):
     error: jax.Array
 
 
-def similarity(a: jax.Array, b: jax.Array) -> jax.Array:
+def ssim(a: jax.Array, b: jax.Array) -> jax.Array:
     """SSIM of each image of `a [N, H, W, C]` with its partner in `b`, pixels in [-1, 1].
 
     The mean of (2 m n + C₁)(2 s + C₂) / ((m² + n² + C₁)(v + w + C₂)) over channels and all places where the 11 x 11
@@ -46,19 +46,27 @@ def similarity(a: jax.Array, b: jax.Array) -> jax.Array:
     """
     if a.ndim != 4 or a.shape != b.shape or min(a.shape[1:3]) < WINDOW:
         shapes = f"{list(a.shape)} and {list(b.shape)}"
-        raise ShapeError(f"images have the shapes {shapes}, expected [N, H, W, C] twice, H and W at least {WINDOW}")
+        raise ShapeError(
+            f"images have the shapes {shapes}, expected [N, H, W, C] twice, H and W at least {WINDOW}"
+        )
     if not (jnp.issubdtype(a.dtype, jnp.floating) and jnp.issubdtype(b.dtype, jnp.floating)):
         raise DtypeError(f"images are {a.dtype} and {b.dtype}, expected floating pixels in [-1, 1]")
     dtype = jnp.promote_types(jnp.promote_types(a.dtype, b.dtype), jnp.float32)
     a, b = a.astype(dtype), b.astype(dtype)
-    m, n = blur(a), blur(b)
-    spread = blur(a**2) + blur(b**2) - m**2 - n**2
-    ratio = (2 * m * n + C1) * (2 * (blur(a * b) - m * n) + C2) / ((m**2 + n**2 + C1) * (spread + C2))
+    m, n = gaussian_blur(a), gaussian_blur(b)
+    spread = gaussian_blur(a**2) + gaussian_blur(b**2) - m**2 - n**2
+    ratio = (
+        (2 * m * n + C1)
+        * (2 * (gaussian_blur(a * b) - m * n) + C2)
+        / ((m**2 + n**2 + C1) * (spread + C2))
+    )
     return jnp.mean(ratio, axis=(1, 2, 3))
 
 
 @partial(jax.jit, static_argnames="num")  # else each call would compile its loop anew
-def sameness(images: jax.Array, labels: jax.Array, key: jax.Array, *, num: int = 1000) -> Sameness:
+def intra_class_ssim(
+    images: jax.Array, labels: jax.Array, key: jax.Array, *, num: int = 1000
+) -> IntraClassSSIM:
     """How alike two different images of one class are, on average over random pairs.
 
     An image is drawn, then another of its class; images that are alone in their class are left out. Real data's
@@ -95,16 +103,18 @@ def sameness(images: jax.Array, labels: jax.Array, key: jax.Array, *, num: int =
     other = starts[one] + (one - starts[one] + further) % sizes[one]
 
     def compare(pair):
-        return similarity(*(images[order[place]][None] for place in pair))[0]
+        return ssim(*(images[order[place]][None] for place in pair))[0]
 
     values = jnp.where(paired > 0, jax.lax.map(compare, (one, other), batch_size=256), jnp.nan)
-    return Sameness(jnp.mean(values), jnp.std(values, ddof=1) / num**0.5)
+    return IntraClassSSIM(jnp.mean(values), jnp.std(values, ddof=1) / num**0.5)
 
 
-def blur(images: jax.Array) -> jax.Array:
+def gaussian_blur(images: jax.Array) -> jax.Array:
     """The weighted means in every window: `[N, H, W, C]` to `[N, H - 10, W - 10, C]`."""
     for axis in (1, 2):
         size = images.shape[axis] - WINDOW + 1
         slices = [jax.lax.slice_in_dim(images, i, i + size, axis=axis) for i in range(WINDOW)]
-        images = jnp.sum(jnp.stack([w * x for w, x in zip(WEIGHTS.tolist(), slices, strict=True)]), axis=0)
+        images = jnp.sum(
+            jnp.stack([w * x for w, x in zip(WEIGHTS.tolist(), slices, strict=True)]), axis=0
+        )
     return images

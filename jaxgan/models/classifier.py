@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgan.layers import conv, dense, max_pool
+from jaxgan.models.layers import conv, dense, max_pool
 
 
 class Classifier(nn.Module):

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgan.layers import conv, conv_transpose, dense, max_pool
+from jaxgan.models.layers import conv, conv_transpose, dense, max_pool
 
 
 class ConvDiscriminator(nn.Module):

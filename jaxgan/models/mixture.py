@@ -32,7 +32,9 @@ class MixtureGenerator(nn.Module):
     def __call__(self, z, *, train):
         """Dense layers, each normalised by the batch if `train`, else by averages, then rectified."""
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        norm = partial(nn.BatchNorm, use_running_average=not train, momentum=0.95, epsilon=1e-4, **dtypes)
+        norm = partial(
+            nn.BatchNorm, use_running_average=not train, momentum=0.95, epsilon=1e-4, **dtypes
+        )
         for _ in range(self.layers):
             z = nn.relu(norm()(dense(self.width, use_bias=False, **dtypes)(z)))
         return dense(2, **dtypes)(z)
@@ -69,5 +71,9 @@ class MixtureDiscriminator(nn.Module):
         num = len(x) // self.pack
         x = x[: num * self.pack].reshape(num, self.pack * math.prod(x.shape[1:]))
         for _ in range(self.layers):
-            x = dense(self.pieces * self.width, **dtypes)(x).reshape(num, self.pieces, self.width).max(1)
+            x = (
+                dense(self.pieces * self.width, **dtypes)(x)
+                .reshape(num, self.pieces, self.width)
+                .max(1)
+            )
         return dense(1, **dtypes)(x).squeeze(-1)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgan.layers import dense
+from jaxgan.models.layers import dense
 
 
 class MLPGenerator(nn.Module):

@@ -1,0 +1,33 @@
+"""TODO."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+from jax.sharding import SingleDeviceSharding
+
+
+@contextlib.contextmanager
+def silence_absl() -> Iterator[None]:
+    """Keeps Orbax from logging the tracebacks of errors that it raises anyway."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def summarize_error(error: Exception) -> str:
+    """Of what it says, or its name where it says nothing; of a long one both ends, since causes come last."""
+    line = (str(error) or type(error).__name__).partition("\n")[0]
+    return line if len(line) <= 200 else f"{line[:100]} … {line[-100:]}"
+
+
+def with_sharding(x: Any) -> jax.ShapeDtypeStruct:
+    """Like `x`, and where: on the first device, if it does not say."""
+    place = getattr(x, "sharding", None) or SingleDeviceSharding(jax.local_devices()[0])
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place)

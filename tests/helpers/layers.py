@@ -1,0 +1,28 @@
+"""The order of the packages, lowest first: a module imports only from its own layer's package or below."""
+
+LAYERS = (
+    ("errors",),
+    ("_checks", "_io"),
+    ("distributed",),
+    ("losses", "penalties", "priors", "optimizers", "states"),
+    ("gan",),
+    ("train_step", "population"),
+    ("data",),
+    ("metrics", "models"),
+    ("training",),
+    ("diagnostics",),
+    ("plotting",),
+    ("evaluation",),
+    ("runs",),
+    ("cli",),
+)
+# Packages that take long to import or are not always installed, and the only modules that import them.
+CONFINED = {
+    "orbax": ("training.checkpoints", "training.orbax_utils", "distributed.multihost"),
+    "matplotlib": ("plotting.figures",),
+    "PIL": ("plotting.images",),
+    "tyro": ("runs.command_line", "cli"),
+    "rich": ("runs", "cli"),  # Flax imports it, too
+    "tensorflow_datasets": ("data",),
+    "grain": ("data.streaming",),
+}

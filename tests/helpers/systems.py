@@ -1,0 +1,18 @@
+"""Command lines of the systems that are run on several devices and processes."""
+
+SYSTEMS = {  # the slowest first, so that no worker is left with it alone
+    "mnist_cnn": ("mnist_cnn", "--dataset", "digits"),
+    "mnist_wgan_clip": ("mnist_wgan", "--dataset", "digits", "--preset", "clip"),
+    "mnist_wgan_gradient_penalty": (
+        "mnist_wgan",
+        "--dataset",
+        "digits",
+        "--preset",
+        "gradient-penalty",
+    ),
+    "mnist_mlp": ("mnist_mlp", "--dataset", "digits"),
+    "mnist_mlp_bce": ("mnist_mlp_bce", "--dataset", "digits"),
+    "parabola": ("parabola",),
+}
+
+LOSSES = ("d_loss", "g_loss")
