@@ -1,3 +1,5 @@
-"""Measurements, beside PyTorch's where there is a peer."""
+"""Benchmarks of training speed and cost, and the numerical comparison with PyTorch."""
 
-import experiments  # noqa: F401  # both sides start as an experiment does
+# Imported for its garbage collector threshold, so that JAX and PyTorch workers start like an
+# experiment does.
+import experiments  # noqa: F401

@@ -1,7 +1,9 @@
-"""Runs ten train steps of every system in PyTorch, and writes down the losses and where the parameters end.
+"""Records ten train steps of every system in PyTorch: the losses and the final parameters.
 
-`python -m benchmarks.parity` needs PyTorch, but not JAX, and writes `tests/parity.json`, with which
-`tests/test_parity.py` compares the experiments.
+    python -m benchmarks.parity
+
+Needs PyTorch, but not JAX. Writes tests/experiments/parity.json, to which
+tests/experiments/test_parity.py compares the experiments.
 """
 
 import copy
@@ -14,12 +16,13 @@ import torch
 from torch import nn
 
 from benchmarks.parity_cases import CASES, STEPS, checksum, draw, flatten, sketch
-from benchmarks.torch_systems import SYSTEMS, System
+from benchmarks.torch_systems import TORCH_SYSTEMS, TorchGAN
 
-PATH = Path(__file__).parent.parent / "tests" / "parity.json"
-PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
-# Axes along which a picture lies, flattened: ours has its channels last, PyTorch's first.
-PICTURES = {
+PATH = Path(__file__).parent.parent / "tests" / "experiments" / "parity.json"
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+# Parameters of `mnist_cnn` with an axis that is a flattened image: (axis, image shape). Flax
+# flattens [H, W, C], PyTorch [C, H, W].
+IMAGE_AXES = {
     "g/Dense_1/kernel": (1, (7, 7, 128)),
     "g/Dense_1/bias": (0, (7, 7, 128)),
     "g/BatchNorm_1/scale": (0, (7, 7, 128)),
@@ -29,87 +32,99 @@ PICTURES = {
 
 
 def main() -> None:
-    """Writes the figures of all cases."""
+    """Records all cases."""
     torch.set_num_threads(2)
     figures: dict[str, Any] = {"torch": torch.__version__, "cases": {}}
     for name in CASES:
         figures["cases"][name] = {
             "inputs": checksum(draw(name)),
-            "start": describe_start(name),
-        } | play(name)
+            "start": summarize_initialization(name),
+        } | run_train_steps(name)
         print(name)
     PATH.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def play(name: str) -> dict[str, Any]:
-    """By precision: the losses at each of ten train steps, and the sketches of all parameters after the last.
+def run_train_steps(name: str) -> dict[str, Any]:
+    """Runs the train steps of a case in float32 and float64.
 
-    Each step in float32 starts where float64's started: ReLUs and max-pooling switch where rounding decides, and after
-    ten steps of `mnist_cnn` PyTorch's own float32 is 2e-2 away from its float64.
+    Each float32 step starts from the float64 state: rounding decides where ReLUs and max-pooling
+    switch, and after ten steps of `mnist_cnn` PyTorch's own float32 differs from its float64 by a
+    relative 2e-2.
+
+    Returns:
+      `{precision: {"losses": {network: [STEPS]}, "params": {path: sketch}}}`, with the parameters
+      after the last step.
     """
     inputs = draw(name)
-    systems = {precision: start(name, dtype) for precision, dtype in PRECISIONS.items()}
+    gans = {precision: init_gan(name, dtype) for precision, dtype in DTYPES.items()}
     real = inputs.real if name == "parabola" else np.moveaxis(inputs.real, -1, 3)
-    feed = [torch.from_numpy(np.ascontiguousarray(x)) for x in (real, inputs.noise, inputs.shares)]
-    losses = {precision: [] for precision in PRECISIONS}
-    for number in range(STEPS):
-        follow(systems["float32"], systems["float64"])
-        for precision, dtype in PRECISIONS.items():
+    arrays = [
+        torch.from_numpy(np.ascontiguousarray(x)) for x in (real, inputs.z, inputs.interp_weights)
+    ]
+    losses = {precision: [] for precision in DTYPES}
+    for step in range(STEPS):
+        copy_state(gans["float64"], gans["float32"])
+        for precision, dtype in DTYPES.items():
             losses[precision].append(
-                systems[precision].train_step(*(x[number].to(dtype) for x in feed))
+                gans[precision].train_step(*(x[step].to(dtype) for x in arrays))
             )
     figures = {}
-    for precision, each in losses.items():
-        ends = parameters(name, systems[precision])
+    for precision, steps in losses.items():
+        final = named_parameters(name, gans[precision])
         figures[precision] = {
-            "losses": {player: [float(step[player]) for step in each] for player in each[0]},
-            "params": {path: sketch(path, from_torch(name, path, x)) for path, x in ends.items()},
+            "losses": {network: [float(step[network]) for step in steps] for network in steps[0]},
+            "params": {path: sketch(path, from_torch(name, path, x)) for path, x in final.items()},
         }
     return figures
 
 
-def start(name: str, dtype: torch.dtype) -> System:
-    """The system with the parameters of the case."""
-    system = SYSTEMS[name](dtype=dtype)
-    theirs = parameters(name, system)
+def init_gan(name: str, dtype: torch.dtype) -> TorchGAN:
+    """Creates the system of a case, with the case's initial parameters."""
+    gan = TORCH_SYSTEMS[name](dtype=dtype)
+    parameters = named_parameters(name, gan)
     with torch.no_grad():
         for path, x in flatten(draw(name).params).items():
-            theirs[path].copy_(torch.from_numpy(np.ascontiguousarray(to_torch(name, path, x))))
-    return system
+            parameters[path].copy_(torch.from_numpy(np.ascontiguousarray(to_torch(name, path, x))))
+    return gan
 
 
-def follow(system: System, leader: System) -> None:
-    """Gives a system the parameters of another, and its optimisers' moments, in its own precision."""
-    for ours, theirs in zip(vars(system).values(), vars(leader).values(), strict=True):
-        if isinstance(ours, nn.Module | torch.optim.Optimizer):
-            ours.load_state_dict(copy.deepcopy(theirs.state_dict()))  # which is theirs, not a copy
+def copy_state(source: TorchGAN, target: TorchGAN) -> None:
+    """Copies the state of the networks and optimizers, cast to the precision of `target`."""
+    for new, old in zip(vars(source).values(), vars(target).values(), strict=True):
+        if isinstance(old, nn.Module | torch.optim.Optimizer):
+            # Deep-copied, because state_dict returns references.
+            old.load_state_dict(copy.deepcopy(new.state_dict()))
 
 
-def describe_start(name: str) -> dict[str, list[float]]:
-    """Of every parameter as PyTorch starts it: the smallest and the largest entry, and the standard deviation."""
+def summarize_initialization(name: str) -> dict[str, list[float]]:
+    """Returns [min, max, standard deviation] of every parameter under PyTorch's initialization."""
     torch.manual_seed(0)
-    found = {path: x.detach().double() for path, x in parameters(name, SYSTEMS[name]()).items()}
+    parameters = named_parameters(name, TORCH_SYSTEMS[name]())
+    arrays = {path: x.detach().double() for path, x in parameters.items()}
     return {
         path: [float(x.min()), float(x.max()), float(x.std(correction=0))]
-        for path, x in found.items()
+        for path, x in arrays.items()
     }
 
 
-def parameters(name: str, system: System) -> dict[str, nn.Parameter]:
-    """PyTorch's parameters by our paths; both count a layer's kernel or scale first, then its bias."""
+def named_parameters(name: str, gan: TorchGAN) -> dict[str, nn.Parameter]:
+    """Returns PyTorch's parameters by the paths of the Flax networks.
+
+    Both frameworks list a layer's kernel or scale first, then its bias.
+    """
     paths = flatten(draw(name).params)
-    return dict(zip(paths, [*system.d.parameters(), *system.g.parameters()], strict=True))
+    return dict(zip(paths, [*gan.d.parameters(), *gan.g.parameters()], strict=True))
 
 
 def to_torch(name: str, path: str, x: np.ndarray) -> np.ndarray:
-    """A parameter of ours in PyTorch's layout."""
-    if name == "mnist_cnn" and path in PICTURES:
-        axis, (height, width, channels) = PICTURES[path]
+    """Converts a parameter from the layout of Flax to that of PyTorch."""
+    if name == "mnist_cnn" and path in IMAGE_AXES:
+        axis, (height, width, channels) = IMAGE_AXES[path]
         before, after = x.shape[:axis], x.shape[axis + 1 :]
-        picture = x.reshape(*before, height, width, channels, *after)
-        x = np.moveaxis(picture, axis + 2, axis).reshape(x.shape)
-    _, layer, part = path.split("/")
-    if part != "kernel":
+        image = x.reshape(*before, height, width, channels, *after)
+        x = np.moveaxis(image, axis + 2, axis).reshape(x.shape)
+    _, layer, array = path.split("/")
+    if array != "kernel":
         return x
     if layer.startswith("ConvTranspose"):
         return x[::-1, ::-1].transpose(2, 3, 0, 1)
@@ -117,13 +132,14 @@ def to_torch(name: str, path: str, x: np.ndarray) -> np.ndarray:
 
 
 def from_torch(name: str, path: str, x: torch.Tensor) -> np.ndarray:
-    """The inverse of `to_torch`."""
-    _, layer, part = path.split("/")
-    shape = draw(name).params[path[0]][layer][part].shape
-    places = to_torch(name, path, np.arange(x.numel()).reshape(shape))
-    ours = np.empty(x.numel())
-    ours[places.ravel()] = x.detach().numpy().ravel()
-    return ours.reshape(shape)
+    """Converts a parameter from the layout of PyTorch to that of Flax."""
+    network, layer, array = path.split("/")
+    shape = draw(name).params[network][layer][array].shape
+    # Inverts `to_torch`: `positions` tells where in the Flax array each PyTorch entry belongs.
+    positions = to_torch(name, path, np.arange(x.numel()).reshape(shape))
+    converted = np.empty(x.numel())
+    converted[positions.ravel()] = x.detach().numpy().ravel()
+    return converted.reshape(shape)
 
 
 if __name__ == "__main__":

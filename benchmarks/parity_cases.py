@@ -1,8 +1,8 @@
-"""The cases of the comparison with PyTorch: what they start from, and how their ends are compared.
+"""The cases of the numerical comparison with PyTorch: their inputs, and how results are compared.
 
-Needs numpy alone, so that PyTorch and JAX need not be in one environment. Parameters have the names and the layout of
-the Flax networks. All numbers are float32, also where the computation is in float64, as the package's noise and data
-are.
+Needs only NumPy, so that PyTorch and JAX need not be installed in the same environment. Parameters
+have the names and layouts of the Flax networks. All inputs are float32, also if the computation is
+in float64, because the package draws its latent noise and data in float32.
 """
 
 import math
@@ -13,21 +13,22 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 STEPS = 10
-PROJECTIONS = 8
+NUM_PROJECTIONS = 8
 
 
 class Case(NamedTuple):
-    """A system, and the size of its train step.
+    """A system and the shape of its train step.
 
     Attributes:
-      d: the layers of the discriminator as data pass them, with the shape of their kernel or scale.
-      g: those of the generator.
-      shape: of a sample.
-      batch: B.
-      noise: its distribution: uniform on [-1, 1), or normal with variance 1.
-      dim: how many numbers a sample is made of.
-      draws: noises of a train step. The discriminator's i-th update plays the i-th, the generator's update the last.
-      d_steps: updates of the discriminator a train step.
+      d: Layers of the discriminator in forward order, with the shapes of their kernels or scales.
+      g: Layers of the generator, likewise.
+      shape: Shape of a sample.
+      batch: Batch size B.
+      noise: Distribution of z: uniform on [-1, 1), or standard normal.
+      latent_dim: Dimension of the latent vector z.
+      latent_batches: Batches of z per train step. The i-th update of the discriminator uses the
+        i-th batch, the update of the generator uses the last.
+      d_steps: Discriminator updates per train step.
     """
 
     d: dict[str, tuple[int, ...]]
@@ -35,29 +36,31 @@ class Case(NamedTuple):
     shape: tuple[int, ...]
     batch: int
     noise: Literal["uniform", "normal"]
-    dim: int
-    draws: int
+    latent_dim: int
+    latent_batches: int
     d_steps: int
 
 
 class Inputs(NamedTuple):
-    """What a case starts from and is fed.
+    """The initial parameters of a case, and the inputs of its train steps.
 
     Attributes:
-      params: `{"d" or "g": {layer: {"kernel" or "scale": array, "bias": array}}}`, layers as data pass them.
-      real: `[STEPS, d_steps, B, *shape]`.
-      noise: `[STEPS, draws, B, dim]`.
-      shares: `[STEPS, d_steps, B]`, where between the real (0) and the generated sample (1) a penalty is measured.
+      params: `{"d" or "g": {layer: {"kernel" or "scale": array, "bias": array}}}`, with the layers
+        in forward order.
+      real: Real batches, `[STEPS, d_steps, B, *shape]`.
+      z: Latent noise, `[STEPS, latent_batches, B, latent_dim]`.
+      interp_weights: `[STEPS, d_steps, B]` in [0, 1); the points of a gradient penalty, from real
+        (0) to generated (1).
     """
 
     params: dict[str, dict[str, dict[str, np.ndarray]]]
     real: np.ndarray
-    noise: np.ndarray
-    shares: np.ndarray
+    z: np.ndarray
+    interp_weights: np.ndarray
 
 
-def perceptron(*widths: int) -> dict[str, tuple[int, ...]]:
-    """The dense layers between so many units."""
+def dense_layers(*widths: int) -> dict[str, tuple[int, ...]]:
+    """Returns the dense layers of an MLP with these widths, input and output included."""
     return {f"Dense_{i}": shape for i, shape in enumerate(pairwise(widths))}
 
 
@@ -76,60 +79,73 @@ CONV_G = {
     "BatchNorm_2": (64,),
     "ConvTranspose_1": (4, 4, 64, 1),
 }
-MLP = perceptron(784, 256, 256, 1), perceptron(100, 256, 256, 784), (28, 28, 1)
+MLP = dense_layers(784, 256, 256, 1), dense_layers(100, 256, 256, 784), (28, 28, 1)
 CASES = {
-    "mnist_mlp_bce": Case(*MLP, batch=60, noise="normal", dim=100, draws=2, d_steps=1),
-    "mnist_mlp": Case(*MLP, batch=128, noise="uniform", dim=100, draws=1, d_steps=1),
+    "mnist_mlp_bce": Case(
+        *MLP, batch=60, noise="normal", latent_dim=100, latent_batches=2, d_steps=1
+    ),
+    "mnist_mlp": Case(
+        *MLP, batch=128, noise="uniform", latent_dim=100, latent_batches=1, d_steps=1
+    ),
     "mnist_cnn": Case(
-        CONV_D, CONV_G, (28, 28, 1), batch=16, noise="uniform", dim=100, draws=1, d_steps=1
+        CONV_D,
+        CONV_G,
+        (28, 28, 1),
+        batch=16,
+        noise="uniform",
+        latent_dim=100,
+        latent_batches=1,
+        d_steps=1,
     ),
     "parabola": Case(
-        perceptron(15, 128, 1),
-        perceptron(5, 128, 15),
+        dense_layers(15, 128, 1),
+        dense_layers(5, 128, 15),
         (15,),
         batch=64,
         noise="normal",
-        dim=5,
-        draws=1,
+        latent_dim=5,
+        latent_batches=1,
         d_steps=1,
     ),
-    "mnist_wgan_clip": Case(*MLP, batch=64, noise="uniform", dim=100, draws=6, d_steps=5),
+    "mnist_wgan_clip": Case(
+        *MLP, batch=64, noise="uniform", latent_dim=100, latent_batches=6, d_steps=5
+    ),
     "mnist_wgan_gradient_penalty": Case(
-        *MLP, batch=64, noise="uniform", dim=100, draws=6, d_steps=5
+        *MLP, batch=64, noise="uniform", latent_dim=100, latent_batches=6, d_steps=5
     ),
 }
 
 
 def draw(name: str) -> Inputs:
-    """The inputs of a case, the same whenever it is asked."""
+    """Returns the inputs of a case, drawn with a seed derived from its name."""
     case, rng = CASES[name], np.random.default_rng(zlib.crc32(name.encode()))
     params = {
-        player: {layer: draw_layer(rng, layer, shape) for layer, shape in layers.items()}
-        for player, layers in (("d", case.d), ("g", case.g))
+        network: {layer: draw_layer(rng, layer, shape) for layer, shape in layers.items()}
+        for network, layers in (("d", case.d), ("g", case.g))
     }
-    batches = (STEPS, case.d_steps, case.batch)
+    batch_shape = (STEPS, case.d_steps, case.batch)
     if name == "parabola":
-        a = rng.uniform(1, 2, (*batches, 1))
+        a = rng.uniform(1, 2, (*batch_shape, 1))
         real = a * np.linspace(-1, 1, 15) ** 2 + (a - 1)
     else:
-        real = rng.uniform(-1, 1, (*batches, *case.shape))
-    noises = (STEPS, case.draws, case.batch, case.dim)
-    noise = (
-        rng.standard_normal(noises)
-        if case.noise == "normal"
-        else 2 * rng.random(noises, np.float32) - 1
-    )
-    return Inputs(
-        params, real.astype(np.float32), noise.astype(np.float32), rng.random(batches, np.float32)
-    )
+        real = rng.uniform(-1, 1, (*batch_shape, *case.shape))
+    z_shape = (STEPS, case.latent_batches, case.batch, case.latent_dim)
+    if case.noise == "normal":
+        z = rng.standard_normal(z_shape)
+    else:
+        z = 2 * rng.random(z_shape, np.float32) - 1
+    interp_weights = rng.random(batch_shape, np.float32)
+    return Inputs(params, real.astype(np.float32), z.astype(np.float32), interp_weights)
 
 
 def draw_layer(
     rng: np.random.Generator, layer: str, shape: tuple[int, ...]
 ) -> dict[str, np.ndarray]:
-    """The parameters of a layer as PyTorch would start them, except that scales and biases of norms differ too.
+    """Draws the parameters of a layer from PyTorch's default initialization.
 
-    PyTorch counts a transposed convolution's fan-in as features times window.
+    Only the scales and biases of batch normalization are drawn at random instead, because equal
+    values could hide a wrong order. For the fan-in of a transposed convolution PyTorch multiplies
+    the window size by the number of output features.
     """
     if layer.startswith("BatchNorm"):
         scale, bias = rng.uniform(0.5, 1.5, shape), rng.uniform(-0.5, 0.5, shape)
@@ -143,17 +159,17 @@ def draw_layer(
 
 
 def flatten(params: dict[str, Any]) -> dict[str, Any]:
-    """`{"d/Dense_0/kernel": array, …}`."""
+    """Flattens nested parameters to `{"d/Dense_0/kernel": array, …}`."""
     return {
-        f"{player}/{layer}/{part}": x
-        for player, layers in params.items()
-        for layer, parts in layers.items()
-        for part, x in parts.items()
+        f"{network}/{layer}/{name}": x
+        for network, layers in params.items()
+        for layer, arrays in layers.items()
+        for name, x in arrays.items()
     }
 
 
 def checksum(inputs: Inputs) -> int:
-    """Tells whether these are the numbers that PyTorch was given."""
+    """Returns a CRC-32 of all inputs, to verify that both frameworks are given the same."""
     value = 0
     for x in (*flatten(inputs.params).values(), *inputs[1:]):
         value = zlib.crc32(x.tobytes(), value)
@@ -161,22 +177,29 @@ def checksum(inputs: Inputs) -> int:
 
 
 def sketch(path: str, x: np.ndarray) -> list[float]:
-    """An array in few numbers: its Euclidean norm, and its products with vectors of random signs, chosen by the path.
+    """Summarizes an array by its norm and by random projections of it.
 
-    For a vector s of random signs, (s·x)² is ‖x‖² in the mean. So two sketches tell how far apart their arrays are:
-    see `distance`.
+    For a vector s of random signs, (s·x)² has the expectation ‖x‖². Two sketches therefore give an
+    estimate of the distance of their arrays; see `distance`.
+
+    Args:
+      path: Path of the array, which seeds the random signs.
+      x: The array.
+
+    Returns:
+      `[1 + NUM_PROJECTIONS]`: the Euclidean norm, then the inner products with vectors of signs.
     """
     flat = np.asarray(x, np.float64).ravel()
-    bits = np.random.default_rng(zlib.crc32(path.encode())).integers(
-        256, size=flat.size, dtype=np.uint8
-    )
-    products = [float(flat @ (2.0 * (bits >> i & 1) - 1)) for i in range(PROJECTIONS)]
-    return [float(np.linalg.norm(flat)), *products]
+    rng = np.random.default_rng(zlib.crc32(path.encode()))
+    bits = rng.integers(256, size=flat.size, dtype=np.uint8)  # bit i has the signs of vector i
+    projections = [float(flat @ (2.0 * (bits >> i & 1) - 1)) for i in range(NUM_PROJECTIONS)]
+    return [float(np.linalg.norm(flat)), *projections]
 
 
 def distance(ours: list[float], theirs: list[float]) -> float:
-    """‖a - b‖ / ‖b‖ of two sketched arrays; its square is estimated without bias, from the products.
+    """Estimates ‖a - b‖ / ‖b‖ from the sketches of two arrays a and b.
 
-    The estimate is below a third of the truth for about one array in a thousand.
+    The estimate of the squared distance is unbiased. For about one array in a thousand the
+    estimate is below a third of the true distance.
     """
     return float(np.sqrt(np.mean(np.subtract(ours[1:], theirs[1:]) ** 2)) / theirs[0])

@@ -1,7 +1,10 @@
-"""How the cost of training grows: with the batch, the networks' width, the number of GANs, and the data.
+"""Measures how training cost scales with batch size, width, number of GANs and dataset size.
 
-`python -m benchmarks.scaling` trains each system for a few blocks, and writes a table, the figures and a plot into its
-folder. Fractions of the peak are of what a product of two large matrices reaches in the same process, just before.
+    python -m benchmarks.scaling
+
+Trains each system for a few blocks, and writes scaling.json, scaling.md (tables) and scaling.png
+into the workdir. Fractions of the peak are relative to the FLOP/s of a product of two large
+matrices in the same process, measured just before.
 """
 
 import dataclasses
@@ -10,42 +13,37 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding
-from rich.console import Console
 
-from benchmarks.scaling_report import draw, tables
+from benchmarks.scaling_report import markdown_tables, save_plot
 from experiments import mnist_cnn, mnist_mlp, parabola
 from jaxgan import GAN, losses, make_gan, models, optimizers, priors
 from jaxgan._io import write_atomic
 from jaxgan.data.parabola import parabola_source
 from jaxgan.data.sources import Source, array_source
-from jaxgan.distributed.sharding import (
-    BATCH_SPEC,
-    MEMBER_SPEC,
-    REPLICATED,
-    make_mesh,
-    state_sharding,
-)
+from jaxgan.distributed.sharding import REPLICATED, is_population_mesh, state_sharding
 from jaxgan.runs.command_line import exit_on_error, parse_cli
-from jaxgan.runs.config import RunConfig, check_ranges
+from jaxgan.runs.config import RunConfig
 from jaxgan.runs.console import print_line
 from jaxgan.runs.runtime import configure_jax
-from jaxgan.train_step import Order, make_train_step
-from jaxgan.training.blocks import make_train_block, maybe_vmap
-from jaxgan.training.rng import make_rng_streams
+from jaxgan.train_step import UpdateOrder, make_train_step
+from jaxgan.training.blocks import maybe_vmap
+from jaxgan.training.options import TrainOptions, check_ranges
+from jaxgan.training.program import Program, make_program, zeros_like_batch
 
-IMAGES = 60_000
-SIDE = 2_048
+NUM_IMAGES = 60_000
+PEAK_MATRIX_SIZE = 2_048
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """What to measure."""
+    """Options of the measurements."""
 
     sweeps: tuple[Literal["batch", "width", "gans", "data"], ...] = (
         "batch",
@@ -53,50 +51,55 @@ class Config:
         "gans",
         "data",
     )
-    """Which of them."""
+    """What to vary: the batch size, the width of the hidden layers, the number of GANs trained at
+    once, the number of images."""
     seconds: float = 2.0
-    """How long to train for one figure, at most an epoch at a time; the fastest of three is taken."""
+    """Training time per measured point, in seconds, for three repetitions of at most an epoch; the
+    fastest counts."""
     workdir: Path = Path("runs/scaling")
-    """Where the figures go."""
+    """Directory for the results."""
 
     def __post_init__(self):
-        """Raises ConfigError at the first setting that will not do."""
+        """Raises ConfigError if a value is out of range."""
         check_ranges(self)
 
 
 @dataclasses.dataclass(frozen=True)
-class Case:
+class SweepPoint:
     """A point of a sweep.
 
     Attributes:
-      system: its name.
-      x: how much of what grows.
-      build: the GAN and its data, made when it is measured.
-      samples: real ones a train step, of all GANs together.
-      seeds: how many GANs; None for one, without an axis.
-      order: of play.
+      system: Name of the system.
+      x: Value of the swept quantity.
+      build: Returns the GAN and its data; called when the point is measured.
+      samples_per_step: Real samples per train step, of all GANs together.
+      num_seeds: Number of GANs trained at once; None for a single GAN without a member axis.
+      update_order: Update order of the train step.
     """
 
     system: str
     x: int
     build: Callable[[], tuple[GAN, Source]]
-    samples: int
-    seeds: int | None = None
-    order: Order = "d_first"
+    samples_per_step: int
+    num_seeds: int | None = None
+    update_order: UpdateOrder = "d_first"
 
 
-def images(num: int = IMAGES) -> np.ndarray:
-    """Grey noise, uint8 `[num, 28, 28, 1]`."""
+def random_images(num: int = NUM_IMAGES) -> np.ndarray:
+    """Returns images of uniform noise, uint8 `[num, 28, 28, 1]`."""
     return np.random.default_rng(0).integers(0, 256, (num, 28, 28, 1), np.uint8)
 
 
-def of_experiment(module: Any, batch: int, num: int = IMAGES) -> tuple[GAN, Source]:
-    """An experiment on images with its defaults, but for the batch, on so many images."""
-    return module.build(module.Config(batch_size=batch)), array_source(images(num), batch)
+def build_experiment(
+    module: ModuleType, batch_size: int, num_images: int = NUM_IMAGES
+) -> tuple[GAN, Source]:
+    """Builds an image experiment with its defaults, except for the batch size and the images."""
+    gan = module.build(module.Config(batch_size=batch_size))
+    return gan, array_source(random_images(num_images), batch_size)
 
 
-def of_width(width: int, batch: int = 128) -> tuple[GAN, Source]:
-    """`mnist_mlp` with hidden layers of so many units in both networks."""
+def build_mlp(width: int, batch_size: int = 128) -> tuple[GAN, Source]:
+    """Builds `mnist_mlp` with hidden layers of the given width in both networks."""
     tx = optimizers.adam(3e-4)
     gan = make_gan(
         models.MLPGenerator(widths=(width, width)),
@@ -106,149 +109,186 @@ def of_width(width: int, batch: int = 128) -> tuple[GAN, Source]:
         tx,
         priors.uniform(100),
     )
-    return gan, array_source(images(), batch)
+    return gan, array_source(random_images(), batch_size)
 
 
-def of_parabolas() -> tuple[GAN, Source]:
-    """`parabola` with its defaults."""
+def build_parabola() -> tuple[GAN, Source]:
+    """Builds `parabola` with its defaults."""
     config = parabola.Config()
     return parabola.build(config), parabola_source(config.batch_size)
 
 
-SWEEPS: dict[str, list[Case]] = {
+SWEEPS: dict[str, list[SweepPoint]] = {
     "batch": [
-        Case(module.__name__.split(".")[-1], b, partial(of_experiment, module, b), b)
-        for module, batches in (
-            (mnist_mlp, (32, 128, 512, 2048)),
-            (mnist_cnn, (16, 32, 64, 128, 256)),
-        )
-        for b in batches
+        *(
+            SweepPoint("mnist_mlp", b, partial(build_experiment, mnist_mlp, b), b)
+            for b in (32, 128, 512, 2048)
+        ),
+        *(
+            SweepPoint("mnist_cnn", b, partial(build_experiment, mnist_cnn, b), b)
+            for b in (16, 32, 64, 128, 256)
+        ),
     ],
     "width": [
-        Case("mnist_mlp", width, partial(of_width, width), 128)
+        SweepPoint("mnist_mlp", width, partial(build_mlp, width), 128)
         for width in (64, 128, 256, 512, 1024, 2048)
     ],
     "gans": [
         *(
-            Case("parabola", n, of_parabolas, 64 * n, n, "simultaneous")
+            SweepPoint("parabola", n, build_parabola, 64 * n, n, "simultaneous")
             for n in (1, 2, 4, 16, 64, 256)
         ),
         *(
-            Case("mnist_mlp", n, partial(of_experiment, mnist_mlp, 128), 128 * n, n)
+            SweepPoint("mnist_mlp", n, partial(build_experiment, mnist_mlp, 128), 128 * n, n)
             for n in (1, 2, 4, 8, 16)
         ),
     ],
     "data": [
-        Case("mnist_mlp", num, partial(of_experiment, mnist_mlp, 128, num), 128)
+        SweepPoint("mnist_mlp", num, partial(build_experiment, mnist_mlp, 128, num), 128)
         for num in (60_000, 600_000, 6_000_000)
     ],
 }
 
 
 def main() -> None:
-    """Measures as the command line says."""
+    """Runs the sweeps of the command line."""
     with exit_on_error():
-        config, console = parse_cli(Config), Console()
-        configure_jax(RunConfig(seeds=1))
-        found = {}
+        config = parse_cli(Config)
+        configure_jax(RunConfig(num_seeds=1))
+        results = {}
         for sweep in config.sweeps:
-            found[sweep] = []
-            for case in SWEEPS[sweep]:
-                figures = measure(case, config.seconds)
-                found[sweep].append(figures)
-                print_line(
-                    console,
-                    f"{sweep} {case.x:,} of {case.system}: {figures['steps_per_second']:.4g} steps/s",
-                )
-        write_atomic(config.workdir / "scaling.json", (json.dumps(found, indent=2) + "\n").encode())
-        write_atomic(config.workdir / "scaling.md", (tables(found) + "\n").encode())
-        draw(config.workdir / "scaling.png", found)
-        print_line(console, f"{tables(found)}\n\nIn {config.workdir}")
+            results[sweep] = []
+            for point in SWEEPS[sweep]:
+                figures = measure_point(point, config.seconds)
+                results[sweep].append(figures)
+                rate = f"{figures['steps_per_second']:.4g} steps/s"
+                print_line(f"{point.system}, {sweep} {point.x:,}: {rate}")
+        tables = markdown_tables(results)
+        json_text = json.dumps(results, indent=2)
+        write_atomic(config.workdir / "scaling.json", f"{json_text}\n".encode())
+        write_atomic(config.workdir / "scaling.md", f"{tables}\n".encode())
+        save_plot(config.workdir / "scaling.png", results)
+        print_line(f"{tables}\n\nResults written to {config.workdir}")
 
 
-def measure(case: Case, least: float) -> dict[str, Any]:
-    """The figures of a case, by name."""
-    gan, source = case.build()
-    population, keys = case.seeds is not None, make_rng_streams(0, case.seeds)
-    train_step = make_train_step(gan, order=case.order)
-    example = (
-        jnp.zeros((1, *np.shape(source.arrays[0])[1:])) if source.arrays else jnp.zeros((1, 15))
+def measure_point(point: SweepPoint, min_seconds: float) -> dict[str, Any]:
+    """Measures one point of a sweep.
+
+    Args:
+      point: The point.
+      min_seconds: Duration of the measurement in seconds, if an epoch is long enough.
+
+    Returns:
+      The figures by name: the keys of `scaling_report.COLUMNS`, and `system` and `x`.
+    """
+    gan, source = point.build()
+    num_gans, steps_per_epoch = point.num_seeds or 1, source.batches_per_epoch
+    options = TrainOptions(
+        steps=steps_per_epoch,
+        num_seeds=point.num_seeds,
+        update_order=point.update_order,
+        steps_per_block=steps_per_epoch,
     )
-    init = maybe_vmap(lambda key: gan.init(key, example), (0,), population)
-    mesh = make_mesh(MEMBER_SPEC, case.seeds) if case.seeds else make_mesh(BATCH_SPEC, case.samples)
-    place = state_sharding(mesh)
-    order_of = jax.jit(maybe_vmap(source.order, (0, None), population), out_shardings=place)
-    order = jax.block_until_ready(order_of(keys.order, jnp.int32(0)))
-    began = time.perf_counter()
-    order = jax.block_until_ready(order_of(keys.order, jnp.int32(1)))
-    order_seconds = time.perf_counter() - began
-
-    state, peak = jax.device_put(jax.jit(init)(keys.init), place), peak_flops()
-    keys, arrays = (
-        jax.device_put(keys, place),
-        jax.device_put(source.arrays, NamedSharding(mesh, REPLICATED)),
-    )
-    play = make_train_block(train_step, source, source.batches_per_epoch, population=population)
-    began = time.perf_counter()
-    with jax.set_mesh(mesh):
-        compiled = play.lower(state, keys, arrays, order, *map(np.int32, (0, 0, 1))).compile()
-    compile_seconds = time.perf_counter() - began
-
-    def run(count):
-        nonlocal state
-        state, metrics = compiled(state, keys, arrays, order, *map(np.int32, (0, 0, count)))
-        jax.block_until_ready((state, metrics))
-
-    steps = rate(run, source.batches_per_epoch, least)
-    flops = work(gan, train_step, example, case.samples // (case.seeds or 1)) * (case.seeds or 1)
+    program = make_program(gan, source, options)
+    order, shuffle_seconds = time_shuffle(program)
+    peak = peak_flops()
+    run_steps, compile_seconds = compile_block(program, order)
+    rate = steps_per_second(run_steps, steps_per_epoch, min_seconds)
+    flops = num_gans * count_flops(program, point.update_order)
     return {
-        "system": case.system,
-        "x": case.x,
-        "steps_per_second": steps,
-        "samples_per_second": steps * case.samples,
-        "epoch_seconds": order_seconds + source.batches_per_epoch / steps,
+        "system": point.system,
+        "x": point.x,
+        "steps_per_second": rate,
+        "samples_per_second": rate * point.samples_per_step,
+        "epoch_seconds": shuffle_seconds + steps_per_epoch / rate,
         "compile_seconds": compile_seconds,
         "flops_per_step": flops,
-        "fraction_of_peak": flops * steps / peak,
+        "fraction_of_peak": flops * rate / peak,
     }
 
 
-def rate(run: Callable[[int], None], most: int, least: float) -> float:
-    """Train steps a second, of the fastest of three runs of as many as take a third of `least` seconds."""
-    run(1)
-    count, seconds = 1, 0.0
-    while seconds < least / 3 and count < most:
-        count = min(2 * count, most)
-        seconds = clock(run, count)
-    return count / min(clock(run, count) for _ in range(3))
-
-
-def clock(run: Callable[[int], None], count: int) -> float:
-    """Seconds."""
-    began = time.perf_counter()
-    run(count)
-    return time.perf_counter() - began
-
-
-def work(gan: GAN, train_step: Callable, example: jax.Array, batch: int) -> float:
-    """Floating-point operations of a train step of one GAN, as XLA counts those of the compiled program."""
-    state = jax.eval_shape(lambda key: gan.init(key, example), jax.random.key(0))
-    real = jax.ShapeDtypeStruct((1, batch, *example.shape[1:]), jnp.float32)
-    return (
-        jax.jit(train_step).lower(state, real, jax.random.key(0)).compile().cost_analysis()["flops"]
+def time_shuffle(program: Program) -> tuple[Any, float]:
+    """Returns the shuffled order of an epoch, and the seconds that computing it took."""
+    order_fn = jax.jit(
+        maybe_vmap(program.source.order, (0, None), is_population_mesh(program.mesh)),
+        out_shardings=state_sharding(program.mesh),
     )
+    jax.block_until_ready(order_fn(program.streams.shuffle, jnp.int32(0)))  # compiles
+    start = time.perf_counter()
+    order = jax.block_until_ready(order_fn(program.streams.shuffle, jnp.int32(1)))
+    return order, time.perf_counter() - start
+
+
+def compile_block(program: Program, order: Any) -> tuple[Callable[[int], None], float]:
+    """Compiles the train block.
+
+    Returns:
+      A function that runs a number of train steps and waits for them, and the compile time in
+      seconds.
+    """
+    sharding = state_sharding(program.mesh)
+    init = maybe_vmap(program.gan.init, (0, None, None), is_population_mesh(program.mesh))
+    state = init(program.streams.init, *zeros_like_batch(program.source))
+    state, streams = jax.device_put((state, program.streams), sharding)
+    arrays = jax.device_put(program.source.arrays, NamedSharding(program.mesh, REPLICATED))
+    start = time.perf_counter()
+    with jax.set_mesh(program.mesh):
+        lowered = program.train_block.lower(
+            state, streams, arrays, order, *map(np.int32, (0, 0, 1))
+        )
+        compiled = lowered.compile()
+    compile_seconds = time.perf_counter() - start
+
+    def run_steps(count):
+        nonlocal state
+        position = map(np.int32, (0, 0, count))
+        state, metrics = compiled(state, streams, arrays, order, *position)
+        jax.block_until_ready((state, metrics))
+
+    return run_steps, compile_seconds
+
+
+def steps_per_second(run_steps: Callable[[int], None], max_steps: int, min_seconds: float) -> float:
+    """Returns the train steps per second in the fastest of three runs.
+
+    Each run has as many steps as take `min_seconds / 3`, but at most `max_steps`.
+    """
+    run_steps(1)
+    count, seconds = 1, 0.0
+    while seconds < min_seconds / 3 and count < max_steps:
+        count = min(2 * count, max_steps)
+        seconds = time_steps(run_steps, count)
+    return count / min(time_steps(run_steps, count) for _ in range(3))
+
+
+def time_steps(run_steps: Callable[[int], None], count: int) -> float:
+    """Returns the seconds that `count` train steps take."""
+    start = time.perf_counter()
+    run_steps(count)
+    return time.perf_counter() - start
+
+
+def count_flops(program: Program, update_order: UpdateOrder) -> float:
+    """Returns XLA's count of the floating-point operations of a train step of one GAN."""
+    train_step = make_train_step(program.gan, update_order=update_order)
+    batch = jax.eval_shape(lambda: zeros_like_batch(program.source))
+    state = jax.eval_shape(program.gan.init, jax.random.key(0), *batch)
+    real, _ = batch
+    real = jax.ShapeDtypeStruct((1, *real.shape), real.dtype)  # d_steps is 1
+    compiled = jax.jit(train_step).lower(state, real, jax.random.key(0)).compile()
+    return compiled.cost_analysis()["flops"]
 
 
 def peak_flops() -> float:
-    """Floating-point operations a second of the fastest of five products of large matrices in float32."""
-    x = jnp.ones((SIDE, SIDE))
+    """Returns the FLOP/s of a float32 product of large matrices, the fastest of five."""
+    x = jnp.ones((PEAK_MATRIX_SIZE, PEAK_MATRIX_SIZE))
     product = jax.jit(jnp.matmul).lower(x, x).compile()
     seconds = []
     for _ in range(5):
-        began = time.perf_counter()
+        start = time.perf_counter()
         jax.block_until_ready(product(x, x))
-        seconds.append(time.perf_counter() - began)
-    return 2 * SIDE**3 / min(seconds)
+        seconds.append(time.perf_counter() - start)
+    return 2 * PEAK_MATRIX_SIZE**3 / min(seconds)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""The networks and train steps of the experiments in plain PyTorch, with its default initialisation.
+"""The networks and train steps of the experiments in plain PyTorch.
 
-`SYSTEMS[name](device=…, dtype=…)` makes a system. Images are `[B, 1, 28, 28]`.
+Parameters have PyTorch's default initialization. `TORCH_SYSTEMS[name](device=…, dtype=…)` creates a
+system. Images are `[B, 1, 28, 28]`.
 """
 
 import abc
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 
 def mlp_discriminator(*last: nn.Module) -> nn.Sequential:
-    """784 numbers to a logit, or to what `last` makes of it."""
+    """Returns an MLP from images to `[B, 1]` logits, followed by the modules of `last`."""
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(784, 256),
@@ -25,7 +26,7 @@ def mlp_discriminator(*last: nn.Module) -> nn.Sequential:
 
 
 def mlp_generator(last_hidden: nn.Module) -> nn.Sequential:
-    """100 numbers to 784, with the given activation after the second layer."""
+    """Returns an MLP from z `[B, 100]` to images; `last_hidden` is the second activation."""
     return nn.Sequential(
         nn.Linear(100, 256),
         nn.ReLU(),
@@ -38,7 +39,7 @@ def mlp_generator(last_hidden: nn.Module) -> nn.Sequential:
 
 
 def conv_discriminator() -> nn.Sequential:
-    """A picture to a logit."""
+    """Returns a convolutional network from images to `[B, 1]` logits."""
     return nn.Sequential(
         nn.Conv2d(1, 32, 5),
         nn.LeakyReLU(0.01),
@@ -54,7 +55,7 @@ def conv_discriminator() -> nn.Sequential:
 
 
 def conv_generator() -> nn.Sequential:
-    """100 numbers to a picture."""
+    """Returns a convolutional network from z `[B, 100]` to images."""
     return nn.Sequential(
         nn.Linear(100, 1024),
         nn.ReLU(),
@@ -71,14 +72,14 @@ def conv_generator() -> nn.Sequential:
     )
 
 
-class System(abc.ABC):
-    """Two networks, in training mode, and their optimisers.
+class TorchGAN(abc.ABC):
+    """A generator and a discriminator in training mode, with their optimizers.
 
     Attributes:
-      d: the discriminator, `[B, …] -> [B, 1]`.
-      g: the generator, `[B, dim] -> [B, …]`.
-      d_optimizer: of d's parameters.
-      g_optimizer: of g's parameters.
+      d: The discriminator, `[B, …] -> [B, 1]`.
+      g: The generator, `[B, latent_dim] -> [B, …]`.
+      d_optimizer: Optimizer of the parameters of d.
+      g_optimizer: Optimizer of the parameters of g.
     """
 
     def __init__(
@@ -91,62 +92,72 @@ class System(abc.ABC):
         dtype: torch.dtype = torch.float32,
     ):
         self.d, self.g = discriminator.to(device, dtype), generator.to(device, dtype)
-        self.d_optimizer, self.g_optimizer = (
-            optimizer(self.d.parameters()),
-            optimizer(self.g.parameters()),
-        )
+        self.d_optimizer = optimizer(self.d.parameters())
+        self.g_optimizer = optimizer(self.g.parameters())
 
     @abc.abstractmethod
-    def train_step(self, real: Tensor, noise: Tensor, shares: Tensor) -> dict[str, Tensor]:
+    def train_step(self, real: Tensor, z: Tensor, interp_weights: Tensor) -> dict[str, Tensor]:
         """Updates both networks.
 
         Args:
-          real: `[d_steps, B, …]`.
-          noise: `[draws, B, dim]`; the discriminator's i-th update plays the i-th, the generator's the last.
-          shares: `[d_steps, B]`, where between real and fake a penalty is measured.
+          real: Real batches, `[d_steps, B, …]`.
+          z: Latent noise, `[latent_batches, B, latent_dim]`. The i-th update of the discriminator
+            uses the i-th batch, the update of the generator uses the last.
+          interp_weights: `[d_steps, B]` in [0, 1); the points of a gradient penalty, from real (0)
+            to generated (1).
 
         Returns:
-          The losses `d` and `g` of the last updates, and the `penalty` where there is one, which `d` is without.
+          The losses "d" and "g" of the last updates, and "penalty" if there is one; "d" does not
+          include it.
         """
 
-    def minimise(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
-        """One update of one network."""
+    def minimize(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+        """Updates the parameters of `optimizer` once, by the gradient of `loss`."""
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
 
 
-class ByTurns(System):
-    """The discriminator moves, then the generator, under binary cross-entropies."""
+class AlternatingGAN(TorchGAN):
+    """Updates the discriminator, then the generator, with binary cross-entropy losses.
+
+    Args:
+      *networks: The discriminator and the generator.
+      criterion: Binary cross-entropy of the discriminator's outputs and labels.
+      **options: Keyword arguments of `TorchGAN`.
+    """
 
     def __init__(self, *networks: nn.Module, criterion: nn.Module, **options):
         super().__init__(*networks, **options)
         self.criterion = criterion
 
-    def judge(self, x: Tensor, label: float) -> Tensor:
-        """How far the discriminator is from giving every sample the label."""
+    def cross_entropy(self, x: Tensor, label: float) -> Tensor:
+        """Returns the cross-entropy of the discriminator's outputs for `x` and one label."""
         output = self.d(x).squeeze(1)
         return self.criterion(output, torch.full_like(output, label))
 
-    def train_step(self, real, noise, shares):
-        """See `System`."""
-        del shares
-        d_loss = self.judge(real[0], 1.0) + self.judge(self.g(noise[0]).detach(), 0.0)
-        self.minimise(d_loss, self.d_optimizer)
-        g_loss = self.judge(self.g(noise[-1]), 1.0)
-        self.minimise(g_loss, self.g_optimizer)
+    def train_step(self, real, z, interp_weights):
+        """See `TorchGAN`."""
+        del interp_weights
+        d_loss = self.cross_entropy(real[0], 1.0) + self.cross_entropy(self.g(z[0]).detach(), 0.0)
+        self.minimize(d_loss, self.d_optimizer)
+        g_loss = self.cross_entropy(self.g(z[-1]), 1.0)
+        self.minimize(g_loss, self.g_optimizer)
         return {"d": d_loss.detach(), "g": g_loss.detach()}
 
 
-class Simultaneous(System):
-    """Both play the minimax game, and move from where the other was. The discriminator gives probabilities."""
+class SimultaneousGAN(TorchGAN):
+    """Updates both networks from the same state, with the minimax loss.
 
-    def train_step(self, real, noise, shares):
-        """See `System`."""
-        del shares
-        on_real, on_fake = self.d(real[0]), self.d(self.g(noise[0]))
-        d_loss = -(torch.log(on_real) + torch.log(1 - on_fake)).mean()
-        g_loss = torch.log(1 - on_fake).mean()
+    The discriminator returns probabilities.
+    """
+
+    def train_step(self, real, z, interp_weights):
+        """See `TorchGAN`."""
+        del interp_weights
+        real_prob, fake_prob = self.d(real[0]), self.d(self.g(z[0]))
+        d_loss = -(torch.log(real_prob) + torch.log(1 - fake_prob)).mean()
+        g_loss = torch.log(1 - fake_prob).mean()
         d_grads = torch.autograd.grad(d_loss, list(self.d.parameters()), retain_graph=True)
         g_grads = torch.autograd.grad(g_loss, list(self.g.parameters()))
         for net, grads in ((self.d, d_grads), (self.g, g_grads)):
@@ -157,101 +168,111 @@ class Simultaneous(System):
         return {"d": d_loss.detach(), "g": g_loss.detach()}
 
 
-class Critic(System):
-    """A critic moves once for each real batch, held by clipping or by a gradient penalty; then the generator moves."""
+class WassersteinGAN(TorchGAN):
+    """Updates the critic once per real batch, then the generator, with the Wasserstein loss.
+
+    Args:
+      *networks: The critic and the generator.
+      weight_clip: Clips the critic's parameters to [-weight_clip, weight_clip] after each update.
+        None does not clip.
+      gp_weight: Weight of the gradient penalty; None for no penalty.
+      **options: Keyword arguments of `TorchGAN`.
+    """
 
     def __init__(
         self,
         *networks: nn.Module,
-        clip: float | None = None,
-        penalty: float | None = None,
+        weight_clip: float | None = None,
+        gp_weight: float | None = None,
         **options,
     ):
         super().__init__(*networks, **options)
-        self.clip, self.penalty = clip, penalty
+        self.weight_clip, self.gp_weight = weight_clip, gp_weight
 
-    def train_step(self, real, noise, shares):
-        """See `System`."""
+    def train_step(self, real, z, interp_weights):
+        """See `TorchGAN`."""
         losses = {}
-        for batch, z, share in zip(real, noise[: len(real)], shares, strict=True):
-            fake = self.g(z).detach()
-            losses["d"] = total = self.d(fake).mean() - self.d(batch).mean()
-            if self.penalty is not None:
-                losses["penalty"] = self.penalty * self.steepness(batch, fake, share)
+        for real_batch, z_batch, weights in zip(real, z[: len(real)], interp_weights, strict=True):
+            fake = self.g(z_batch).detach()
+            losses["d"] = total = self.d(fake).mean() - self.d(real_batch).mean()
+            if self.gp_weight is not None:
+                losses["penalty"] = self.gp_weight * self.gradient_penalty(
+                    real_batch, fake, weights
+                )
                 total = losses["d"] + losses["penalty"]
-            self.minimise(total, self.d_optimizer)
-            if self.clip is not None:
+            self.minimize(total, self.d_optimizer)
+            if self.weight_clip is not None:
                 with torch.no_grad():
                     for parameter in self.d.parameters():
-                        parameter.clamp_(-self.clip, self.clip)
-        losses["g"] = -self.d(self.g(noise[-1])).mean()
-        self.minimise(losses["g"], self.g_optimizer)
+                        parameter.clamp_(-self.weight_clip, self.weight_clip)
+        losses["g"] = -self.d(self.g(z[-1])).mean()
+        self.minimize(losses["g"], self.g_optimizer)
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def steepness(self, real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
-        """The mean squared distance of the critic's slopes from 1, the given shares of the way from real to fake."""
-        between = torch.lerp(real, fake, share.view(-1, 1, 1, 1)).requires_grad_()
-        (slopes,) = torch.autograd.grad(self.d(between).sum(), between, create_graph=True)
-        return ((slopes.flatten(1).norm(dim=1) - 1) ** 2).mean()
+    def gradient_penalty(self, real: Tensor, fake: Tensor, interp_weights: Tensor) -> Tensor:
+        """Returns the mean of (‖∇D(x)‖ - 1)² at points between real and generated samples.
+
+        References:
+          Gulrajani et al. 2017, equation 3.
+        """
+        x = torch.lerp(real, fake, interp_weights.view(-1, 1, 1, 1)).requires_grad_()
+        (grads,) = torch.autograd.grad(self.d(x).sum(), x, create_graph=True)
+        return ((grads.flatten(1).norm(dim=1) - 1) ** 2).mean()
 
 
-def adam(
+def make_adam(
     learning_rate: float, b1: float = 0.9, b2: float = 0.999
 ) -> Callable[..., torch.optim.Optimizer]:
-    """Makes PyTorch's Adam."""
+    """Returns a constructor of Adam from parameters."""
     return partial(torch.optim.Adam, lr=learning_rate, betas=(b1, b2))
 
 
-def mnist_mlp_bce(**placement) -> System:
-    """Perceptrons; the discriminator ends in a sigmoid, and both noises are fresh."""
+def mnist_mlp_bce(**placement) -> TorchGAN:
+    """MLPs; the discriminator ends in a sigmoid, and the generator's update draws a new z."""
     networks = mlp_discriminator(nn.Sigmoid()), mlp_generator(nn.LeakyReLU())
-    return ByTurns(*networks, criterion=nn.BCELoss(), optimizer=adam(3e-4), **placement)
+    return AlternatingGAN(*networks, criterion=nn.BCELoss(), optimizer=make_adam(3e-4), **placement)
 
 
-def mnist_mlp(**placement) -> System:
-    """Perceptrons; the discriminator gives logits."""
+def mnist_mlp(**placement) -> TorchGAN:
+    """MLPs; the discriminator returns logits."""
     networks = mlp_discriminator(), mlp_generator(nn.ReLU())
-    return ByTurns(
-        *networks, criterion=nn.BCEWithLogitsLoss(), optimizer=adam(3e-4, b1=0.5), **placement
+    optimizer = make_adam(3e-4, b1=0.5)
+    return AlternatingGAN(
+        *networks, criterion=nn.BCEWithLogitsLoss(), optimizer=optimizer, **placement
     )
 
 
-def mnist_cnn(**placement) -> System:
-    """The convolutional pair."""
+def mnist_cnn(**placement) -> TorchGAN:
+    """Convolutional networks; the discriminator returns logits."""
     networks = conv_discriminator(), conv_generator()
-    return ByTurns(
-        *networks, criterion=nn.BCEWithLogitsLoss(), optimizer=adam(3e-4, b1=0.5), **placement
+    optimizer = make_adam(3e-4, b1=0.5)
+    return AlternatingGAN(
+        *networks, criterion=nn.BCEWithLogitsLoss(), optimizer=optimizer, **placement
     )
 
 
-def parabola(**placement) -> System:
-    """Curves of 15 points."""
+def parabola(**placement) -> TorchGAN:
+    """Parabolas of 15 points, with simultaneous updates."""
     discriminator = nn.Sequential(nn.Linear(15, 128), nn.ReLU(), nn.Linear(128, 1), nn.Sigmoid())
     generator = nn.Sequential(nn.Linear(5, 128), nn.ReLU(), nn.Linear(128, 15))
-    return Simultaneous(discriminator, generator, optimizer=adam(1e-4), **placement)
+    return SimultaneousGAN(discriminator, generator, optimizer=make_adam(1e-4), **placement)
 
 
-def mnist_wgan_clip(**placement) -> System:
-    """A critic whose weights are clipped."""
+def mnist_wgan_clip(**placement) -> TorchGAN:
+    """MLPs; the critic's weights are clipped."""
+    networks = mlp_discriminator(), mlp_generator(nn.ReLU())
     optimizer = partial(torch.optim.RMSprop, lr=5e-5)
-    return Critic(
-        mlp_discriminator(), mlp_generator(nn.ReLU()), clip=0.01, optimizer=optimizer, **placement
-    )
+    return WassersteinGAN(*networks, weight_clip=0.01, optimizer=optimizer, **placement)
 
 
-def mnist_wgan_gradient_penalty(**placement) -> System:
-    """A critic whose slope is drawn towards 1."""
-    optimizer = adam(1e-4, b1=0.0, b2=0.9)
-    return Critic(
-        mlp_discriminator(),
-        mlp_generator(nn.ReLU()),
-        penalty=10.0,
-        optimizer=optimizer,
-        **placement,
-    )
+def mnist_wgan_gradient_penalty(**placement) -> TorchGAN:
+    """MLPs; the critic has a gradient penalty."""
+    networks = mlp_discriminator(), mlp_generator(nn.ReLU())
+    optimizer = make_adam(1e-4, b1=0.0, b2=0.9)
+    return WassersteinGAN(*networks, gp_weight=10.0, optimizer=optimizer, **placement)
 
 
-SYSTEMS: dict[str, Callable[..., System]] = {
+TORCH_SYSTEMS: dict[str, Callable[..., TorchGAN]] = {
     make.__name__: make
     for make in (
         mnist_mlp_bce,

@@ -1,7 +1,10 @@
-"""Shows that the scores can be trusted: each kind of bad sampler is caught by the score that should.
+"""Scores deliberately bad samplers, to check that the scores detect each kind of failure.
 
-The samplers are made of the data itself: one image over and over, copies of training images, a class that is missing,
-blurred images, noisy ones. The table is Markdown, with the figures that catch a sampler in bold.
+The samplers are made from the data set itself: a single repeated image (mode collapse), copies of
+training images (memorization), all classes but one, blurred images, noisy images. The result is a
+Markdown table; the scores that must detect a sampler are bold.
+
+    python -m experiments.bad_samplers --dataset mnist
 """
 
 import dataclasses
@@ -10,111 +13,111 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
 from scipy import ndimage
 
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, Images, load_split
 from jaxgan.data.sources import from_pixels
-from jaxgan.evaluation.evaluator import SCORES, Evaluator
-from jaxgan.evaluation.tables import format_mean_sem, markdown_table
+from jaxgan.evaluation import SCORES, Evaluator, format_mean_sem, markdown_table
 from jaxgan.runs.command_line import exit_on_error, parse_cli
-from jaxgan.runs.config import check_ranges
 from jaxgan.runs.console import print_line
 from jaxgan.runs.image_runner import load_evaluator
+from jaxgan.training.options import check_ranges
 
-CATCHES = {
-    "collapsed": ("recall", "coverage", "modes", "divergence", "sameness"),
-    "memorising": ("nearest", "copies"),
-    "without a class": ("frechet", "coverage", "modes", "divergence"),
-    "blurred": ("frechet", "kernel", "precision", "density", "coverage"),
-    "noisy": ("frechet", "kernel"),
+BLUR_SIGMA = 1.5  # pixels
+NOISE_STD = 0.4  # of pixels in [-1, 1]
+DETECTED_BY = {
+    "collapsed": ("recall", "coverage", "modes_found", "kl_divergence", "intra_class_ssim"),
+    "memorizing": ("nearest_distance", "copy_rate"),
+    "missing class": ("frechet_distance", "coverage", "modes_found", "kl_divergence"),
+    "blurred": ("frechet_distance", "kernel_distance", "precision", "density", "coverage"),
+    "noisy": ("frechet_distance", "kernel_distance"),
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What to make the samplers of."""
+    """Options of the check."""
 
     dataset: str = "mnist"
-    """mnist, fashion_mnist, kmnist, digits, or another set with labels that TFDS has prepared."""
+    """mnist, fashion_mnist, kmnist, digits, or another labeled data set prepared by TFDS."""
     data_dir: Path = DEFAULT_DATA_DIR
-    """Folder of the prepared data sets."""
+    """Directory of the prepared data sets."""
     num: int | None = None
-    """Samples of each. Unset: 10,000, or half of a small set."""
+    """Samples per sampler. Unset: 10,000, or half of the images of a smaller data set."""
 
     def __post_init__(self):
-        """Raises ConfigError where the number will not do."""
+        """Raises ConfigError if `num` is out of range."""
         check_ranges(self)
 
 
 def main() -> None:
-    """Judges them as the command line says."""
+    """Scores every sampler and prints the table."""
     with exit_on_error():
         config = parse_cli(Config)
         data = load_split(config.dataset, config.data_dir)
-        judge = load_evaluator(data, config.data_dir, config.num)
-        found = {name: judge.scores(make(data, judge)) for name, make in SAMPLERS.items()}
-        print_line(Console(), table(found, judge))
+        evaluator = load_evaluator(data, config.data_dir, config.num)
+        scores = {
+            name: evaluator.compute_scores(sample_fn(data, evaluator))
+            for name, sample_fn in SAMPLERS.items()
+        }
+        print_line(format_table(scores, evaluator))
 
 
-def some(data: Images, judge: Evaluator) -> np.ndarray:
-    """Training images, float32 `[num, H, W, C]` in [-1, 1], drawn at random."""
-    return scaled(np.random.default_rng(2).permutation(judge.images)[: judge.num])
+def draw_training_images(data: Images, evaluator: Evaluator) -> np.ndarray:
+    """Draws reference images without replacement: float32 `[num_samples, H, W, C]` in [-1, 1]."""
+    images = np.random.default_rng(2).permutation(evaluator.reference_images)
+    return to_floats(images[: evaluator.num_samples])
 
 
-def scaled(images: np.ndarray) -> np.ndarray:
-    """uint8 to float32 in [-1, 1]."""
+def to_floats(images: np.ndarray) -> np.ndarray:
+    """Converts uint8 pixels to float32 in [-1, 1]."""
     return np.asarray(from_pixels(jnp.asarray(images)))
 
 
-def collapsed(data: Images, judge: Evaluator) -> np.ndarray:
-    """One image over and over."""
-    return np.repeat(scaled(data.images[:1]), judge.num, axis=0)
+def repeat_one_image(data: Images, evaluator: Evaluator) -> np.ndarray:
+    """Repeats the first image."""
+    return np.repeat(to_floats(data.images[:1]), evaluator.num_samples, axis=0)
 
 
-def without_a_class(data: Images, judge: Evaluator) -> np.ndarray:
-    """Images of all classes but the first."""
-    others = np.random.default_rng(2).permutation(data.images[data.labels != 0])
-    return scaled(others[np.arange(judge.num) % len(others)])
+def omit_first_class(data: Images, evaluator: Evaluator) -> np.ndarray:
+    """Draws images of all classes but the one with the smallest label."""
+    others = data.images[data.labels != data.labels.min()]
+    others = np.random.default_rng(2).permutation(others)
+    return to_floats(others[np.arange(evaluator.num_samples) % len(others)])
 
 
-def blurred(data: Images, judge: Evaluator) -> np.ndarray:
-    """Images out of focus."""
-    return ndimage.gaussian_filter(some(data, judge), (0, 1.5, 1.5, 0))
+def draw_blurred_images(data: Images, evaluator: Evaluator) -> np.ndarray:
+    """Draws training images and blurs them with a Gaussian filter."""
+    images = draw_training_images(data, evaluator)
+    return ndimage.gaussian_filter(images, (0, BLUR_SIGMA, BLUR_SIGMA, 0))
 
 
-def noisy(data: Images, judge: Evaluator) -> np.ndarray:
-    """Images with noise of standard deviation 0.4."""
-    images = some(data, judge)
-    noise = np.random.default_rng(3).normal(0, 0.4, images.shape)
+def draw_noisy_images(data: Images, evaluator: Evaluator) -> np.ndarray:
+    """Draws training images and adds Gaussian noise to them."""
+    images = draw_training_images(data, evaluator)
+    noise = np.random.default_rng(3).normal(0, NOISE_STD, images.shape)
     return np.clip(images + noise, -1, 1).astype(np.float32)
 
 
 SAMPLERS: dict[str, Callable[[Images, Evaluator], np.ndarray]] = {
-    "collapsed": collapsed,
-    "memorising": some,
-    "without a class": without_a_class,
-    "blurred": blurred,
-    "noisy": noisy,
+    "collapsed": repeat_one_image,
+    "memorizing": draw_training_images,
+    "missing class": omit_first_class,
+    "blurred": draw_blurred_images,
+    "noisy": draw_noisy_images,
 }
 
 
-def table(found: dict[str, dict[str, float]], judge: Evaluator) -> str:
-    """Markdown: a line for each score, a column for each sampler."""
-    lines = []
-    for name, measure in SCORES.items():
-        cells = [f"{values[name]:.{measure.digits}f}" for values in found.values()]
-        marked = [
-            f"**{c}**" if name in CATCHES[s] else c for s, c in zip(found, cells, strict=True)
-        ]
-        lines.append(
-            [
-                measure.label,
-                format_mean_sem(np.array(judge.real_baseline[name]), measure.digits),
-                *marked,
-            ]
-        )
-    return markdown_table(["", "perfect", *found], lines)
+def format_table(scores: dict[str, dict[str, float]], evaluator: Evaluator) -> str:
+    """Returns a Markdown table: one row per score, one column per sampler."""
+    rows = []
+    for name, spec in SCORES.items():
+        cells = [format_mean_sem(np.array(evaluator.real_baseline[name]), spec.digits)]
+        for sampler, values in scores.items():
+            cell = f"{values[name]:.{spec.digits}f}"
+            cells.append(f"**{cell}**" if name in DETECTED_BY[sampler] else cell)
+        rows.append([spec.label, *cells])
+    return markdown_table(["", "real images", *scores], rows)
 
 
 if __name__ == "__main__":

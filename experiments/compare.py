@@ -1,7 +1,10 @@
-"""Compares the objectives that a GAN can be trained with, each over several seeds, at an equal budget of images.
+"""Compares GAN objectives, each over several seeds, at an equal budget of real images.
 
-`python -m experiments.compare --dataset mnist` writes the protocol, a table, a plot, and the best and the worst seed's
-samples of each objective into its folder, and goes on there where it was interrupted.
+    python -m experiments.compare --dataset mnist
+
+The working directory receives README.md with the protocol and a table of scores, a plot of the
+Fréchet distances, and samples of the best and the worst seed of each objective. Run the same
+command again to resume an interrupted comparison.
 """
 
 import dataclasses
@@ -12,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import optax
-from rich.console import Console
 
 from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, priors
 from jaxgan._io import save_array, write_atomic
@@ -20,37 +22,57 @@ from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, Images, load_split
 from jaxgan.data.sources import array_source, default_repeats, to_pixels
 from jaxgan.distributed.sharding import select_member
 from jaxgan.errors import ConfigError
-from jaxgan.evaluation.evaluator import SCORES, Evaluator
-from jaxgan.evaluation.tables import format_mean_sem, markdown_table
+from jaxgan.evaluation import SCORES, Evaluator, format_mean_sem, markdown_table
 from jaxgan.losses import GANLoss
 from jaxgan.penalties import Penalty
 from jaxgan.plotting import figures
 from jaxgan.runs.command_line import exit_on_error, parse_cli
-from jaxgan.runs.config import RunConfig, check_ranges
+from jaxgan.runs.config import RunConfig
 from jaxgan.runs.console import print_line, progress_reporter
 from jaxgan.runs.image_runner import load_evaluator
 from jaxgan.runs.runtime import configure_jax
-from jaxgan.training.loop import train
+from jaxgan.states import GANState
+from jaxgan.training import Callbacks, TrainOptions, train
+from jaxgan.training.options import check_ranges
 from jaxgan.training.rng import make_rng_streams
 
-SHOWN = 16
-PROTOCOL = """# Objectives compared on {dataset}
+NUM_SHOWN = 16  # samples of a seed in samples.png
+PROTOCOL = """# Comparison of objectives on {dataset}
 
-`python -m experiments.compare --dataset {dataset} --seeds {seeds} --steps {steps}`: {seeds} seeds of each objective,
-{images:,} real images each, {num:,} samples judged of each generator. Mean ± standard error over the seeds; of perfect
-samples over draws.
+`python -m experiments.compare --dataset {dataset} --num-seeds {num_seeds} --steps {steps}`
 
-All train the networks of `mnist_mlp`. One update of the discriminator takes a batch of {batch_size}; a Wasserstein
-critic has five to one of the generator's, so its generator has a fifth of the updates. All move by Adam (1e-3, betas
-0.5 and 0.999; with WGAN's gradient penalty 0 and 0.9), but clipped weights by RMSprop (5e-5), as their authors have it,
-which is slow. Nothing is tuned or averaged, and no checkpoint is selected: judged is the generator after its last
-update. Published figures of other authors are of other networks' features, and not comparable.
+Each objective is trained from {num_seeds} seeds on {images:,} real images per seed, and each
+generator is scored on {num_samples:,} samples. Objectives: mean ± standard error over the seeds;
+real images: over draws of held-out training images.
 
+All objectives train the networks of `mnist_mlp`. One update of the discriminator takes a batch of
+{batch_size}. A Wasserstein critic is updated five times per update of the generator, so its
+generator gets a fifth of the updates. The optimizer is Adam (learning rate 1e-3, betas 0.5 and
+0.999; betas 0 and 0.9 with WGAN's gradient penalty), except with weight clipping, which uses
+RMSprop (learning rate 5e-5) as in the original paper and is slow. No hyperparameter is tuned, the
+generator's parameters are not averaged, and no checkpoint is selected: the scores are those of the
+generator after its last update. They are not comparable with published values, which use the
+features of other networks.
+
+"""
+FIGURES = """
+
+![Fréchet distance of every seed](frechet.png)
+
+![samples of the best and the worst seeds](samples.png)
 """
 
 
 class Objective(NamedTuple):
-    """What the players minimise, and how they move. `clip` bounds the critic's weights."""
+    """Loss and optimization of one objective.
+
+    Attributes:
+      loss: Losses of the discriminator and the generator.
+      tx: Optimizer of both networks.
+      penalty: Penalty added to the discriminator's loss.
+      clip: Bound of the absolute value of the critic's weights; None if they are not clipped.
+      d_steps: Updates of the discriminator per update of the generator.
+    """
 
     loss: GANLoss
     tx: optax.GradientTransformation = optimizers.adam(1e-3)
@@ -83,67 +105,76 @@ OBJECTIVES = {
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What to compare, and for how long."""
+    """Options of the comparison."""
 
     dataset: str = "mnist"
-    """mnist, fashion_mnist, kmnist, digits, or another set of 28x28 images with labels that TFDS has prepared."""
+    """mnist, fashion_mnist, kmnist, digits, or another labeled data set of 28x28 images prepared by
+    TFDS."""
     data_dir: Path = DEFAULT_DATA_DIR
-    """Folder of the prepared data sets."""
+    """Directory of the prepared data sets."""
     workdir: Path = Path("runs/compare")
-    """Folder of the comparison. Giving the same one again goes on."""
-    losses: tuple[str, ...] = tuple(OBJECTIVES)
-    """Which objectives."""
-    seeds: int = 8
-    """How many of each; they are trained at once."""
+    """Directory of the comparison. An interrupted comparison in it is resumed."""
+    objectives: tuple[str, ...] = tuple(OBJECTIVES)
+    """Objectives to compare."""
+    num_seeds: int = 8
+    """Seeds per objective: SEED, SEED + 1, …; they are trained at once, as a population."""
     steps: int = 3_000
     """Updates of each discriminator."""
     batch_size: int = 128
-    """Real images an update of the discriminator."""
+    """Real images per update of the discriminator."""
     seed: int = 0
-    """The first seed."""
+    """First seed."""
     num: int | None = None
-    """Samples that a generator is judged by. Unset: 10,000, or half of a small data set."""
+    """Samples that each generator is scored on. Unset: 10,000, or half of the images of a smaller
+    data set."""
 
     def __post_init__(self):
-        """Raises ConfigError at the first setting that will not do."""
+        """Raises ConfigError if an option is out of range or an objective is unknown."""
         check_ranges(self)
-        for name in self.losses:
+        for name in self.objectives:
             if name not in OBJECTIVES:
-                raise ConfigError(f"there is no objective {name!r}, only {', '.join(OBJECTIVES)}")
+                raise ConfigError(
+                    f"objective {name!r} is unknown, expected one of {', '.join(OBJECTIVES)}"
+                )
 
 
 def main() -> None:
-    """Compares as the command line says."""
+    """Trains and scores every objective, then writes the report."""
     with exit_on_error():
         config = parse_cli(Config)
-        configure_jax(RunConfig(seeds=config.seeds))
-        settle(config)
+        configure_jax(RunConfig(num_seeds=config.num_seeds))
+        write_protocol(config)
         data = load_split(config.dataset, config.data_dir)
-        judge = load_evaluator(data, config.data_dir, config.num)
-        found = {name: result(name, config, data, judge) for name in config.losses}
-        report(found, config, judge)
-        print_line(Console(), f"The comparison is in {config.workdir}/README.md")
+        evaluator = load_evaluator(data, config.data_dir, config.num)
+        scores = {
+            name: train_and_score(name, config, data, evaluator) for name in config.objectives
+        }
+        write_report(scores, config, evaluator)
+        print_line(f"The comparison is in {config.workdir}/README.md")
 
 
-def settle(config: Config) -> None:
-    """Keeps the settings. Raises ConfigError where the folder has a comparison with other ones."""
+def write_protocol(config: Config) -> None:
+    """Records the settings in protocol.json.
+
+    Raises:
+      ConfigError: If the working directory contains a comparison with other settings.
+    """
     path = config.workdir / "protocol.json"
-    protocol = {
-        name: getattr(config, name)
-        for name in ("dataset", "seeds", "steps", "batch_size", "seed", "num")
-    }
-    protocol["text"] = PROTOCOL  # which says how the objectives move
-    before = json.loads(path.read_text()) if path.exists() else protocol
-    differing = [name for name in protocol if before.get(name) != protocol[name]]
-    if differing:
+    names = ("dataset", "num_seeds", "steps", "batch_size", "seed", "num")
+    protocol = {name: getattr(config, name) for name in names}
+    protocol["text"] = PROTOCOL  # describes the networks and the optimizers
+    recorded = json.loads(path.read_text()) if path.exists() else protocol
+    changed = [name for name in protocol if recorded.get(name) != protocol[name]]
+    if changed:
         raise ConfigError(
-            f"{config.workdir} has a comparison with other settings of {', '.join(differing)}; take another --workdir"
+            f"{config.workdir} contains a comparison with other values of {', '.join(changed)}; "
+            "use another --workdir"
         )
     write_atomic(path, json.dumps(protocol).encode())
 
 
 def build(objective: Objective) -> GAN:
-    """The perceptrons of `mnist_mlp`."""
+    """Builds the MLPs of `mnist_mlp` with an objective."""
     return make_gan(
         generator=models.MLPGenerator(),
         discriminator=models.MLPDiscriminator(),
@@ -156,73 +187,84 @@ def build(objective: Objective) -> GAN:
     )
 
 
-def result(name: str, config: Config, data: Images, judge: Evaluator) -> dict[str, list[float]]:
-    """Every score, `[seeds]`, of an objective: as kept, or else trained and judged, then kept with some samples."""
+def train_and_score(
+    name: str, config: Config, data: Images, evaluator: Evaluator
+) -> dict[str, list[float]]:
+    """Returns `{score: [num_seeds]}` of an objective.
+
+    The scores are read from the working directory if they are there. Otherwise the objective is
+    trained, or its training is resumed, and the scores and some samples are saved.
+    """
     folder, objective = config.workdir / name, OBJECTIVES[name]
     if (folder / "scores.json").exists():
         return json.loads((folder / "scores.json").read_text())
-    print_line(Console(), name)
+    print_line(name)
     gan = build(objective)
-    source = array_source(data.images, config.batch_size, repeats=default_repeats(len(data.images)))
-    turns = {"d_steps": objective.d_steps, "share_noise": objective.d_steps == 1}
-    steps = max(1, config.steps // objective.d_steps)
-    with progress_reporter(Console()) as report:
-        states, step = train(
-            gan,
-            source,
-            folder,
-            seed=config.seed,
-            seeds=config.seeds,
-            steps=steps,
-            **turns,
-            report=report,
-        )
-    if step < steps:
-        print_line(
-            Console(), f"Stopped at step {step:,} of {steps:,} of {name}; the same command goes on."
-        )
-        sys.exit(130)
-    found, shown = [], []
-    for i, key in enumerate(make_rng_streams(config.seed, config.seeds).score):
-        samples = gan.sample(select_member(states, i), key, judge.num)
-        found.append(judge.scores(samples))
-        shown.append(to_pixels(samples[:SHOWN]))
+    states = train_objective(gan, objective, config, data, folder)
+    scores, shown = [], []
+    for i, key in enumerate(make_rng_streams(config.seed, config.num_seeds).eval):
+        samples = gan.sample(select_member(states, i), key, evaluator.num_samples)
+        scores.append(evaluator.compute_scores(samples))
+        shown.append(to_pixels(samples[:NUM_SHOWN]))
     save_array(folder / "samples.npy", np.stack(shown))
-    values = {name: [scores[name] for scores in found] for name in SCORES}
+    values = {score: [of_seed[score] for of_seed in scores] for score in SCORES}
     write_atomic(folder / "scores.json", json.dumps(values).encode())
     return values
 
 
-def report(found: dict[str, dict[str, list[float]]], config: Config, judge: Evaluator) -> None:
-    """Writes README.md, frechet.png and samples.png."""
-    ranked = dict(sorted(found.items(), key=lambda item: float(np.mean(item[1]["frechet"]))))
-    head, lines = ["objective", *(measure.label for measure in SCORES.values())], []
-    for name, values in (*ranked.items(), ("perfect samples", judge.real_baseline)):
-        lines.append(
-            [name, *(format_mean_sem(np.array(values[m]), SCORES[m].digits) for m in SCORES)]
+def train_objective(
+    gan: GAN, objective: Objective, config: Config, data: Images, folder: Path
+) -> GANState:
+    """Trains a population, one member per seed. Exits with status 130 if interrupted."""
+    source = array_source(data.images, config.batch_size, repeats=default_repeats(len(data.images)))
+    options = TrainOptions(
+        steps=max(1, config.steps // objective.d_steps),
+        seed=config.seed,
+        num_seeds=config.num_seeds,
+        d_steps=objective.d_steps,
+        share_noise=objective.d_steps == 1,
+    )
+    with progress_reporter() as report_progress:
+        states, step = train(gan, source, folder, options, Callbacks(progress=report_progress))
+    if step < options.steps:
+        print_line(
+            f"{folder.name} stopped at step {step:,} of {options.steps:,}. "
+            "Run the same command to resume."
         )
+        sys.exit(130)
+    return states
+
+
+def write_report(
+    scores: dict[str, dict[str, list[float]]], config: Config, evaluator: Evaluator
+) -> None:
+    """Writes README.md, frechet.png and samples.png, with the objectives ranked by distance."""
+    mean_distance = {name: float(np.mean(v["frechet_distance"])) for name, v in scores.items()}
+    ranked = {name: scores[name] for name in sorted(scores, key=mean_distance.__getitem__)}
+    header, rows = ["objective", *(spec.label for spec in SCORES.values())], []
+    for name, values in (*ranked.items(), ("real images", evaluator.real_baseline)):
+        cells = [format_mean_sem(np.array(values[s]), spec.digits) for s, spec in SCORES.items()]
+        rows.append([name, *cells])
     images = config.steps * config.batch_size
-    protocol = PROTOCOL.format(**dataclasses.asdict(config) | {"images": images, "num": judge.num})
-    pictures = "\n\n![Fréchet distance of every seed](frechet.png)\n\n![best and worst seeds](samples.png)\n"
-    write_atomic(
-        config.workdir / "README.md", (protocol + markdown_table(head, lines) + pictures).encode()
-    )
-    distances = {name: np.array(values["frechet"]) for name, values in ranked.items()}
-    caption = f"{config.dataset} · {config.seeds} seeds, {images:,} images each"
-    figures.save_seeds(
-        config.workdir / "frechet.png",
-        distances,
-        float(np.mean(judge.real_baseline["frechet"])),
-        caption,
-    )
-    rows = []
+    counts = {"images": images, "num_samples": evaluator.num_samples}
+    page = PROTOCOL.format(**dataclasses.asdict(config), **counts)
+    page += markdown_table(header, rows) + FIGURES
+    write_atomic(config.workdir / "README.md", page.encode())
+
+    distances = {name: np.array(values["frechet_distance"]) for name, values in ranked.items()}
+    baseline = float(np.mean(evaluator.real_baseline["frechet_distance"]))
+    caption = f"{config.dataset} · {config.num_seeds} seeds, {images:,} images each"
+    figures.save_seed_scores(config.workdir / "frechet.png", distances, baseline, caption)
+    labeled_samples = []
     for name, values in distances.items():
         samples = np.load(config.workdir / name / "samples.npy")
-        rows += [
+        labeled_samples += [
             (f"{name}, best", samples[np.argmin(values)]),
             (f"{name}, worst", samples[np.argmax(values)]),
         ]
-    figures.save_strip(config.workdir / "samples.png", rows, caption, columns=SHOWN, zoom=1)
+    figures.save_labeled_rows(
+        config.workdir / "samples.png", labeled_samples, caption, columns=NUM_SHOWN, zoom=1
+    )
 
 
 if __name__ == "__main__":

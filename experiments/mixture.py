@@ -1,14 +1,15 @@
-"""Toys with known answers: 8 and 25 Gaussians, ten seeds at once, counted as PacGAN counts.
+"""Trains GANs on mixtures of 8 or 25 Gaussians, ten seeds at once, and counts modes as PacGAN does.
 
-A generator turns two normal numbers into points of the plane, a discriminator tells whether they are of the mixture:
-8 narrow Gaussians in a ring, or 25 on a grid. How many of the modes a generator has found, how many of its points lie
-where points should, and how evenly it serves the modes is counted (`jaxgan.metrics.mixture`), and printed beside what
-the mixture's own points would score and beside published figures.
+The generator maps a latent vector of two normal numbers to a point in the plane. The data are 8
+narrow Gaussians on a ring, or 25 on a grid. The number of modes found, the share of points close to
+a mode, and how evenly the modes are covered (see `jaxgan.metrics.mixture`) are printed beside the
+values of the mixture's own points and beside published ones.
 
-`python -m experiments.mixture --kind ring` and `--kind grid --workdir runs/grid` train 10 GANs each for 4,000 train
-steps. The networks, the optimiser and the order of play are PacGAN's, but the run is a hundredth of its 400,000 steps;
-`--steps 400000` is the full one. `--preset packed` shows the discriminator two points at once; `--preset tuned` plays
-the game of Huang et al. 2024 with the same networks in the same steps.
+`python -m experiments.mixture --kind ring` and `--kind grid --workdir runs/grid` train ten GANs
+each for 4,000 train steps. Networks, optimizer and update order are PacGAN's, but a run has a
+hundredth of its 400,000 steps; `--steps 400000` is the full one. `--preset packed` shows the
+discriminator two points at once; `--preset tuned` uses the relativistic loss with R1 and R2 of
+Huang et al. 2024, with the same networks and steps.
 """
 
 import dataclasses
@@ -21,28 +22,28 @@ from typing import ClassVar, Literal
 import jax
 import numpy as np
 import optax
-from rich.console import Console
 
-from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, priors
+from jaxgan import GAN, GANState, losses, make_gan, models, optimizers, penalties, priors
 from jaxgan._io import write_atomic
 from jaxgan.data.mixture import MIXTURES, Mixture, mixture_source, sample_mixture
 from jaxgan.diagnostics.probes import make_sample_probe
+from jaxgan.distributed.multihost import is_primary_process
 from jaxgan.errors import ConfigError
-from jaxgan.evaluation.samples import measure_samples
+from jaxgan.evaluation.samples import make_evaluate_fn, measure_samples
 from jaxgan.evaluation.tables import format_mean_sem
 from jaxgan.metrics.mixture import EXPECTED_HIGH_QUALITY, RADIUS, expected_kl, mixture_scores
 from jaxgan.plotting import figures
 from jaxgan.plotting.callbacks import make_plot_callback
-from jaxgan.runs.command_line import exit_on_error, parse_cli
+from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
 from jaxgan.runs.config import PRECISIONS, RunConfig
 from jaxgan.runs.console import print_line
 from jaxgan.runs.runner import run_training
 from jaxgan.runs.runtime import configure_jax
 
-JUDGED = 2_500
-PANELS = 5
+NUM_MEASURED = 2_500
+NUM_PANELS = 5
 
-# Modes, % of high quality, KL in nats (a dash where none was published), as printed; ± is a standard error.
+# Modes, % of high quality, KL in nats (a dash if not published), as printed; ± is a standard error.
 VEEGAN = "Srivastava et al. 2017, table 1: 5 runs"
 PACGAN = "Lin et al. 2018, table 1: 10 runs of 400,000 steps"
 PUBLISHED = {
@@ -73,42 +74,44 @@ PUBLISHED = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    """The documented run."""
+    """Options; the defaults are the documented run."""
 
     kind: Literal["ring", "grid"] = "ring"
     """ring: 8 modes at radius 1, sigma 0.01. grid: 25 modes, 2 apart, sigma 0.05."""
     preset: Literal["faithful", "packed", "tuned"] = "faithful"
-    """faithful: PacGAN's plain GAN. packed: PacGAN2. tuned: a relativistic game with penalties."""
+    """faithful: PacGAN's plain GAN. packed: PacGAN2. tuned: relativistic loss with R1 and R2."""
     workdir: Path = Path("runs/mixture")
     steps: int | None = 4_000
     batch_size: int = 100
-    order: Literal["d_first", "g_first", "simultaneous"] = "simultaneous"
-    block: int = 100
-    seeds: int | None = 10
+    update_order: Literal["d_first", "g_first", "simultaneous"] = "simultaneous"
+    steps_per_block: int = 100
+    num_seeds: int | None = 10
     pack: int = 1
-    """How many points the discriminator sees at once. PacGAN's batches have 100 packs: --batch-size 100 times that."""
+    """Points that the discriminator sees at once. PacGAN's batches have 100 packs: set
+    --batch-size to 100 times this number."""
     loss: Literal["non_saturating", "relativistic"] = "non_saturating"
-    """What both minimise."""
+    """Loss of both networks."""
     gamma: float = 0.0
-    """Weight of the penalties on the discriminator's slope at real and at generated points (R1 + R2). 0: none."""
+    """Weight gamma of R1 and of R2, the penalties on the discriminator's gradient at real and at
+    generated points. 0: none."""
     learning_rate: float = 1e-4
-    """Adam's, for both networks."""
+    """Learning rate of Adam, for both networks."""
     b1: float = 0.8
-    """Adam's momentum."""
+    """Decay rate of Adam's first moment."""
     b2: float = 0.999
-    """Adam's memory of squared gradients."""
+    """Decay rate of Adam's second moment."""
     decay_steps: int | None = None
-    """Train steps in which the learning rate falls to 0, by the same amount in each. Unset: it stays."""
+    """Train steps over which the learning rate falls linearly to 0. Unset: it is constant."""
 
-    seconds_per_step: ClassVar[float] = 0.17
     presets: ClassVar = {
         "packed": {"pack": 2, "batch_size": 200},
-        "tuned": {"loss": "relativistic", "gamma": 0.1}
-        | {"learning_rate": 1e-3, "b1": 0.0, "b2": 0.9, "decay_steps": 4_000},
+        "tuned": dict(
+            loss="relativistic", gamma=0.1, learning_rate=1e-3, b1=0.0, b2=0.9, decay_steps=4_000
+        ),
     }
 
     def __post_init__(self):
-        """Raises ConfigError at the first setting that will not do."""
+        """Raises ConfigError at the first option that is invalid."""
         super().__post_init__()
         if self.batch_size % self.pack:
             raise ConfigError(
@@ -116,60 +119,67 @@ class Config(RunConfig):
             )
         if self.pack > 1 and self.gamma:
             raise ConfigError(
-                f"gamma is {self.gamma} and pack is {self.pack}: a pack's logit has no slope at a point"
+                f"gamma is {self.gamma} and pack is {self.pack}: the logit of a pack has no "
+                "gradient at a single point; set one of them to its default"
             )
 
 
 def build(config: Config) -> GAN:
-    """The two players of the settings."""
+    """Returns the GAN of a configuration."""
     dtypes = PRECISIONS[config.precision]
     gamma, rate = config.gamma, config.learning_rate
     if config.decay_steps is not None:
         rate = optax.linear_schedule(config.learning_rate, 0.0, config.decay_steps)
+    penalty = penalties.sum_penalties(penalties.r1(gamma), penalties.r2(gamma))
+    pairs = {"non_saturating": losses.non_saturating, "relativistic": losses.relativistic}
     return make_gan(
         generator=models.MixtureGenerator(**dtypes),
         discriminator=models.MixtureDiscriminator(pack=config.pack, **dtypes),
-        loss={"non_saturating": losses.non_saturating, "relativistic": losses.relativistic}[
-            config.loss
-        ],
+        loss=pairs[config.loss],
         d_tx=optimizers.adam(rate, config.b1, config.b2),
         g_tx=optimizers.adam(rate, config.b1, config.b2),
         prior=priors.normal(2),
-        penalty=penalties.sum_penalties(penalties.r1(gamma), penalties.r2(gamma))
-        if gamma
-        else None,
+        penalty=penalty if gamma else None,
     )
 
 
 def main() -> None:
-    """Trains as the command line says, then counts what has been learned."""
+    """Trains as the command line says, then measures and prints the result."""
     with exit_on_error():
         config = parse_cli(Config)
         configure_jax(config)
         gan, mixture = build(config), MIXTURES[config.kind]
-        real = jax.jit(partial(sample_mixture, mixture, num=JUDGED))(jax.random.key(0))
         measure = jax.jit(lambda samples: mixture_scores(samples, mixture)._asdict())
-        state = run_training(
-            config,
-            gan,
-            mixture_source(mixture, config.batch_size),
-            data={"name": config.kind, "shape": [2]},
-            probe=make_sample_probe(gan, real, JUDGED, measure),
-            drawer=partial(
-                make_plot_callback,
-                save=partial(picture, mixture, measure),
-                animation="mixture.gif",
-                num=JUDGED,
-                strip=PANELS,
-            ),
-        )
-        conclude(
-            config,
-            measure_samples(gan, state, JUDGED, measure, seed=config.seed, seeds=config.seeds),
-        )
+        state, step = train_on_mixture(config, gan, mixture, measure)
+        exit_if_stopped(config.workdir, step)
+        if is_primary_process():
+            report_scores(config, gan, state, measure)
 
 
-def picture(
+def train_on_mixture(
+    config: Config, gan: GAN, mixture: Mixture, measure: Callable
+) -> tuple[GANState, int]:
+    """Trains, or resumes; returns the state and the train step it is of."""
+    real = jax.jit(partial(sample_mixture, mixture, num=NUM_MEASURED))(jax.random.key(0))
+    evaluate = make_evaluate_fn(gan, NUM_MEASURED, measure, config.num_seeds, first="kl_divergence")
+    return run_training(
+        config,
+        gan,
+        mixture_source(mixture, config.batch_size),
+        data={"name": config.kind, "shape": [2]},
+        make_draw_fn=partial(
+            make_plot_callback,
+            save=partial(save_figure, mixture, measure),
+            animation="mixture.gif",
+            num=NUM_MEASURED,
+            strip=NUM_PANELS,
+        ),
+        probe=make_sample_probe(gan, real, NUM_MEASURED, measure),
+        evaluate=evaluate if config.evaluate_every is not None else None,
+    )
+
+
+def save_figure(
     mixture: Mixture,
     measure: Callable,
     path: Path,
@@ -178,59 +188,63 @@ def picture(
     probes: dict[str, float],
     caption: str,
 ) -> None:
-    """Draws points `[N, 2]` and says what they score."""
+    """Draws points `[N, 2]`, with their scores in the caption."""
     del metrics, probes
-    found = jax.device_get(measure(points))
-    said = f"{found['modes']} of {len(mixture.means)} modes, {100 * found['high_quality']:.1f} % within 3 sigma, "
-    said += f"KL {found['divergence']:.3f}"
-    figures.save_points(path, points, mixture.means, RADIUS * mixture.sigma, f"{caption}\n{said}")
+    scores = jax.device_get(measure(points))
+    text = (
+        f"{scores['modes']} of {len(mixture.means)} modes, {100 * scores['high_quality']:.1f} % "
+        f"within 3 sigma, KL {scores['kl_divergence']:.3f}"
+    )
+    radius = RADIUS * mixture.sigma
+    figures.save_points(path, points, mixture.means, radius, f"{caption}\n{text}")
 
 
-def conclude(config: Config, figures: dict[str, np.ndarray]) -> None:
-    """Says how the generators' points are, `[seeds]` each, and keeps the figures in scores.json."""
-    num = len(MIXTURES[config.kind].means)
-    ideal = {
-        "modes": num,
+def report_scores(config: Config, gan: GAN, state: GANState, measure: Callable) -> None:
+    """Measures samples of each GAN, prints a table beside published values, writes scores.json."""
+    scores = measure_samples(
+        gan, state, NUM_MEASURED, measure, seed=config.seed, num_seeds=config.num_seeds
+    )
+    num_modes = len(MIXTURES[config.kind].means)
+    expected = {
+        "modes": num_modes,
         "high_quality": EXPECTED_HIGH_QUALITY,
-        "divergence": expected_kl(num, JUDGED),
+        "kl_divergence": expected_kl(num_modes, NUM_MEASURED),
     }
-    names = ("system", *ideal, "source")
-    kept = {
-        "samples": JUDGED,
-        "scores": {name: x.tolist() for name, x in figures.items()},
-        "ideal": ideal,
+    names = ("system", *expected, "source")
+    record = {
+        "num_samples": NUM_MEASURED,
+        "scores": {name: values.tolist() for name, values in scores.items()},
+        "expected": expected,
         "published": [dict(zip(names, row, strict=True)) for row in PUBLISHED[config.kind]],
     }
-    write_atomic(
-        config.workdir / "scores.json",
-        (json.dumps(kept, indent=2, ensure_ascii=False) + "\n").encode(),
-    )
-    print_line(Console(), describe(config, figures))
+    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    write_atomic(config.workdir / "scores.json", text.encode())
+    print_line(format_scores(config, scores))
 
 
-def describe(config: Config, figures: dict[str, np.ndarray]) -> str:
-    """A table: how the points of all generators are, `[seeds]` each, what would be perfect, and what others have."""
-    num, seeds = len(MIXTURES[config.kind].means), len(figures["modes"])
-    here = (
-        format_mean_sem(figures["modes"], 1),
-        format_mean_sem(100 * figures["high_quality"], 1),
-        format_mean_sem(figures["divergence"], 3),
+def format_scores(config: Config, scores: dict[str, np.ndarray]) -> str:
+    """Returns a table: the run's scores `[num_seeds]`, the mixture's own and published ones."""
+    num_modes, seeds = len(MIXTURES[config.kind].means), len(scores["modes"])
+    own = (
+        format_mean_sem(scores["modes"], 1),
+        format_mean_sem(100 * scores["high_quality"], 1),
+        format_mean_sem(scores["kl_divergence"], 3),
         f"{seeds} seeds" if seeds > 1 else "one seed",
     )
-    perfect = (
-        f"{num}",
+    expected = (
+        f"{num_modes}",
         f"{100 * EXPECTED_HIGH_QUALITY:.1f}",
-        f"{expected_kl(num, JUDGED):.4f}",
-        "the mixture's own points",
+        f"{expected_kl(num_modes, NUM_MEASURED):.4f}",
+        "points of the mixture itself",
     )
     rows = [
-        ("", f"modes of {num}", "% within 3 sigma", "KL (nats)", ""),
-        (f"this {config.preset} run", *here),
-        ("perfect", *perfect),
+        ("", f"modes of {num_modes}", "% within 3 sigma", "KL (nats)", ""),
+        (f"this {config.preset} run", *own),
+        ("real points", *expected),
         *PUBLISHED[config.kind],
     ]
-    lines = [f"{row[0]:<20}{row[1]:>14}{row[2]:>18}{row[3]:>16}  {row[4]}".rstrip() for row in rows]
-    return "\n".join([f"Of {JUDGED:,} points a generator; means, ± standard errors:", *lines])
+    lines = [f"{r[0]:<20}{r[1]:>14}{r[2]:>18}{r[3]:>16}  {r[4]}".rstrip() for r in rows]
+    return "\n".join([f"Scores of {NUM_MEASURED:,} points per GAN, mean ± standard error:", *lines])
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""A generator learns to paint parabolas.
+"""Trains a GAN whose samples are parabolas, and measures their exact distance from the data.
 
-A famous artist paints curves a x² + (a - 1), with a anywhere between 1 and 2. The generator turns 5 normal numbers into
-the curve's height at 15 points, with one hidden layer of 128 units; the discriminator tells whether the artist painted
-it. How far the generator's paintings are from the artist's is known exactly (W2², see `jaxgan.metrics.parabola`).
+The data are curves a x² + (a - 1) at 15 points x, with a uniform between 1 and 2. The generator
+maps a latent vector of 5 normal numbers to the heights of a curve, with one hidden layer of 128
+units; the discriminator tells real curves from generated ones. The squared 2-Wasserstein distance
+W2² of the samples from the data has a closed form (see `jaxgan.metrics.parabola`).
 
-`python -m experiments.parabola` trains for 10,000 train steps, in a few seconds on two 2.5 GHz CPU cores;
-`--preset tuned` paints better curves in the same steps. `--seeds 64` trains 64 generators at once, to see how much of a
-result is luck.
+`python -m experiments.parabola` runs 10,000 train steps in a few seconds on two 2.5 GHz CPU cores.
+`--preset tuned` gets closer to the data in as many steps. `--num-seeds 64` trains 64 GANs at once,
+which shows how much of a result is chance.
 """
 
 import dataclasses
@@ -19,69 +20,62 @@ import jax
 import numpy as np
 import optax
 from flax import linen as nn
-from rich.console import Console
 
 from jaxgan import GAN, GANState, losses, make_gan, models, optimizers, priors
 from jaxgan._io import write_atomic
-from jaxgan.data.parabola import LOWER, POINTS, UPPER, parabola_source, parabolas
+from jaxgan.data.parabola import A_MAX, A_MIN, POINTS, parabola_source, parabolas
 from jaxgan.diagnostics.probes import make_sample_probe
 from jaxgan.distributed.multihost import is_primary_process
-from jaxgan.evaluation.samples import measure_samples
+from jaxgan.evaluation.samples import make_evaluate_fn, measure_samples
 from jaxgan.evaluation.tables import format_mean_sem
 from jaxgan.metrics import parabola
 from jaxgan.plotting import figures
 from jaxgan.plotting.callbacks import make_plot_callback
-from jaxgan.runs.command_line import exit_on_error, parse_cli
+from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
 from jaxgan.runs.config import PRECISIONS, RunConfig
 from jaxgan.runs.console import print_line
 from jaxgan.runs.runner import run_training
 from jaxgan.runs.runtime import configure_jax
 
-JUDGED = 10_000
-PROBED = 1_000
+NUM_MEASURED = 10_000
+NUM_PROBED = 1_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
-    """The documented run."""
+    """Options; the defaults are the documented run."""
 
     preset: Literal["faithful", "tuned"] = "faithful"
-    """faithful: the settings of the tutorial, whose players move at the same time. tuned: what paints best."""
+    """faithful: the tutorial's settings, with simultaneous updates. tuned: samples closer to the
+    data."""
     workdir: Path = Path("runs/parabola")
     steps: int | None = 10_000
     batch_size: int = 64
-    order: Literal["d_first", "g_first", "simultaneous"] = "simultaneous"
-    block: int = 500
-    live: bool = False
-    """Show each new picture in a window, where there is a display."""
+    update_order: Literal["d_first", "g_first", "simultaneous"] = "simultaneous"
+    steps_per_block: int = 500
+    show_window: bool = False
+    """Show each new figure in a window, if there is a display."""
     loss: Literal["minimax", "non_saturating"] = "minimax"
-    """What the generator minimises."""
+    """Loss of the generator."""
     learning_rate: float = 1e-4
-    """Adam's, for both networks."""
+    """Learning rate of Adam, for both networks."""
     b1: float = 0.9
-    """Adam's momentum."""
+    """Decay rate of Adam's first moment."""
     b2: float = 0.999
-    """Adam's memory of squared gradients."""
+    """Decay rate of Adam's second moment."""
     decay_steps: int | None = None
-    """Train steps in which the learning rate falls to 0, by the same amount in each. Unset: it stays."""
-    noise: int = 5
-    """Numbers that a painting is made of, independent and normal."""
+    """Train steps over which the learning rate falls linearly to 0. Unset: it is constant."""
+    latent_dim: int = 5
+    """Dimension of the latent vector z."""
 
-    seconds_per_step: ClassVar[float] = 0.0003
-    one_core: ClassVar = True
+    single_threaded: ClassVar = True
     presets: ClassVar = {
-        "tuned": {
-            "loss": "non_saturating",
-            "learning_rate": 1e-3,
-            "b1": 0.0,
-            "b2": 0.9,
-            "decay_steps": 10_000,
-        }
+        "tuned": dict(loss="non_saturating", learning_rate=1e-3, b1=0.0, b2=0.9, decay_steps=10_000)
     }
 
 
 def build(config: Config) -> GAN:
-    """The two players of the settings."""
+    """Returns the GAN of a configuration."""
     dtypes = PRECISIONS[config.precision]
     rate = config.learning_rate
     if config.decay_steps is not None:
@@ -94,71 +88,85 @@ def build(config: Config) -> GAN:
         loss={"minimax": losses.minimax, "non_saturating": losses.non_saturating}[config.loss],
         d_tx=optimizers.adam(rate, config.b1, config.b2),
         g_tx=optimizers.adam(rate, config.b1, config.b2),
-        prior=priors.normal(config.noise),
+        prior=priors.normal(config.latent_dim),
     )
 
 
 def main() -> None:
-    """Trains as the command line says, then judges what has been learned."""
+    """Trains as the command line says, then measures and prints the result."""
     with exit_on_error():
         config = parse_cli(Config)
         configure_jax(config)
         gan = build(config)
-        show = (
-            figures.live_window(config.workdir.name)
-            if config.live and is_primary_process()
-            else None
-        )
-        if config.live and show is None and is_primary_process():
-            print_line(
-                Console(),
-                "No window: there is no display, or matplotlib has no interactive backend for it.",
-            )
-        real = parabolas(np.linspace(LOWER, UPPER, PROBED))
-        state = run_training(
-            config,
-            gan,
-            parabola_source(config.batch_size),
-            data={"name": "parabola", "shape": [len(POINTS)]},
-            probe=make_sample_probe(gan, real, PROBED, measure),
-            drawer=partial(
-                make_plot_callback,
-                save=figures.save_parabola_samples,
-                animation="parabola.gif",
-                show=show,
-            ),
-        )
-        conclude(config, gan, state)
+        state, step = train_on_parabolas(config, gan)
+        exit_if_stopped(config.workdir, step)
+        if is_primary_process():
+            report_distance(config, gan, state)
+
+
+def train_on_parabolas(config: Config, gan: GAN) -> tuple[GANState, int]:
+    """Trains, or resumes; returns the state and the train step it is of."""
+    evaluate = make_evaluate_fn(gan, NUM_MEASURED, measure, config.num_seeds, first="w2_squared")
+    return run_training(
+        config,
+        gan,
+        parabola_source(config.batch_size),
+        data={"name": "parabola", "shape": [len(POINTS)]},
+        make_draw_fn=partial(
+            make_plot_callback,
+            save=figures.save_parabola_samples,
+            animation="parabola.gif",
+            show=open_window(config),
+        ),
+        probe=make_sample_probe(
+            gan, parabolas(np.linspace(A_MIN, A_MAX, NUM_PROBED)), NUM_PROBED, measure
+        ),
+        evaluate=evaluate if config.evaluate_every is not None else None,
+    )
+
+
+def open_window(config: Config):
+    """Returns a function that shows a figure in a window; None if there is none to show."""
+    if not config.show_window or not is_primary_process():
+        return None
+    show = figures.live_window(config.workdir.name)
+    if show is None:
+        print_line("No window: there is no display, or matplotlib has no interactive backend.")
+    return show
 
 
 def measure(samples: jax.Array) -> dict[str, jax.Array]:
-    """How far `[N, 15]` are from the artist's paintings."""
+    """Returns the distance of samples `[N, 15]` from the data, and what it consists of."""
     return parabola.parabola_distance(samples)._asdict()
 
 
-def conclude(config: Config, gan: GAN, state: GANState) -> None:
-    """Measures 10,000 paintings of each generator, says how they are, and keeps the figures in distance.json."""
-    figures = measure_samples(gan, state, JUDGED, measure, seed=config.seed, seeds=config.seeds)
-    floor = parabola.expected_w2_squared(JUDGED)
-    kept = {"samples": JUDGED, "floor": floor} | {name: x.tolist() for name, x in figures.items()}
-    write_atomic(config.workdir / "distance.json", (json.dumps(kept, indent=2) + "\n").encode())
-    print_line(Console(), describe(figures, floor))
+def report_distance(config: Config, gan: GAN, state: GANState) -> None:
+    """Measures 10,000 samples of each GAN, prints the result, and writes distance.json."""
+    scores = measure_samples(
+        gan, state, NUM_MEASURED, measure, seed=config.seed, num_seeds=config.num_seeds
+    )
+    expected = parabola.expected_w2_squared(NUM_MEASURED)
+    record = {"num_samples": NUM_MEASURED, "expected_w2_squared": expected}
+    record |= {name: values.tolist() for name, values in scores.items()}
+    path = config.workdir / "distance.json"
+    write_atomic(path, (json.dumps(record, indent=2) + "\n").encode())
+    print_line(format_distance(scores, expected))
 
 
-def describe(figures: dict[str, np.ndarray], floor: float) -> str:
-    """How the paintings of all generators are, `[seeds]` each."""
-    values = np.asarray(figures["w2_squared"], np.float64)
-    num = len(values)
-    mean = format_mean_sem(values, 4)
-    if num > 1:
-        mean += (
-            f" (mean and standard error of {num} seeds, {values.min():.4f} to {values.max():.4f})"
+def format_distance(scores: dict[str, np.ndarray], expected: float) -> str:
+    """Returns the result as a text; scores are `[num_seeds]` each."""
+    values = np.asarray(scores["w2_squared"], np.float64)
+    text = format_mean_sem(values, 4)
+    if len(values) > 1:
+        text += (
+            f" (mean and standard error over {len(values)} seeds, {values.min():.4f} to "
+            f"{values.max():.4f})"
         )
-    low, high = float(np.min(figures["a_min"])), float(np.max(figures["a_max"]))
+    low, high = float(np.min(scores["a_min"])), float(np.max(scores["a_max"]))
     return (
-        f"W2² to the artist's paintings, over {JUDGED:,} samples: {mean}; perfect ones have {floor:.4f}.\n"
-        f"Off the curves: {np.mean(figures['off_curve']):.4f} of it. a from {low:.2f} to {high:.2f}; the artist's is "
-        "from 1 to 2."
+        f"W2² from the data, of {NUM_MEASURED:,} samples: {text}; real samples have "
+        f"{expected:.4f}.\nOf that, {np.mean(scores['off_curve']):.4f} lies off the parabolas. a "
+        f"is between {low:.2f} and {high:.2f}; in the data between 1 and 2."
     )
 
 

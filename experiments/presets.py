@@ -1,8 +1,11 @@
-"""Compares the presets of a system over several seeds, by its own command.
+"""Compares the presets of an image experiment over several seeds, through its own command.
 
-`python -m experiments.presets --system mnist_mlp` trains every preset from five seeds at the documented length, and
-prints every score after some epochs: mean ± standard error over the seeds, as Markdown. It draws the Fréchet distance
-against the train step, and the first seeds' last samples. Runs that are finished are not trained again.
+    python -m experiments.presets --system mnist_mlp
+
+Every preset is trained from five seeds for the documented number of steps. The command prints every
+score after the requested steps as Markdown (mean ± standard error over the seeds), and draws the
+Fréchet distance against the train step and the last samples of each preset's first seed. Finished
+runs are not trained again.
 """
 
 import dataclasses
@@ -11,148 +14,152 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, load_split
 from jaxgan.errors import ConfigError, TrainingError
-from jaxgan.evaluation.evaluator import SCORES
-from jaxgan.evaluation.tables import format_mean_sem, markdown_table
+from jaxgan.evaluation import SCORES, format_mean_sem, markdown_table
 from jaxgan.plotting import figures, images
-from jaxgan.plotting.callbacks import saved_files
+from jaxgan.plotting.sample_files import saved_files
 from jaxgan.runs.command_line import exit_on_error, parse_cli
-from jaxgan.runs.config import check_ranges
 from jaxgan.runs.console import print_line
 from jaxgan.runs.image_runner import load_evaluator
 from jaxgan.training import metric_log
+from jaxgan.training.options import check_ranges
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What to compare, and for how long."""
+    """Options of the comparison."""
 
     system: str = "mnist_mlp"
-    """Name of an experiment on images."""
+    """Name of an image experiment in `experiments`."""
     presets: tuple[str, ...] = ("faithful", "tuned")
-    """Which of its presets."""
-    seeds: int = 5
-    """How many of each: SEED, SEED + 1, …"""
+    """Presets to compare."""
+    num_seeds: int = 5
+    """Seeds per preset: SEED, SEED + 1, …"""
     seed: int = 0
-    """The first."""
+    """First seed."""
     dataset: str = "mnist"
-    """See the experiments."""
+    """Data set; see the options of the experiment."""
     data_dir: Path = DEFAULT_DATA_DIR
-    """See the experiments."""
+    """Directory of the prepared data sets."""
     epochs: int | None = None
-    """Epochs of each. Unset: the documented length."""
+    """Epochs of each run. Unset: the documented length."""
     evaluate_every: int = 1
-    """Epochs from one evaluation to the next."""
-    at: tuple[int, ...] = ()
-    """Train steps to show in the table, of those that were evaluated. Unset: the last."""
+    """Epochs between evaluations."""
+    report_steps: tuple[int, ...] = ()
+    """Train steps to report in the table, among those that were evaluated. Unset: the last one."""
     workdir: Path = Path("runs/presets")
-    """Folder of the runs."""
+    """Directory of the runs."""
 
     def __post_init__(self):
-        """Raises ConfigError at the first setting that will not do."""
+        """Raises ConfigError if an option is out of range."""
         check_ranges(self)
 
 
 def main() -> None:
-    """Compares as the command line says."""
+    """Trains the missing runs, then draws and prints the comparison."""
     with exit_on_error():
         config = parse_cli(Config)
-        perfect = load_evaluator(
-            load_split(config.dataset, config.data_dir), config.data_dir
-        ).perfect
-        found = {preset: collect(preset, config) for preset in config.presets}
-        caption = (
-            f"{config.system} on {config.dataset} · {config.seeds} seeds, mean ± standard error"
+        data = load_split(config.dataset, config.data_dir)
+        real_baseline = load_evaluator(data, config.data_dir).real_baseline
+        scores = {preset: train_and_load_scores(preset, config) for preset in config.presets}
+        distances_path = config.workdir / f"{config.system}.png"
+        figures.save_score_bands(
+            distances_path,
+            scores,
+            "frechet_distance",
+            float(np.mean(real_baseline["frechet_distance"])),
+            f"{config.system} on {config.dataset} · "
+            f"{config.num_seeds} seeds, mean ± standard error",
         )
-        path = config.workdir / f"{config.system}.png"
-        figures.save_bands(path, found, "frechet", float(np.mean(perfect["frechet"])), caption)
-        samples = config.workdir / f"{config.system}_samples.png"
-        images.save_side_by_side(
-            samples,
-            [
-                saved_files(folders(preset, config)[0] / "samples", ".png")[-1]
-                for preset in config.presets
-            ],
-        )
-        print_line(Console(), f"{table(found, perfect, config)}\n\nDrawn: {path} and {samples}")
+        samples_path = config.workdir / f"{config.system}_samples.png"
+        first_runs = [run_dirs(preset, config)[0] for preset in config.presets]
+        last_samples = [saved_files(run / "samples", ".png")[-1] for run in first_runs]
+        images.save_side_by_side(samples_path, last_samples)
+        table = format_table(scores, real_baseline, config)
+        print_line(f"{table}\n\nFigures: {distances_path}, {samples_path}")
 
 
-def collect(preset: str, config: Config) -> dict[str, np.ndarray]:
-    """The scores of a preset, `[seeds, evaluations]` each, `step` among them; trains what is missing."""
-    for i, folder in enumerate(folders(preset, config)):
-        run(preset, config.seed + i, folder, config)
-    columns = [
-        metric_log.read_columns(folder / "scores.jsonl") for folder in folders(preset, config)
-    ]
-    times = [metric_log.read_columns(folder / "timing.jsonl") for folder in folders(preset, config)]
-    minutes = [
-        np.interp(c["step"], t["step"], np.cumsum(t["seconds"])) / 60
-        for c, t in zip(columns, times, strict=True)
-    ]
+def train_and_load_scores(preset: str, config: Config) -> dict[str, np.ndarray]:
+    """Trains the missing runs of a preset and returns the scores of all of them.
+
+    Returns:
+      `{column: [num_seeds, evaluations]}`: every score, `step`, and `minutes` of training.
+
+    Raises:
+      ConfigError: If the runs were not evaluated at the same steps.
+      TrainingError: If a run fails.
+    """
+    runs = run_dirs(preset, config)
+    for i, run in enumerate(runs):
+        train_run(preset, config.seed + i, run, config)
+    columns = [metric_log.read_columns(run / "scores.jsonl") for run in runs]
+    timings = [metric_log.read_columns(run / "timing.jsonl") for run in runs]
     if len({tuple(column["step"]) for column in columns}) > 1:
         raise ConfigError(
-            f"the runs in {config.workdir} were not evaluated at the same steps; take another --workdir"
+            f"the runs of {preset} in {config.workdir} were evaluated at different steps; "
+            "use another --workdir"
         )
-    return {name: np.stack([c[name] for c in columns]) for name in columns[0]} | {
-        "minutes": np.stack(minutes)
-    }
+    minutes = [
+        np.interp(column["step"], timing["step"], np.cumsum(timing["seconds"])) / 60
+        for column, timing in zip(columns, timings, strict=True)
+    ]
+    scores = {name: np.stack([column[name] for column in columns]) for name in columns[0]}
+    return scores | {"minutes": np.stack(minutes)}
 
 
-def folders(preset: str, config: Config) -> list[Path]:
-    """Of the runs of a preset, a seed each."""
+def run_dirs(preset: str, config: Config) -> list[Path]:
+    """Returns the run directories of a preset, one per seed."""
     return [
-        config.workdir / config.system / f"{preset}-{config.seed + i}" for i in range(config.seeds)
+        config.workdir / config.system / f"{preset}-{config.seed + i}"
+        for i in range(config.num_seeds)
     ]
 
 
-def run(preset: str, seed: int, folder: Path, config: Config) -> None:
-    """Trains in a process of its own. Raises TrainingError where that fails."""
-    options = [
-        "--preset",
-        preset,
-        "--seed",
-        str(seed),
-        "--workdir",
-        str(folder),
-        "--dataset",
-        config.dataset,
-    ]
-    options += ["--data-dir", str(config.data_dir), "--evaluate-every", str(config.evaluate_every)]
-    options += [] if config.epochs is None else ["--epochs", str(config.epochs)]
+def train_run(preset: str, seed: int, workdir: Path, config: Config) -> None:
+    """Trains one run in a process of its own. Raises TrainingError if the process fails."""
+    options: dict[str, object] = {
+        "--preset": preset,
+        "--seed": seed,
+        "--workdir": workdir,
+        "--dataset": config.dataset,
+        "--data-dir": config.data_dir,
+        "--evaluate-every": config.evaluate_every,
+    }
+    if config.epochs is not None:
+        options["--epochs"] = config.epochs
+    arguments = [str(part) for option in options.items() for part in option]
     print(f"\n{config.system} --preset {preset} --seed {seed}", flush=True)
-    done = subprocess.run(
-        [sys.executable, "-m", f"experiments.{config.system}", *options], check=False
+    process = subprocess.run(
+        [sys.executable, "-m", f"experiments.{config.system}", *arguments], check=False
     )
-    if done.returncode:
+    if process.returncode:
         raise TrainingError(
-            f"{config.system} ended with status {done.returncode}; mend that, and start this again"
+            f"{config.system} exited with status {process.returncode}; fix the problem and run the "
+            "same command again"
         )
 
 
-def table(
-    found: dict[str, dict[str, np.ndarray]], perfect: dict[str, list[float]], config: Config
+def format_table(
+    scores: dict[str, dict[str, np.ndarray]], real_baseline: dict[str, list[float]], config: Config
 ) -> str:
-    """Markdown: a line for each preset and step."""
-    heads = ["preset", "train steps", "minutes", *(measure.label for measure in SCORES.values())]
-    lines = []
-    for preset, columns in found.items():
+    """Returns a Markdown table: one row per preset and reported step, and one of real images."""
+    header = ["preset", "train steps", "minutes", *(spec.label for spec in SCORES.values())]
+    rows = []
+    for preset, columns in scores.items():
         steps = columns["step"][0].astype(int).tolist()
-        for i in [steps.index(step) for step in config.at if step in steps] or [-1]:
+        for i in [steps.index(step) for step in config.report_steps if step in steps] or [-1]:
             cells = [
-                format_mean_sem(columns[name][:, i], measure.digits)
-                for name, measure in SCORES.items()
+                format_mean_sem(columns[name][:, i], spec.digits) for name, spec in SCORES.items()
             ]
-            lines.append(
-                [preset, f"{steps[i]:,}", format_mean_sem(columns["minutes"][:, i], 1), *cells]
-            )
+            minutes = format_mean_sem(columns["minutes"][:, i], 1)
+            rows.append([preset, f"{steps[i]:,}", minutes, *cells])
     cells = [
-        format_mean_sem(np.array(perfect[name]), measure.digits) for name, measure in SCORES.items()
+        format_mean_sem(np.array(real_baseline[name]), spec.digits) for name, spec in SCORES.items()
     ]
-    lines.append(["perfect samples", "", "", *cells])
-    return markdown_table(heads, lines)
+    rows.append(["real images", "", "", *cells])
+    return markdown_table(header, rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""TODO."""
+"""File helpers: atomic writes, and file system errors that name the file."""
 
 import contextlib
 import io
@@ -8,11 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgan import _io
 
+def write_atomic(path: str | os.PathLike, content: bytes) -> None:
+    """Writes a file atomically: a reader sees the old content or the new content, never a mix.
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Replaces the file at once: whoever reads it finds the old content or the new, never a part."""
+    The content is written to a temporary file next to `path`, flushed to disk, and renamed.
+
+    Args:
+      path: The file to create or replace. Missing parent folders are created.
+      content: The complete new content.
+
+    Raises:
+      OSError: If the file cannot be written; `filename` is set.
+    """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     with with_filename(path), temporary.open("wb") as file:
@@ -23,17 +32,20 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def with_filename(path: Path) -> Iterator[None]:
-    """Sees to it that an error of the file system names the file: a full disk is noticed where no name is known."""
+def with_filename(path: str | os.PathLike) -> Iterator[None]:
+    """Sets `filename` on every OSError raised inside the context that has none.
+
+    Python sets it if opening a file fails, but not if a later write fails, as on a full disk.
+    """
     try:
         yield
     except OSError as error:
-        error.filename = error.filename or str(path)
+        error.filename = error.filename or os.fspath(path)
         raise
 
 
-def save_array(path: Path, array: np.ndarray) -> None:
-    """Writes an array as a whole .npy file."""
+def save_array(path: str | os.PathLike, array: np.ndarray) -> None:
+    """Writes an array to a `.npy` file atomically; see `write_atomic`."""
     buffer = io.BytesIO()
     np.save(buffer, array)
-    _io.write_atomic(path, buffer.getvalue())
+    write_atomic(path, buffer.getvalue())

@@ -1,37 +1,37 @@
-"""The errors a user can cause. Each message gives the value, what was expected and what to do.
+"""Exceptions raised by jaxgan. Each message gives the value, what was expected, and what to do.
 
-Ranks and dtypes are refused when a function is traced, so a check costs nothing at run time; values are checked at the
-host's borders: command lines, files, and arrays as they are handed in.
+Ranks and dtypes are checked when a function is traced, so the checks cost nothing at run time.
+Values are checked on the host: in command lines, in files, and in arrays when they are passed in.
 """
 
 
 class JaxganError(ValueError):
-    """Whatever jaxgan refuses."""
+    """Base class of all errors that jaxgan raises."""
 
 
 class ShapeError(JaxganError):
-    """An array of the wrong rank or shape."""
+    """An array has the wrong rank or shape."""
 
 
 class DtypeError(JaxganError):
-    """An array of the wrong dtype."""
+    """An array has the wrong dtype."""
 
 
 class ConfigError(JaxganError):
-    """A setting out of its range, or one that contradicts another or the run it is meant for."""
+    """A setting is out of range, or contradicts another setting or the existing run."""
 
 
 class DataError(JaxganError):
-    """A data set that cannot be had, or is not what it should be."""
+    """A data set is unavailable or malformed."""
 
 
 class CheckpointError(JaxganError):
-    """A checkpoint that is missing, damaged, or of another run."""
+    """A checkpoint is missing, corrupt, or belongs to a different run."""
 
 
 class CorruptCheckpointError(CheckpointError):
-    """A checkpoint that is not what was saved."""
+    """A checkpoint differs from what was saved."""
 
 
 class TrainingError(JaxganError):
-    """Training that cannot go on, such as after a loss that is not finite."""
+    """Training cannot continue, for example because the loss is not finite."""

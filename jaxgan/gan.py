@@ -1,4 +1,4 @@
-"""Two networks, a loss and two optimisers become a tuple of pure functions."""
+"""Builds the pure functions of a GAN from two networks, a loss and two optimizers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,30 +19,47 @@ from jaxgan.states import GANState, NetworkState, at_least_float32, update_ema
 
 
 class GAN(NamedTuple):
-    """Pure functions, jit-compiled; none donates its arguments.
+    """Pure functions that initialize, train and sample a GAN.
 
-    `real` is `[B, …]`, floating, in the range of G's output; `condition` is None or `[B, …]`, such as labels, handed to
-    both networks. Keys are typed and consumed. All raise ShapeError or DtypeError when they are traced with arguments
-    of another form.
+    A GAN holds no state: the functions take a `GANState` and return a new one. They are
+    jit-compiled, do not donate their arguments, and compose with `jit`, `vmap`, `scan` and `grad`.
+    B is the batch size, D the discriminator and G the generator. Common arguments:
+
+    *   `real`: `[B, …]`, floating point, real samples in the range of the generator's output.
+    *   `condition`: None or `[B, …]`, such as class labels; passed to both networks.
+    *   `key`: A typed PRNG key, which is consumed. `d_step` and `g_step` may share one key.
+
+    `init` and the steps raise ShapeError or DtypeError at trace time if an argument has the wrong
+    form.
 
     Attributes:
-      init: `(key, real, condition=None) -> GANState`; reads only the shapes, and gives the same bits for any B.
-      d_step: `(state, real, key, condition=None) -> (state, metrics)`; moves D only.
-      g_step: `(state, real, key, condition=None) -> (state, metrics)`; moves G only, and its average. With the key that
-        `d_step` had, it plays the same noise.
-      step: `(state, real, key, condition=None, simultaneous=False) -> (state, {"d": metrics, "g": metrics})`; d_step,
-        then g_step with the same key, at the cost of one forward pass of G less, and equal to them up to rounding. With
-        `simultaneous`, which is static, G plays against D as it was.
-      prior: `(key, num) -> z`.
-      sample: `(state, key, num, condition=None) -> [num, …]`, from the averaged generator where there is one; `num` is
-        static.
-      generate: `(variables, z, condition=None) -> [B, …]`, with the generator's `variables` given, in evaluation mode.
-      numbers: what the members of a population differ in, see `vary`; None where they differ in their seeds only.
+      init: `(key, real, condition=None) -> state`. Initializes both networks. Reads only the shapes
+        of its arguments and gives the same bits for every B.
+      d_step: `(state, real, key, condition=None) -> (state, metrics)`. Updates only D.
+      g_step: `(state, real, key, condition=None) -> (state, metrics)`. Updates only G and its
+        moving average. With the same key, `d_step` and `g_step` draw the same latent vectors z.
+      step: `(state, real, key, condition=None, simultaneous=False) -> (state, {"d": metrics,
+        "g": metrics})`. Equal up to rounding to `d_step` followed by `g_step` with the same key,
+        but runs G's forward pass only once. If `simultaneous`, which is static, G is updated
+        against D as it was before D's update.
+      prior: `(key, num) -> z [num, dim]`. Draws latent vectors.
+      sample: `(state, key, num, condition=None) -> [num, …]`. Draws samples in evaluation mode,
+        with the moving average of G if there is one. `num` is static.
+      generate: `(variables, z, condition=None) -> [B, …]`. Applies G in evaluation mode with the
+        given variables, such as `state.g.variables`.
+      hyperparams: The hyperparameters in which the members of a population differ, `[N, …]` each,
+        see `make_population`; None if members differ only in their seeds.
 
-    The metrics of a step are scalars over its batch: `loss` (without the penalty), `penalty` (D's, where there is one),
-    `real_logits` (D's), `fake_logits`, `real_probability` (D's) and `fake_probability` (means; probabilities where the
-    loss has them), `grad_norm` (Euclidean, over all parameters, before optax transforms it), `finite` (whether loss and
-    gradient are).
+    The metrics of a step are scalars, evaluated at the parameters before the network's update:
+
+    *   `loss`: The loss without the penalty.
+    *   `penalty`: The penalty; only for D, and only if the GAN has one.
+    *   `real_logits`, `fake_logits`: Mean logits; `real_logits` only for D.
+    *   `real_probability`, `fake_probability`: Mean probability of being real, if the loss defines
+        one; `real_probability` only for D.
+    *   `grad_norm`: Euclidean norm of the gradient over all parameters, including the penalty's
+        gradient, before the optimizer transforms it.
+    *   `finite`: Whether `loss` and `grad_norm` are finite.
     """
 
     init: Callable[..., GANState]
@@ -53,6 +70,21 @@ class GAN(NamedTuple):
     sample: Callable[..., jax.Array]
     generate: Callable[..., jax.Array]
     hyperparams: Any = None
+
+
+class GeneratorPass(NamedTuple):
+    """Result of the generator's forward pass in train mode.
+
+    Attributes:
+      fake: `[B, …]`, the generated samples.
+      vjp_fn: Maps `[B, …]`, the gradient with respect to `fake`, to a 1-tuple that contains the
+        gradient with respect to G's parameters.
+      model_state: G's `model_state` after the pass.
+    """
+
+    fake: jax.Array
+    vjp_fn: Callable[[jax.Array], tuple[Any]]
+    model_state: dict[str, Any]
 
 
 def make_gan(
@@ -67,59 +99,72 @@ def make_gan(
     projection: Callable[[Any], Any] | None = None,
     ema_half_life: float | None = None,
 ) -> GAN:
-    """Builds the functions of a GAN.
+    """Builds a GAN from two networks, a loss and two optimizers.
 
-    Both networks run in train mode during either player's update; what the update of one player does to the statistics
-    of the other is dropped. D sees the real batch first, then the fakes, its own statistics threaded in that order.
+    Both networks run in train mode in every update. An update of one network drops the changes to
+    the other network's model state, such as BatchNorm statistics. D is applied to the real batch
+    first, then to the fake batch, and updates its own statistics in that order.
+
+    Example:
+      gan = make_gan(generator, discriminator, losses.non_saturating, tx, tx, priors.normal(64))
+      state = gan.init(jax.random.key(0), real)
+      state, metrics = gan.step(state, real, jax.random.key(1))
+      images = gan.sample(state, jax.random.key(2), 16)
 
     Args:
-      generator: called as `(z, *, train)`, or `(z, condition, *, train)` if conditions are given; makes arrays of the
-        data's shape.
-      discriminator: called likewise with the data; gives logits `[B]`. Its output goes to the loss as it is.
-      loss: the pair of objectives.
-      d_tx: moves D's parameters.
-      g_tx: moves G's parameters.
-      prior: draws the noise.
-      penalty: added to D's loss: `(disc_fn, real, fake, key) -> scalar`, where `disc_fn` maps `[B, …] -> [B]` row by
-        row: D with the parameters being differentiated, in evaluation mode, because batch statistics would couple the
-        rows.
-      projection: `(params) -> params`, applied to D's parameters after every update, such as
+      generator: Linen module, called as `(z, *, train)`, or as `(z, condition, *, train)` if
+        conditions are given. Returns samples `[B, …]` of the data's shape.
+      discriminator: Linen module, called like the generator but with samples instead of z. Returns
+        logits `[B]`, which are passed to the loss, cast to at least float32.
+      loss: Losses of D and G.
+      d_tx: Optimizer of D.
+      g_tx: Optimizer of G.
+      prior: Prior of the latent vector z.
+      penalty: Added to D's loss: `(disc_fn, real, fake, key) -> scalar`. `disc_fn` maps
+        `[B, …] -> [B]` row by row: it applies D in evaluation mode, with the parameters being
+        differentiated, because batch statistics would couple the rows.
+      projection: `params -> params`, applied to D's parameters after each of its updates, such as
         `optimizers.clip_weights(0.01)`.
-      ema_half_life: keep a moving average of G's variables, in which an update counts half after this many images
-        (decay 0.5**(B / ema_half_life) an update; Karras et al. 2018, appendix A, with the half-life as Huang et al.
-        2024 count it). None keeps none.
+      ema_half_life: Half-life, in images, of the exponential moving average of G's variables, above
+        0: an update decays the average by `0.5 ** (B / ema_half_life)`. None keeps no average.
+
+    Returns:
+      A `GAN`.
 
     Raises:
-      ConfigError: where ema_half_life is a number not above 0.
+      ConfigError: If `ema_half_life` is a number not above 0.
+
+    References:
+      Goodfellow et al. 2014, algorithm 1; Karras et al. 2018, appendix A (the moving average);
+      Huang et al. 2024 (its half-life counted in images).
     """
     if isinstance(ema_half_life, int | float) and not ema_half_life > 0:
         raise ConfigError(
-            f"ema_half_life is {ema_half_life}, expected a number above 0, or None for no average"
+            f"ema_half_life is {ema_half_life}, expected a number of images above 0, "
+            "or None for no average"
         )
 
     def init(key, real, condition=None):
         check_step_args(key, real, condition)
-        real = jnp.zeros(
-            real.shape, jnp.float32
-        )  # as priors and sources are, whatever the example was made of
+        real = jnp.zeros(real.shape, jnp.float32)  # only the shape matters, see `GAN.init`
         d_key, g_key, z_key = jax.random.split(key, 3)
         g, fake = init_network(generator, g_tx, g_key, prior(z_key, len(real)), condition)
         check_generator_output(fake, real)
         d, _ = init_network(discriminator, d_tx, d_key, real, condition)
         return GANState(d, g, None if ema_half_life is None else at_least_float32(g.variables))
 
-    def g_forward(g, real, key, condition):
+    def apply_g(g, real, key, condition):
         z_key, apply_key = jax.random.split(key)
         z = shard_batch(prior(z_key, len(real)))
 
         def forward(params):
             return apply_train(generator, params, g.model_state, apply_key, z, condition)
 
-        fake, pull, model_state = jax.vjp(forward, g.params, has_aux=True)
+        fake, vjp_fn, model_state = jax.vjp(forward, g.params, has_aux=True)
         check_generator_output(fake, real)
-        return fake, pull, model_state
+        return GeneratorPass(fake, vjp_fn, model_state)
 
-    def d_forward(params, model_state, real, fake, key, condition):
+    def apply_d(params, model_state, real, fake, key, condition):
         real_key, fake_key = jax.random.split(key)
         real_logits, model_state = apply_train(
             discriminator, params, model_state, real_key, real, condition
@@ -129,91 +174,86 @@ def make_gan(
         )
         return real_logits, fake_logits, model_state
 
-    def update_d(d, real, fake, key, condition):
-        forward_key, penalty_key = jax.random.split(key)
-
-        def objective(params):
-            real_logits, fake_logits, model_state = d_forward(
-                params, d.model_state, real, fake, forward_key, condition
-            )
-            value = loss.discriminator(real_logits, fake_logits)
-            metrics = (
-                {"loss": value}
-                | logit_metrics("real", real_logits)
-                | logit_metrics("fake", fake_logits)
-            )
-            if penalty is not None:
-                variables = d.replace(params=params).variables
-
-                def disc_fn(x):  # a penalty may take the first samples of a batch only
-                    first = None if condition is None else condition[: len(x)]
-                    return apply_eval(
-                        discriminator, variables, *jax.tree.map(shard_batch, (x, first))
-                    )
-
-                metrics["penalty"] = penalty(disc_fn, real, fake, penalty_key)
-                value += metrics["penalty"]
-            return value, (metrics, model_state)
-
-        grads, (metrics, model_state) = jax.grad(objective, has_aux=True)(d.params)
-        d = d.apply_gradients(d_tx, grads, model_state)
-        if projection is not None:
-            d = d.replace(params=projection(d.params))
-        return d, metrics | gradient_metrics(metrics["loss"], grads)
-
-    def update_g(state, forward, d, real, key, condition):
-        fake, pull, model_state = forward
-
-        def objective(fake):
-            real_logits, fake_logits, _ = d_forward(
-                d.params, d.model_state, real, fake, key, condition
-            )
-            return loss.generator(real_logits, fake_logits), fake_logits
-
-        (value, fake_logits), fake_grads = jax.value_and_grad(objective, has_aux=True)(fake)
-        (grads,) = pull(fake_grads)
-        g, average = state.g.apply_gradients(g_tx, grads, model_state), state.g_ema
-        if ema_half_life is not None:
-            average = update_ema(average, g.variables, 0.5 ** (len(real) / ema_half_life))
-        metrics = (
-            {"loss": value} | logit_metrics("fake", fake_logits) | gradient_metrics(value, grads)
-        )
-        return state.replace(g=g, g_ema=average), metrics
-
     def logit_metrics(name, logits):
         metrics = {f"{name}_logits": jax.tree.map(jnp.mean, logits)}
         if loss.probability is not None:
             metrics[f"{name}_probability"] = jnp.mean(loss.probability(logits))
         return metrics
 
+    def update_d(d, real, fake, key, condition):
+        apply_key, penalty_key = jax.random.split(key)
+
+        def loss_fn(params):
+            real_logits, fake_logits, model_state = apply_d(
+                params, d.model_state, real, fake, apply_key, condition
+            )
+            value = loss.discriminator(real_logits, fake_logits)
+            metrics = {"loss": value}
+            metrics |= logit_metrics("real", real_logits) | logit_metrics("fake", fake_logits)
+            if penalty is not None:
+                variables = d.replace(params=params).variables
+
+                def disc_fn(x):
+                    # A penalty may use only the first samples of a batch, see penalties.subsample.
+                    first = None if condition is None else condition[: len(x)]
+                    x, first = jax.tree.map(shard_batch, (x, first))
+                    return apply_eval(discriminator, variables, x, first)
+
+                metrics["penalty"] = penalty(disc_fn, real, fake, penalty_key)
+                value += metrics["penalty"]
+            return value, (metrics, model_state)
+
+        grads, (metrics, model_state) = jax.grad(loss_fn, has_aux=True)(d.params)
+        d = d.apply_gradients(d_tx, grads, model_state)
+        if projection is not None:
+            d = d.replace(params=projection(d.params))
+        return d, metrics | gradient_metrics(metrics["loss"], grads)
+
+    def update_g(g, g_ema, g_pass, d, real, key, condition):
+        def loss_fn(fake):
+            real_logits, fake_logits, _ = apply_d(
+                d.params, d.model_state, real, fake, key, condition
+            )
+            return loss.generator(real_logits, fake_logits), fake_logits
+
+        # The gradient is taken with respect to the samples, then propagated to G's parameters by
+        # the VJP, so that `step` can use one forward pass of G for both updates.
+        (value, fake_logits), fake_grads = jax.value_and_grad(loss_fn, has_aux=True)(g_pass.fake)
+        (grads,) = g_pass.vjp_fn(fake_grads)
+        g = g.apply_gradients(g_tx, grads, g_pass.model_state)
+        if ema_half_life is not None:
+            g_ema = update_ema(g_ema, g.variables, 0.5 ** (len(real) / ema_half_life))
+        metrics = {"loss": value} | logit_metrics("fake", fake_logits)
+        return g, g_ema, metrics | gradient_metrics(value, grads)
+
     def d_step(state, real, key, condition=None):
         real, condition = validate_and_shard(key, real, condition)
-        forward_key, d_key, _ = split_step_key(key)
-        fake, _, _ = g_forward(state.g, real, forward_key, condition)
+        g_pass_key, d_key, _ = split_step_key(key)
+        fake = apply_g(state.g, real, g_pass_key, condition).fake
         d, metrics = update_d(state.d, real, fake, d_key, condition)
         return state.replace(d=d), metrics
 
     def g_step(state, real, key, condition=None):
         real, condition = validate_and_shard(key, real, condition)
-        forward_key, _, g_key = split_step_key(key)
-        return update_g(
-            state, g_forward(state.g, real, forward_key, condition), state.d, real, g_key, condition
-        )
+        g_pass_key, _, g_key = split_step_key(key)
+        g_pass = apply_g(state.g, real, g_pass_key, condition)
+        g, g_ema, metrics = update_g(state.g, state.g_ema, g_pass, state.d, real, g_key, condition)
+        return state.replace(g=g, g_ema=g_ema), metrics
 
     def step(state, real, key, condition=None, simultaneous=False):
         real, condition = validate_and_shard(key, real, condition)
-        forward_key, d_key, g_key = split_step_key(key)
-        forward = g_forward(state.g, real, forward_key, condition)
-        d, d_metrics = update_d(state.d, real, forward[0], d_key, condition)
-        state, g_metrics = update_g(
-            state, forward, state.d if simultaneous else d, real, g_key, condition
+        g_pass_key, d_key, g_key = split_step_key(key)
+        g_pass = apply_g(state.g, real, g_pass_key, condition)
+        d, d_metrics = update_d(state.d, real, g_pass.fake, d_key, condition)
+        opponent = state.d if simultaneous else d
+        g, g_ema, g_metrics = update_g(
+            state.g, state.g_ema, g_pass, opponent, real, g_key, condition
         )
-        return state.replace(d=d), {"d": d_metrics, "g": g_metrics}
+        return state.replace(d=d, g=g, g_ema=g_ema), {"d": d_metrics, "g": g_metrics}
 
     def sample(state, key, num, condition=None):
-        return generate(
-            state.g.variables if state.g_ema is None else state.g_ema, prior(key, num), condition
-        )
+        variables = state.g.variables if state.g_ema is None else state.g_ema
+        return generate(variables, prior(key, num), condition)
 
     def generate(variables, z, condition=None):
         return apply_eval(generator, variables, z, condition)
@@ -228,7 +268,7 @@ def make_gan(
 
 
 def jit_steps(d_step: Callable, g_step: Callable, step: Callable) -> dict[str, Callable]:
-    """The steps of a GAN, jit-compiled, by their names in it."""
+    """Returns the jit-compiled steps of a GAN, by their attribute names."""
     return {
         "d_step": jax.jit(d_step),
         "g_step": jax.jit(g_step),
@@ -237,24 +277,30 @@ def jit_steps(d_step: Callable, g_step: Callable, step: Callable) -> dict[str, C
 
 
 def split_step_key(key):
-    """For G's forward pass, D's update and G's update. Of a clone, since both players may be handed one key."""
+    """Splits a step's key into keys for G's forward pass, D's update and G's update.
+
+    The key is cloned first because `d_step` and `g_step` may be given the same key, which JAX's
+    check for key reuse would report.
+    """
     return jax.random.split(jax.random.clone(key), 3)
 
 
 def init_network(module, tx, key, x, condition):
-    """A player's first state, and its output."""
+    """Returns the initial state of a network and its output for the batch `x`."""
     output, variables = module.init_with_output(key, *module_args(x, condition), train=True)
     model_state = {name: tree for name, tree in variables.items() if name != "params"}
     params = variables.get("params", {})
-    if model_state:  # Linen starts statistics in float32, but a step leaves them in the precision of the computation.
-        step = partial(apply_train, module, params, model_state, x=x, condition=condition)
-        _, after = jax.eval_shape(step, jax.random.clone(key))
-        model_state = jax.tree.map(lambda start, end: start.astype(end.dtype), model_state, after)
+    if model_state:
+        # Linen initializes statistics in float32, but a step returns them in the precision of the
+        # computation. Casting them here keeps the dtypes of the state constant, as `scan` requires.
+        apply_once = partial(apply_train, module, params, model_state, x=x, condition=condition)
+        _, after = jax.eval_shape(apply_once, jax.random.clone(key))
+        model_state = jax.tree.map(lambda old, new: old.astype(new.dtype), model_state, after)
     return NetworkState(jnp.int32(0), params, model_state, tx.init(params)), output
 
 
 def apply_train(module, params, model_state, key, x, condition):
-    """The module's output on a batch, and its other collections as the batch leaves them."""
+    """Applies a module in train mode; returns its output and the updated model state."""
     variables = {"params": params, **model_state}
     output, model_state = module.apply(
         variables, *module_args(x, condition), train=True, mutable=list(model_state), rngs=key
@@ -263,23 +309,24 @@ def apply_train(module, params, model_state, key, x, condition):
 
 
 def apply_eval(module, variables, x, condition):
-    """The module's output, row by row."""
+    """Applies a module in evaluation mode, in which each output row depends on one input row."""
     return at_least_float32(module.apply(variables, *module_args(x, condition), train=False))
 
 
 def module_args(x, condition):
-    """A model without classes has no argument for a condition."""
+    """Returns the positional arguments of a module; unconditional modules take no condition."""
     return (x,) if condition is None else (x, condition)
 
 
-def gradient_metrics(value, grads):
-    """The gradient's length, and whether it and the loss are finite."""
-    # By products, because XLA sums all of an array one number after another on CPUs: a quarter of a perceptron's step.
+def gradient_metrics(loss_value, grads):
+    """Returns the Euclidean norm of `grads`, and whether it and the loss are finite."""
+    # vdot instead of a sum of squares: XLA sums an array sequentially on CPUs, which takes a
+    # quarter of the time of an MLP's step.
     norm = jnp.sqrt(sum(jnp.vdot(g, g, precision="highest") for g in jax.tree.leaves(grads)))
-    return {"grad_norm": norm, "finite": jnp.isfinite(value) & jnp.isfinite(norm)}
+    return {"grad_norm": norm, "finite": jnp.isfinite(loss_value) & jnp.isfinite(norm)}
 
 
 def validate_and_shard(key, real, condition):
-    """A step's batch as the devices share it. Raises what `check_arguments` does."""
+    """Checks the arguments of a step and shards its batch over the devices of the mesh."""
     check_step_args(key, real, condition)
     return jax.tree.map(shard_batch, (real, condition))

@@ -1,13 +1,19 @@
-"""The objectives of the two players, as pure functions of logits.
+"""GAN losses, as pure functions of logits.
 
-Every loss maps `(real_logits [B], fake_logits [B]) -> scalar`, in that order, for either player; players minimise. A
-logit is the discriminator's unbounded score; higher means more real. Working on logits keeps every loss and gradient
-finite wherever the logits are. Terms are summed, not averaged. All raise ShapeError naming the argument that is not of
-rank 1; the two batches may differ in size, except where they form pairs.
+Every loss is `(real_logits [B], fake_logits [B]) -> scalar`, for the discriminator and for the
+generator alike; both networks minimize theirs. A logit is the unbounded output of the
+discriminator; higher means more real. Losses take logits instead of probabilities, so that values
+and gradients are finite for all finite logits. In the equations, D(x) is a real logit, D(G(z)) a
+fake logit, and "mean" is the mean over the batch. Means over the real and over the fake batch are
+summed, not averaged.
 
-Logistic losses are in nats, and `sigmoid(logit)` is the tutorials' D(x); relativistic ones are in nats too, but there
-only differences of logits mean something. Hinge and Wasserstein losses are in units of the score, least squares in its
-square.
+All losses raise ShapeError if an argument is not of rank 1 or is empty, and DtypeError if it is not
+floating point. The real and the fake batch may differ in size, except in `relativistic`, which
+pairs their samples.
+
+Logistic losses are in nats, and `sigmoid(logit)` is the probability of being real. Relativistic
+losses are in nats too, but only differences of logits have a meaning. Hinge and Wasserstein losses
+have the unit of the logits, least-squares losses its square.
 """
 
 from collections.abc import Callable
@@ -24,12 +30,13 @@ LossFn = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class GANLoss(NamedTuple):
-    """One objective for each player.
+    """A pair of losses, one for each network.
 
     Attributes:
-      discriminator: the loss that D minimises.
-      generator: the loss that G minimises.
-      probability: maps logits to the probability of being real, or None where logits are scores without such a meaning.
+      discriminator: The discriminator's loss, `(real_logits [B], fake_logits [B]) -> scalar`.
+      generator: The generator's loss, with the same arguments.
+      probability: Maps logits to the probability of being real, elementwise; None if the logits
+        have no such interpretation.
     """
 
     discriminator: LossFn
@@ -38,10 +45,16 @@ class GANLoss(NamedTuple):
 
 
 def logistic_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
-    """Cross-entropy of telling real from fake: mean softplus(-D(x)) + mean softplus(D(G(z))).
+    """Discriminator loss: mean softplus(-D(x)) + mean softplus(D(G(z))).
+
+    This is the binary cross-entropy with label 1 for real and 0 for fake samples.
+
+    Args:
+      real_logits: `[B]`, unbounded; higher means more real.
+      fake_logits: `[B]`, on the same scale.
 
     Returns:
-      Scalar, in nats, at least 0; 2 log 2 ≈ 1.386 when every logit is 0.
+      Scalar in nats, at least 0; 2 log 2 ≈ 1.386 if every logit is 0.
 
     References:
       Goodfellow et al. 2014, eq. 1.
@@ -51,12 +64,16 @@ def logistic_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> ja
 
 
 def minimax_generator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
-    """The saturating loss: mean log(1 - sigmoid(D(G(z)))) = -mean softplus(D(G(z))).
+    """Saturating generator loss: mean log(1 - sigmoid(D(G(z)))) = -mean softplus(D(G(z))).
 
-    Its gradient vanishes where D is sure that the fakes are fake. The real logits are unused.
+    Its gradient vanishes if the discriminator classifies the fakes with confidence.
+
+    Args:
+      real_logits: `[B]`, unused.
+      fake_logits: `[B]`, unbounded; higher means more real.
 
     Returns:
-      Scalar, in nats, at most 0; -log 2 ≈ -0.693 when every logit is 0.
+      Scalar in nats, at most 0; -log 2 ≈ -0.693 if every logit is 0.
 
     References:
       Goodfellow et al. 2014, eq. 1.
@@ -66,12 +83,16 @@ def minimax_generator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Arr
 
 
 def non_saturating_generator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
-    """Cross-entropy of passing fakes off as real: -mean log sigmoid(D(G(z))) = mean softplus(-D(G(z))).
+    """Non-saturating generator loss: -mean log sigmoid(D(G(z))) = mean softplus(-D(G(z))).
 
-    The real logits are unused.
+    This is the binary cross-entropy of the fakes with the label of real samples, 1.
+
+    Args:
+      real_logits: `[B]`, unused.
+      fake_logits: `[B]`, unbounded; higher means more real.
 
     Returns:
-      Scalar, in nats, at least 0; log 2 ≈ 0.693 when every logit is 0.
+      Scalar in nats, at least 0; log 2 ≈ 0.693 if every logit is 0.
 
     References:
       Goodfellow et al. 2014, section 3.
@@ -81,10 +102,16 @@ def non_saturating_generator(real_logits: jax.Array, fake_logits: jax.Array) -> 
 
 
 def least_squares_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
-    """Half the squared distances from the targets 1 and 0: mean (D(x) - 1)²/2 + mean D(G(z))²/2.
+    """Least-squares discriminator loss: mean (D(x) - 1)²/2 + mean D(G(z))²/2.
+
+    The target is 1 for real samples and 0 for fakes.
+
+    Args:
+      real_logits: `[B]`, unbounded; higher means more real.
+      fake_logits: `[B]`, on the same scale.
 
     Returns:
-      Scalar, at least 0; 1/2 when every logit is 0.
+      Scalar, at least 0; 1/2 if every logit is 0.
 
     References:
       Mao et al. 2017, eq. 9.
@@ -94,10 +121,14 @@ def least_squares_discriminator(real_logits: jax.Array, fake_logits: jax.Array) 
 
 
 def least_squares_generator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
-    """Half the squared distance from the target 1: mean (D(G(z)) - 1)²/2. The real logits are unused.
+    """Least-squares generator loss: mean (D(G(z)) - 1)²/2.
+
+    Args:
+      real_logits: `[B]`, unused.
+      fake_logits: `[B]`, unbounded; higher means more real.
 
     Returns:
-      Scalar, at least 0; 1/2 when every logit is 0.
+      Scalar, at least 0; 1/2 if every logit is 0.
 
     References:
       Mao et al. 2017, eq. 9.
@@ -107,10 +138,16 @@ def least_squares_generator(real_logits: jax.Array, fake_logits: jax.Array) -> j
 
 
 def hinge_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
-    """How far the logits are from a margin of 1 on their side: mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))).
+    """Hinge discriminator loss: mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))).
+
+    Real logits above 1 and fake logits below -1 contribute neither loss nor gradient.
+
+    Args:
+      real_logits: `[B]`, unbounded; higher means more real.
+      fake_logits: `[B]`, on the same scale.
 
     Returns:
-      Scalar, at least 0; 2 when every logit is 0.
+      Scalar, at least 0; 2 if every logit is 0.
 
     References:
       Lim and Ye 2017; Miyato et al. 2018, eq. 16.
@@ -120,10 +157,17 @@ def hinge_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.A
 
 
 def wasserstein_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
-    """The critic's loss: mean D(G(z)) - mean D(x). A critic whose slope is at most 1 makes of it minus a distance.
+    """Critic loss: mean D(G(z)) - mean D(x).
+
+    If the critic is 1-Lipschitz, the negated loss is a lower bound of the Wasserstein-1 distance
+    between the real and the generated distribution, and equal to it for an optimal critic.
+
+    Args:
+      real_logits: `[B]`, unbounded; higher means more real.
+      fake_logits: `[B]`, on the same scale.
 
     Returns:
-      Scalar, unbounded; 0 when every logit is 0.
+      Scalar, unbounded; 0 if every logit is 0.
 
     References:
       Arjovsky et al. 2017, eq. 2.
@@ -133,10 +177,14 @@ def wasserstein_discriminator(real_logits: jax.Array, fake_logits: jax.Array) ->
 
 
 def wasserstein_generator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
-    """Minus the score of the fakes: -mean D(G(z)), against Wasserstein and hinge critics. The real logits are unused.
+    """Generator loss against Wasserstein and hinge critics: -mean D(G(z)).
+
+    Args:
+      real_logits: `[B]`, unused.
+      fake_logits: `[B]`, unbounded; higher means more real.
 
     Returns:
-      Scalar, unbounded; 0 when every logit is 0.
+      Scalar, unbounded; 0 if every logit is 0.
 
     References:
       Arjovsky et al. 2017, algorithm 1; Miyato et al. 2018, eq. 17.
@@ -146,13 +194,20 @@ def wasserstein_generator(real_logits: jax.Array, fake_logits: jax.Array) -> jax
 
 
 def relativistic_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
-    """Cross-entropy of telling which one of a pair is real: mean softplus(D(G(z)) - D(x)).
+    """Relativistic pairing discriminator loss: mean softplus(D(G(z)) - D(x)).
+
+    The i-th real and the i-th fake sample form a pair. The loss is the binary cross-entropy of
+    classifying which sample of a pair is real.
+
+    Args:
+      real_logits: `[B]`; only differences to `fake_logits` matter.
+      fake_logits: `[B]`, with the same B.
 
     Returns:
-      Scalar, in nats, at least 0; log 2 ≈ 0.693 when every logit is 0.
+      Scalar in nats, at least 0; log 2 ≈ 0.693 if every logit is 0.
 
     Raises:
-      ShapeError: where the batches differ in size; the i-th logits are a pair.
+      ShapeError: If the batches differ in size.
 
     References:
       Jolicoeur-Martineau 2019 (RSGAN); Huang et al. 2024 (RpGAN).
@@ -162,21 +217,39 @@ def relativistic_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -
 
 
 def relativistic_generator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
-    """Cross-entropy of taking the fake one of a pair for the real one: mean softplus(D(x) - D(G(z))).
+    """Relativistic pairing generator loss: mean softplus(D(x) - D(G(z))).
 
-    Returns, Raises, References: as of `relativistic_discriminator`.
+    This is `relativistic_discriminator` with real and fake exchanged.
+
+    Args:
+      real_logits: `[B]`; only differences to `fake_logits` matter.
+      fake_logits: `[B]`, with the same B.
+
+    Returns:
+      Scalar in nats, at least 0; log 2 ≈ 0.693 if every logit is 0.
+
+    Raises:
+      ShapeError: If the batches differ in size.
+
+    References:
+      Jolicoeur-Martineau 2019 (RSGAN); Huang et al. 2024 (RpGAN).
     """
     check_pairs(real_logits, fake_logits)
     return jnp.mean(softplus(real_logits - fake_logits))
 
 
 def relativistic_average_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
-    """Cross-entropy of each logit against the others' mean: mean softplus(f̄ - D(x)) + mean softplus(D(G(z)) - r̄).
+    """Relativistic average loss of D: mean softplus(f̄ - D(x)) + mean softplus(D(G(z)) - r̄).
 
-    Gradients flow through the means r̄ of D(x) and f̄ of D(G(z)) too.
+    r̄ is the mean of D(x) and f̄ the mean of D(G(z)) over the batch. Gradients flow through both
+    means.
+
+    Args:
+      real_logits: `[B]`; only differences to `fake_logits` matter.
+      fake_logits: `[B]`; the batches may differ in size.
 
     Returns:
-      Scalar, in nats, at least 0; 2 log 2 ≈ 1.386 when every logit is 0.
+      Scalar in nats, at least 0; 2 log 2 ≈ 1.386 if every logit is 0.
 
     References:
       Jolicoeur-Martineau 2019 (RaSGAN).
@@ -188,32 +261,56 @@ def relativistic_average_discriminator(real_logits: jax.Array, fake_logits: jax.
 
 
 def relativistic_average_generator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
-    """The same with the roles exchanged: mean softplus(D(x) - f̄) + mean softplus(r̄ - D(G(z))).
+    """Relativistic average loss of G: mean softplus(D(x) - f̄) + mean softplus(r̄ - D(G(z))).
 
-    Returns, References: as of `relativistic_average_discriminator`.
+    This is `relativistic_average_discriminator` with real and fake exchanged.
+
+    Args:
+      real_logits: `[B]`; only differences to `fake_logits` matter.
+      fake_logits: `[B]`; the batches may differ in size.
+
+    Returns:
+      Scalar in nats, at least 0; 2 log 2 ≈ 1.386 if every logit is 0.
+
+    References:
+      Jolicoeur-Martineau 2019 (RaSGAN).
     """
     check_logits(real_logits, fake_logits)
     return relativistic_average_discriminator(fake_logits, real_logits)
 
 
 def check_logits(real_logits: jax.Array, fake_logits: jax.Array) -> None:
-    """Raises ShapeError unless both are `[B]`, for `[B, 1]` logits would broadcast; DtypeError unless floating."""
+    """Checks that both arguments are floating point of shape `[B]`, B at least 1.
+
+    Logits `[B, 1]` are rejected because they would broadcast against `[B]`.
+
+    Raises:
+      ShapeError: If an argument is not of rank 1, or is empty.
+      DtypeError: If an argument is not floating point.
+    """
     for name, logits in (("real_logits", real_logits), ("fake_logits", fake_logits)):
         if jnp.ndim(logits) != 1 or not jnp.size(logits):
             raise ShapeError(
-                f"{name} has shape {jnp.shape(logits)}, expected [B], one logit a sample, B at least 1; "
-                "end the discriminator in `.squeeze(-1)` if it gives [B, 1]"
+                f"{name} has shape {jnp.shape(logits)}, expected [B], one logit per sample, with "
+                "B at least 1; end the discriminator with `.squeeze(-1)` if it returns [B, 1]"
             )
     check_floating(real_logits=real_logits, fake_logits=fake_logits)
 
 
 def check_pairs(real_logits: jax.Array, fake_logits: jax.Array) -> None:
-    """Raises ShapeError unless both are of rank 1 and of one size: a batch of one would be everybody's partner."""
+    """Checks that the logits form pairs.
+
+    Batches of different sizes are rejected because a batch of size 1 would broadcast.
+
+    Raises:
+      ShapeError: If an argument is not of rank 1, or is empty, or the batches differ in size.
+      DtypeError: If an argument is not floating point.
+    """
     check_logits(real_logits, fake_logits)
     if real_logits.shape != fake_logits.shape:
         raise ShapeError(
-            f"there are {real_logits.size} real_logits and {fake_logits.size} fake_logits, expected pairs; "
-            "give batches of one size, or use losses.relativistic_average"
+            f"there are {real_logits.size} real_logits and {fake_logits.size} fake_logits, "
+            "expected pairs; use batches of equal size, or losses.relativistic_average"
         )
 
 

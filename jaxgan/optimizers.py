@@ -1,4 +1,4 @@
-"""optax's optimisers with the settings under which GANs are trained."""
+"""Optax optimizers with the settings that are usual for GANs, and a projection of weights."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,17 +11,44 @@ import optax
 def adam(
     learning_rate: optax.ScalarOrSchedule, b1: float = 0.5, b2: float = 0.999
 ) -> optax.GradientTransformation:
-    """Adam with the lower momentum that suits a moving opponent (Radford et al. 2016, section 4)."""
+    """Adam with `b1` 0.5 instead of 0.9.
+
+    The lower momentum is more stable for GANs, because the loss surface of each network changes
+    whenever the other one is updated.
+
+    Args:
+      learning_rate: A scalar, which may be traced, or an optax schedule.
+      b1: Decay of the first moment, in [0, 1).
+      b2: Decay of the second moment, in [0, 1).
+
+    Returns:
+      An optax gradient transformation.
+
+    References:
+      Radford et al. 2016, section 4.
+    """
     return optax.adam(learning_rate, b1=b1, b2=b2)
 
 
 def rmsprop(
     learning_rate: optax.ScalarOrSchedule, decay: float = 0.99
 ) -> optax.GradientTransformation:
-    """RMSprop as PyTorch computes it: slow decay, and epsilon added outside the square root."""
+    """RMSprop as in PyTorch: decay 0.99, and epsilon 1e-8 added outside the square root.
+
+    Args:
+      learning_rate: A scalar, which may be traced, or an optax schedule.
+      decay: Decay of the mean squared gradient, in [0, 1).
+
+    Returns:
+      An optax gradient transformation.
+    """
     return optax.rmsprop(learning_rate, decay=decay, eps=1e-8, eps_in_sqrt=False)
 
 
 def clip_weights(limit: float | jax.Array) -> Callable[[Any], Any]:
-    """A projection for `make_gan` that keeps every parameter within ±limit (Arjovsky et al. 2017, algorithm 1)."""
+    """Returns a projection for `make_gan` that clips every parameter to [-limit, limit].
+
+    References:
+      Arjovsky et al. 2017, algorithm 1.
+    """
     return lambda params: jax.tree.map(lambda x: jnp.clip(x, -limit, limit), params)

@@ -1,9 +1,12 @@
-"""Penalties on the slopes of the discriminator, to be added to its loss.
+"""Gradient penalties, which are added to the discriminator's loss.
 
-A penalty is `(disc_fn, real [B, …], fake [B, …], key) -> scalar`; it is what `make_gan` takes. `disc_fn` maps
-`[B, …] -> [B]` row by row, so that the gradient of its summed logits holds each sample's own gradient; batch statistics
-would couple the rows. The functions here build penalties. Their numbers may be traced arrays. Means are over samples,
-and the key is consumed.
+A penalty is `(disc_fn, real [B, …], fake [B, …], key) -> scalar`, the form that `make_gan` takes;
+the key is consumed. `disc_fn` maps samples `[B, …]` to logits `[B]` row by row, so the gradient of
+the sum of the logits contains the gradient of each sample. (Batch statistics would couple the
+rows.) The functions in this module build penalties. Their numeric arguments may be traced arrays.
+
+In the equations, |∇D(x)| is the Euclidean norm of the gradient of D at the sample x, over all axes
+of the sample, and "mean" is the mean over the batch.
 """
 
 from collections.abc import Callable
@@ -15,44 +18,51 @@ from jaxgan.errors import ConfigError, ShapeError
 
 DiscFn = Callable[[jax.Array], jax.Array]
 Penalty = Callable[[DiscFn, jax.Array, jax.Array, jax.Array], jax.Array]
-Number = float | jax.Array
+Scalar = float | jax.Array
 
 
 def gradient_penalty(
-    weight: Number = 10.0, target: Number = 1.0, one_sided: bool = False
+    weight: Scalar = 10.0, target: Scalar = 1.0, one_sided: bool = False
 ) -> Penalty:
-    """WGAN-GP: weight · mean (|∇D(x̂)| - target)², at x̂ = x + ε (G(z) - x), with one ε ~ U(0, 1) for each sample.
+    """WGAN-GP: weight · mean (|∇D(x̂)| - target)², at x̂ = x + ε (G(z) - x).
+
+    ε ~ U(0, 1) is drawn once per sample.
 
     Args:
       weight: λ in the paper, at least 0.
-      target: the slope asked for, at least 0.
-      one_sided: let slopes below the target go unpunished: max(0, |∇D| - target)².
+      target: Target of the gradient norm, at least 0; 1 in the paper.
+      one_sided: Penalize only norms above the target: max(0, |∇D(x̂)| - target)².
 
     Returns:
-      A penalty; weight · target² (one-sided: 0) for a constant critic. It raises ShapeError where real and fake differ
-      in shape.
+      A penalty. Its value is weight · target² for a constant critic, 0 if one-sided. It raises
+      ShapeError if `real` and `fake` differ in shape.
 
     References:
-      Gulrajani et al. 2017, eq. 3; one-sided: their section 4, and Petzka et al. 2018.
+      Gulrajani et al. 2017, eq. 3; one-sided: section 4 there, and Petzka et al. 2018.
     """
 
     def penalty(disc_fn, real, fake, key):
         if real.shape != fake.shape:
             raise ShapeError(
-                f"real has shape {list(real.shape)}, fake {list(fake.shape)}, expected one shape, to go from sample to "
-                "sample; penalties.r1, r2 and dragan do without"
+                f"real has shape {list(real.shape)}, fake {list(fake.shape)}, expected equal "
+                "shapes, because the penalty interpolates between them; pass equal batches, or use "
+                "penalties.r1, r2 or dragan"
             )
-        excess = (
-            gradient_norms(disc_fn, real + interpolation_weights(key, real) * (fake - real))
-            - target
-        )
+        x_hat = real + interpolation_weights(key, real) * (fake - real)
+        excess = gradient_norms(disc_fn, x_hat) - target
         return weight * jnp.mean((jnp.maximum(excess, 0) if one_sided else excess) ** 2)
 
     return penalty
 
 
-def r1(gamma: Number) -> Penalty:
-    """R1: gamma/2 · mean |∇D(x)|², at the real samples; 0 for a constant discriminator.
+def r1(gamma: Scalar) -> Penalty:
+    """R1: gamma/2 · mean |∇D(x)|², at the real samples.
+
+    Args:
+      gamma: Weight, at least 0.
+
+    Returns:
+      A penalty. Its value is 0 for a constant discriminator.
 
     References:
       Mescheder et al. 2018, eq. 9.
@@ -62,8 +72,14 @@ def r1(gamma: Number) -> Penalty:
     )
 
 
-def r2(gamma: Number) -> Penalty:
-    """R2: gamma/2 · mean |∇D(G(z))|², at the fakes; 0 for a constant discriminator.
+def r2(gamma: Scalar) -> Penalty:
+    """R2: gamma/2 · mean |∇D(G(z))|², at the fake samples.
+
+    Args:
+      gamma: Weight, at least 0.
+
+    Returns:
+      A penalty. Its value is 0 for a constant discriminator.
 
     References:
       Mescheder et al. 2018, eq. 10.
@@ -73,86 +89,109 @@ def r2(gamma: Number) -> Penalty:
     )
 
 
-def dragan(weight: Number = 10.0, scale: Number = 0.5, target: Number = 1.0) -> Penalty:
-    """DRAGAN: weight · mean (|∇D(x̂)| - target)², around the real samples: x̂ = x + ε · scale · std(x) · u.
+def dragan(weight: Scalar = 10.0, scale: Scalar = 0.5, target: Scalar = 1.0) -> Penalty:
+    """DRAGAN: weight · mean (|∇D(x̂)| - target)², at x̂ = x + ε · scale · std(x) · u.
 
-    As in the authors' code: u ~ U(0, 1), one for each entry of each sample, never below 0; ε ~ U(0, 1), one for each
-    sample; std(x) is one number, over all entries of the real batch. (The paper perturbs by Gaussian noise.)
+    The samples x̂ are perturbed real samples. As in the authors' code, u ~ U(0, 1) is drawn for
+    each entry of each sample, so perturbations are never negative; ε ~ U(0, 1) is drawn once per
+    sample; and std(x) is one number, over all entries of the real batch. (The paper perturbs with
+    Gaussian noise instead.)
 
     Args:
       weight: λ in the paper, at least 0.
-      scale: how far the perturbations reach, in standard deviations of the data.
-      target: the slope asked for, k in the paper.
+      scale: Largest perturbation, in standard deviations of the data.
+      target: Target of the gradient norm, k in the paper.
 
     Returns:
-      A penalty, which does not use the fakes; weight · target² for a constant discriminator.
+      A penalty, which does not use the fake samples. Its value is weight · target² for a constant
+      discriminator.
 
     References:
       Kodali et al. 2017.
     """
 
     def penalty(disc_fn, real, fake, key):
-        share_key, noise_key = jax.random.split(key)
+        del fake
+        weight_key, noise_key = jax.random.split(key)
         noise = scale * jnp.std(real) * jax.random.uniform(noise_key, real.shape, jnp.float32)
-        norms = gradient_norms(disc_fn, real + interpolation_weights(share_key, real) * noise)
-        return weight * jnp.mean((norms - target) ** 2)
+        x_hat = real + interpolation_weights(weight_key, real) * noise
+        return weight * jnp.mean((gradient_norms(disc_fn, x_hat) - target) ** 2)
 
     return penalty
 
 
 def sum_penalties(*penalties: Penalty) -> Penalty:
-    """The sum of penalties, each with a key of its own: `add(r1(gamma), r2(gamma))` is R3GAN's (Huang et al. 2024)."""
+    """Returns the sum of penalties, each of which gets its own key.
+
+    For example, `sum_penalties(r1(gamma), r2(gamma))` is the penalty of R3GAN.
+
+    References:
+      Huang et al. 2024 (R3GAN).
+    """
 
     def penalty(disc_fn, real, fake, key):
         keys = jax.random.split(key, len(penalties))
-        return jnp.sum(
-            jnp.stack(
-                [each(disc_fn, real, fake, k) for each, k in zip(penalties, keys, strict=True)]
-            )
-        )
+        values = [
+            summand(disc_fn, real, fake, summand_key)
+            for summand, summand_key in zip(penalties, keys, strict=True)
+        ]
+        return jnp.sum(jnp.stack(values))
 
     return penalty
 
 
 def subsample(penalty: Penalty, num: int) -> Penalty:
-    """A penalty on the first `num` samples of each batch, or on all of a smaller one.
+    """Returns a penalty that is computed from the first `num` samples of each batch only.
 
-    Batches are in random order, so a mean over samples keeps its expectation; it costs `num / B` as much.
+    Batches are in random order, so the expectation of a mean over samples is unchanged. The cost
+    falls to `num / B`.
+
+    Args:
+      penalty: The penalty to compute.
+      num: Number of samples, at least 1. Batches with fewer samples are used whole.
+
+    Returns:
+      A penalty.
 
     Raises:
-      ConfigError: where num is below 1.
+      ConfigError: If `num` is below 1.
     """
     if num < 1:
-        raise ConfigError(f"num is {num}, expected at least 1")
+        raise ConfigError(f"num is {num}, expected at least 1 sample to compute the penalty from")
     return lambda disc_fn, real, fake, key: penalty(disc_fn, real[:num], fake[:num], key)
 
 
 def squared_gradient_norms(disc_fn: DiscFn, x: jax.Array) -> jax.Array:
-    """The squared length of each sample's gradient, over all its axes: `[B, …] -> [B]`.
+    """Returns the squared gradient norm of each sample, over all its axes: `[B, …] -> [B]`.
 
     Raises:
-      ShapeError: where `disc_fn` does not give one logit a sample.
+      ShapeError: If `disc_fn` does not return one logit per sample.
     """
 
-    def total(x):
+    def sum_logits(x):
         logits = disc_fn(x)
         if logits.shape != x.shape[:1]:
             raise ShapeError(
-                f"disc_fn gives {list(logits.shape)}, expected [{len(x)}], one logit a sample"
+                f"disc_fn gives {list(logits.shape)}, expected [{len(x)}], one logit per sample; "
+                "end the discriminator with `.squeeze(-1)` if it returns [B, 1]"
             )
         return jnp.sum(logits)
 
-    return jnp.sum(jax.grad(total)(x) ** 2, axis=tuple(range(1, x.ndim)))
+    return jnp.sum(jax.grad(sum_logits)(x) ** 2, axis=tuple(range(1, x.ndim)))
 
 
 def gradient_norms(disc_fn: DiscFn, x: jax.Array) -> jax.Array:
-    """The length of each sample's gradient: `[B, …] -> [B]`. Where it is 0, its own derivative is 0 instead of NaN."""
+    """Returns the gradient norm of each sample: `[B, …] -> [B]`.
+
+    The derivative of a norm that is 0 is defined as 0, instead of NaN.
+    """
     squares = squared_gradient_norms(disc_fn, x)
     positive = squares > 0
-    # The root must not see the zeros: the derivative of what `where` discards is multiplied by 0, and inf · 0 is NaN.
+    # The inner `where` keeps zeros out of sqrt. The outer one alone is not enough: it multiplies
+    # the derivative of the branch it discards, inf at 0, by 0, which is NaN.
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1)), 0)
 
 
 def interpolation_weights(key: jax.Array, x: jax.Array) -> jax.Array:
-    """U(0, 1) for each sample, shaped to scale `x`: `[B, 1, …]`, in float32, like all noise."""
+    """Draws U(0, 1) once per sample of `x`, `[B, …]`; returns `[B, 1, …]`, float32 as all noise."""
     return jax.random.uniform(key, (len(x), *[1] * (x.ndim - 1)), jnp.float32)

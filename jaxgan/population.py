@@ -1,4 +1,4 @@
-"""GANs that differ in numbers, such as learning rates, trained side by side as one population."""
+"""Populations of GANs that differ in hyperparameters, such as learning rates."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,43 +10,57 @@ from jaxgan.errors import ConfigError
 from jaxgan.gan import GAN, jit_steps
 
 
-def make_population(build: Callable[[Any], GAN], numbers: Any) -> GAN:
-    """Players of which every member of a population has its own numbers.
+def make_population(build_fn: Callable[[Any], GAN], hyperparams: Any) -> GAN:
+    """Builds a GAN whose state carries the hyperparameters of one member of a population.
+
+    The members are trained together in one program: `training.train` gives each of its N seeds one
+    row of `hyperparams`.
+
+    Example:
+      def build_fn(hyperparams):
+          tx = optimizers.adam(hyperparams["learning_rate"])
+          penalty = penalties.r1(hyperparams["gamma"])
+          return make_gan(generator, discriminator, loss, tx, tx, prior, penalty=penalty)
+
+      hyperparams = {"learning_rate": [1e-4, 3e-4, 1e-3], "gamma": [0.1, 1.0, 10.0]}
+      gan = make_population(build_fn, hyperparams)
 
     Args:
-      build: makes a GAN of one member's numbers. It is called while functions are traced, then with traced scalars, so
-        that the networks, the prior and the kinds of optimiser and penalty must not depend on them.
-      numbers: a pytree of arrays, or lists, `[N, …]`, a row a member, such as
-        `{"learning_rate": [1e-4, 3e-4, 1e-3], "gamma": [0.1, 1.0, 10.0]}`.
+      build_fn: `hyperparams -> GAN`, for one member. It is called whenever a step is traced, with
+        traced scalars, so the networks, the prior and the choice of optimizers and penalty must not
+        depend on the values.
+      hyperparams: A pytree of arrays or lists, `[N, …]` each, with one row per member.
 
     Returns:
-      A GAN whose states carry their numbers; `init` gives those of the first member. `training.train` gives each of
-      N `seeds` its own.
+      A GAN whose `GANState.hyperparams` are those of one member. `init` sets them to those of the
+      first member.
 
     Raises:
-      ConfigError: where the arrays do not have one first axis in common; and what `build` raises.
+      ConfigError: If the arrays do not share one first axis of length at least 1.
+      JaxganError: If `build_fn` raises it.
     """
-    numbers = jax.tree.map(jnp.asarray, numbers, is_leaf=lambda x: isinstance(x, list))
-    lengths = {x.shape[:1] for x in jax.tree.leaves(numbers)}
-    if len(lengths) != 1 or lengths <= {(), (0,)}:
+    hyperparams = jax.tree.map(jnp.asarray, hyperparams, is_leaf=lambda x: isinstance(x, list))
+    first_axes = {x.shape[:1] for x in jax.tree.leaves(hyperparams)}
+    if len(first_axes) != 1 or first_axes <= {(), (0,)}:
         raise ConfigError(
-            f"numbers have first axes {sorted(lengths)}, expected one length, a row a member"
+            f"hyperparams have first axes {sorted(first_axes)}, expected one length of at least 1; "
+            "give each array one row per member"
         )
-    first = jax.tree.map(lambda x: x[0], numbers)
-    players = build(first)
+    first_member = jax.tree.map(lambda x: x[0], hyperparams)
+    gan = build_fn(first_member)
 
     def init(key, real, condition=None):
-        return players.init(key, real, condition).replace(hyperparams=first)
+        return gan.init(key, real, condition).replace(hyperparams=first_member)
 
     def d_step(state, real, key, condition=None):
-        return build(state.hyperparams).d_step(state, real, key, condition)
+        return build_fn(state.hyperparams).d_step(state, real, key, condition)
 
     def g_step(state, real, key, condition=None):
-        return build(state.hyperparams).g_step(state, real, key, condition)
+        return build_fn(state.hyperparams).g_step(state, real, key, condition)
 
     def step(state, real, key, condition=None, simultaneous=False):
-        return build(state.hyperparams).step(state, real, key, condition, simultaneous)
+        return build_fn(state.hyperparams).step(state, real, key, condition, simultaneous)
 
-    return players._replace(
-        init=jax.jit(init), **jit_steps(d_step, g_step, step), hyperparams=numbers
+    return gan._replace(
+        init=jax.jit(init), **jit_steps(d_step, g_step, step), hyperparams=hyperparams
     )

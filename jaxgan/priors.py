@@ -1,6 +1,7 @@
-"""What the generator starts from: `(key, num) -> z [num, dim]`, the key is consumed.
+"""Prior distributions of the generator's latent vector z.
 
-Always float32, so that a seed means the same noise whatever the precision of the networks.
+A prior is `(key, num) -> z [num, dim]`; the key is consumed. Samples are always float32, so a seed
+gives the same z whatever the precision of the networks.
 """
 
 from collections.abc import Callable
@@ -14,13 +15,33 @@ Prior = Callable[[jax.Array, int], jax.Array]
 
 
 def normal(dim: int) -> Prior:
-    """Independent N(0, 1) in each of `dim` dimensions. Raises ConfigError where `dim` is not at least 1."""
+    """Standard normal prior: N(0, 1), independent in each dimension.
+
+    Args:
+      dim: Dimension of z, at least 1.
+
+    Returns:
+      A prior.
+
+    Raises:
+      ConfigError: If `dim` is not an int of at least 1.
+    """
     check_dim(dim)
     return lambda key, num: jax.random.normal(key, (num, dim), jnp.float32)
 
 
 def uniform(dim: int) -> Prior:
-    """Independent U(-1, 1) in each of `dim` dimensions. Raises ConfigError where `dim` is not at least 1."""
+    """Uniform prior: U(-1, 1), independent in each dimension.
+
+    Args:
+      dim: Dimension of z, at least 1.
+
+    Returns:
+      A prior.
+
+    Raises:
+      ConfigError: If `dim` is not an int of at least 1.
+    """
     check_dim(dim)
     return lambda key, num: jax.random.uniform(
         key, (num, dim), jnp.float32, minval=-1.0, maxval=1.0
@@ -28,6 +49,8 @@ def uniform(dim: int) -> Prior:
 
 
 def check_dim(dim: int) -> None:
-    """Raises ConfigError unless `dim` is an int of at least 1."""
+    """Raises ConfigError if `dim` is not an int of at least 1."""
     if not isinstance(dim, int) or dim < 1:
-        raise ConfigError(f"the noise has dimension {dim!r}, expected an int of at least 1")
+        raise ConfigError(
+            f"the latent dimension is {dim!r}, expected an int of at least 1, such as 64"
+        )

@@ -1,4 +1,4 @@
-"""What training changes: immutable pytrees of arrays, and nothing else."""
+"""The training state: immutable pytrees that contain only arrays."""
 
 from typing import Any
 
@@ -9,13 +9,14 @@ from flax import struct
 
 
 class NetworkState(struct.PyTreeNode):
-    """One player.
+    """State of one network and its optimizer.
 
     Attributes:
-      step: int32 scalar, how often this player has been updated.
-      params: the Linen collection of that name, a pytree of arrays.
-      model_state: every other Linen collection by its name, such as `{"batch_stats": …}`; `{}` where there is none.
-      opt_state: what optax keeps for `params`.
+      step: int32 scalar, number of updates of this network.
+      params: The Linen collection `"params"`, a pytree of arrays.
+      model_state: Every other Linen collection by name, such as `{"batch_stats": …}`; `{}` if the
+        module has none.
+      opt_state: The optax state for `params`.
     """
 
     step: jax.Array
@@ -25,26 +26,36 @@ class NetworkState(struct.PyTreeNode):
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What Linen's `apply` takes."""
+        """All Linen collections: the first argument of `Module.apply`."""
         return {"params": self.params, **self.model_state}
 
     def apply_gradients(
         self, tx: optax.GradientTransformation, grads: Any, model_state: dict[str, Any]
     ) -> "NetworkState":
-        """The state after one update by `grads`, a pytree like `params`."""
+        """Returns the state after one optimizer update.
+
+        Args:
+          tx: The optimizer that made `opt_state`.
+          grads: Gradients, a pytree like `params`.
+          model_state: The new `model_state`.
+
+        Returns:
+          The new state, with `step` increased by 1.
+        """
         updates, opt_state = tx.update(grads, self.opt_state, self.params)
         params = optax.apply_updates(self.params, updates)
         return NetworkState(self.step + 1, params, model_state, opt_state)
 
 
 class GANState(struct.PyTreeNode):
-    """Both players.
+    """State of a GAN.
 
     Attributes:
-      d: the discriminator, or critic.
-      g: the generator.
-      g_ema: the moving average of the generator's variables, at least float32; None where none is kept.
-      numbers: what `vary` makes the players of; None where they are always the same.
+      d: The discriminator D, or critic.
+      g: The generator G.
+      g_ema: Exponential moving average of G's variables, at least float32; None if not kept.
+      hyperparams: The hyperparameters of this member of a population, see `make_population`; None
+        for a single GAN.
     """
 
     d: NetworkState
@@ -54,22 +65,32 @@ class GANState(struct.PyTreeNode):
 
 
 def at_least_float32(tree: Any) -> Any:
-    """Casts the float16 and bfloat16 arrays of a pytree to float32; leaves all others as they are."""
+    """Casts float16 and bfloat16 arrays of a pytree to float32; leaves other arrays unchanged."""
 
     def cast(x):
-        return (
-            x.astype(jnp.promote_types(x.dtype, jnp.float32))
-            if jnp.issubdtype(x.dtype, jnp.floating)
-            else x
-        )
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            return x
+        return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
     return jax.tree.map(cast, tree)
 
 
-def update_ema(average: Any, newest: Any, decay: jax.typing.ArrayLike) -> Any:
-    """`decay * average + (1 - decay) * newest` for floating arrays; the newest of any others, such as counters."""
+def update_ema(ema: Any, new: Any, decay: jax.typing.ArrayLike) -> Any:
+    """Returns `decay * ema + (1 - decay) * new` for each floating-point array of a pytree.
 
-    def move(old, new):
+    Other arrays, such as counters, are taken from `new`.
+
+    Args:
+      ema: The current average.
+      new: The new values, a pytree like `ema`.
+      decay: Weight of the current average, in [0, 1].
+
+    Returns:
+      The updated average, a pytree like `ema`.
+    """
+
+    def update(old, new):
+        # This form of the equation keeps the average exactly constant if old == new.
         return old + (1 - decay) * (new - old) if jnp.issubdtype(old.dtype, jnp.inexact) else new
 
-    return jax.tree.map(move, average, newest)
+    return jax.tree.map(update, ema, new)

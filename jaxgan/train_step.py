@@ -1,4 +1,4 @@
-"""The order of play: how the two players' updates make one train step."""
+"""Composes updates of the discriminator and the generator into one train step."""
 
 from collections.abc import Callable
 from operator import itemgetter
@@ -9,7 +9,7 @@ import jax
 from jaxgan.errors import ConfigError
 from jaxgan.gan import GAN
 
-Order = Literal["d_first", "g_first", "simultaneous"]
+UpdateOrder = Literal["d_first", "g_first", "simultaneous"]
 
 
 def make_train_step(
@@ -17,62 +17,82 @@ def make_train_step(
     d_steps: int = 1,
     g_steps: int = 1,
     *,
-    order: Order = "d_first",
+    update_order: UpdateOrder = "d_first",
     share_noise: bool = True,
 ) -> Callable:
-    """Some updates of D and some of G, as one train step.
+    """Returns a train step of `d_steps` discriminator and `g_steps` generator updates.
 
     Args:
-      gan: the players.
-      d_steps: updates of D a train step, each against a batch of its own; 5 is usual for critics.
-      g_steps: updates of G a train step, all against the last batch.
-      order: `"d_first"`, all of D's updates before G's (Goodfellow et al. 2014, algorithm 1); `"g_first"`, after them;
-        `"simultaneous"`, D first, but its last update and G's first move from the same state, neither seeing the
-        other's.
-      share_noise: whether G's first update plays the noise of D's last, as the tutorials do.
+      gan: The functions that the train step calls.
+      d_steps: Discriminator updates per train step, at least 1, each on its own batch; 5 is usual
+        for Wasserstein critics.
+      g_steps: Generator updates per train step, at least 1, all on the last batch.
+      update_order: The order of the updates:
+        `"d_first"`: all discriminator updates, then all generator updates.
+        `"g_first"`: all generator updates, then all discriminator updates.
+        `"simultaneous"`: like `"d_first"`, but the last discriminator update and the first
+        generator update start from the same state, so neither sees the other's result.
+      share_noise: Whether the first generator update uses the latent vectors z of the last
+        discriminator update, as is usual in tutorials.
 
     Returns:
-      `(state, real [d_steps, B, …], key, condition=None) -> (state, {"d": metrics, "g": metrics})`, pure and not
-      jit-compiled, with the metrics of each player's last update. `condition` is None or `[d_steps, B, …]`. D's i-th
-      update uses `fold_in(key, i)`, G's go on counting; the two that share their noise count as one.
+      `(state, real, key, condition=None) -> (state, {"d": metrics, "g": metrics})`, with `real`
+      `[d_steps, B, …]` and `condition` None or `[d_steps, B, …]`. The function is pure and not
+      jit-compiled. The metrics are those of each network's last update. Discriminator update i
+      uses the key `fold_in(key, i)`. Generator updates continue the count: update j uses
+      `fold_in(key, d_steps + j)`, or `fold_in(key, d_steps - 1 + j)` with `share_noise`.
 
     Raises:
-      ConfigError: where a count is below 1, or the order is none of these.
+      ConfigError: If `d_steps` or `g_steps` is below 1, or `update_order` is not one of the above.
+
+    References:
+      Goodfellow et al. 2014, algorithm 1 (`"d_first"`).
     """
     if d_steps < 1 or g_steps < 1:
         raise ConfigError(
             f"d_steps is {d_steps} and g_steps is {g_steps}, expected at least 1 of each"
         )
-    if order not in get_args(Order):
-        raise ConfigError(f"order is {order!r}, expected one of {', '.join(get_args(Order))}")
+    if update_order not in get_args(UpdateOrder):
+        raise ConfigError(
+            f"update_order is {update_order!r}, expected one of {', '.join(get_args(UpdateOrder))}"
+        )
 
-    d_numbers = range(d_steps)
-    g_numbers = range(d_steps - share_noise, d_steps - share_noise + g_steps)
-    d_moves, g_moves = [(d, None) for d in d_numbers], [(None, g) for g in g_numbers]
-    if order == "simultaneous" or (order == "d_first" and share_noise):
-        moves = [*d_moves[:-1], (d_numbers[-1], g_numbers[0]), *g_moves[1:]]
+    # Each update is (d_index, g_index): the number folded into its key, or None for a network that
+    # is not updated. An update with both starts them from one state or one forward pass of G.
+    d_indices = range(d_steps)
+    g_start = d_steps - share_noise
+    g_indices = range(g_start, g_start + g_steps)
+    d_updates = [(d_index, None) for d_index in d_indices]
+    g_updates = [(None, g_index) for g_index in g_indices]
+    if update_order == "simultaneous" or (update_order == "d_first" and share_noise):
+        updates = [*d_updates[:-1], (d_indices[-1], g_indices[0]), *g_updates[1:]]
+    elif update_order == "d_first":
+        updates = d_updates + g_updates
     else:
-        moves = d_moves + g_moves if order == "d_first" else g_moves + d_moves
+        updates = g_updates + d_updates
 
     def train_step(state, real, key, condition=None):
-        def arguments(number, batch):
-            x, c = jax.tree.map(itemgetter(batch), (real, condition))
-            return x, jax.random.fold_in(key, number), c
+        def step_args(key_index, batch_index):
+            real_batch, condition_batch = jax.tree.map(itemgetter(batch_index), (real, condition))
+            return real_batch, jax.random.fold_in(key, key_index), condition_batch
 
         metrics = {}
-        for d, g in moves:
-            if g is None:
-                state, metrics["d"] = gan.d_step(state, *arguments(d, d))
-            elif d is None:
-                state, metrics["g"] = gan.g_step(state, *arguments(g, -1))
-            elif share_noise:  # G's one forward pass serves both
+        for d_index, g_index in updates:
+            if g_index is None:
+                state, metrics["d"] = gan.d_step(state, *step_args(d_index, d_index))
+            elif d_index is None:
+                state, metrics["g"] = gan.g_step(state, *step_args(g_index, -1))
+            elif share_noise:
+                # Both updates use the same z, so one forward pass of G is enough.
                 state, metrics = gan.step(
-                    state, *arguments(d, d), simultaneous=order == "simultaneous"
+                    state,
+                    *step_args(d_index, d_index),
+                    simultaneous=update_order == "simultaneous",
                 )
             else:
-                d_moved, metrics["d"] = gan.d_step(state, *arguments(d, d))
-                state, metrics["g"] = gan.g_step(state, *arguments(g, -1))
-                state = state.replace(d=d_moved.d)
+                d_updated, metrics["d"] = gan.d_step(state, *step_args(d_index, d_index))
+                state, metrics["g"] = gan.g_step(state, *step_args(g_index, -1))
+                state = state.replace(d=d_updated.d)
         return state, metrics
 
     return train_step

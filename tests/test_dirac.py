@@ -1,8 +1,8 @@
-"""DiracGAN: the smallest game, whose trajectories are known (Mescheder et al. 2018, section 2).
+"""Tests on DiracGAN, whose training trajectories are known (Mescheder et al. 2018, section 2).
 
-Real data are zeros, the generator's one parameter is its output, and D(x) = psi x. The published figures are of the
-same game with -psi for psi, from (theta, psi) = (1, 1), by gradient descent at the rate 0.1; where players alternate in
-them, the generator moves first.
+All real data are 0, the generator returns its only parameter theta, and D(x) = psi x. The published
+figures use the opposite sign of psi. They show gradient descent with learning rate 0.1 from
+(theta, psi) = (1, 1); with alternating updates, the generator is updated first.
 """
 
 import jax
@@ -14,7 +14,7 @@ from flax import linen as nn
 
 from jaxgan import losses, make_gan, penalties, priors
 
-RATE, STEPS = 0.1, 50
+LEARNING_RATE, NUM_STEPS = 0.1, 50
 
 
 class Generator(nn.Module):
@@ -29,41 +29,49 @@ class Discriminator(nn.Module):
         return x[:, 0] * self.param("psi", nn.initializers.constant(-1.0), ())
 
 
-def make_game(loss, penalty=None):
-    """A simultaneous and an alternating step, (theta, psi) -> (theta, psi) in the signs of the figures."""
-    tx = optax.sgd(RATE)
+def make_steps(loss, penalty=None):
+    """Returns a simultaneous and an alternating step: `(theta, psi) -> (theta, psi)`.
+
+    The sign of psi is that of the published figures.
+    """
+    tx = optax.sgd(LEARNING_RATE)
     gan = make_gan(Generator(), Discriminator(), loss, tx, tx, priors.normal(1), penalty=penalty)
     real = jnp.zeros((2, 1))
-    start = gan.init(jax.random.key(0), real)
+    initial = gan.init(jax.random.key(0), real)
 
-    def place(theta, psi):
-        d = start.d.replace(params={"psi": -psi})
-        return start.replace(d=d, g=start.g.replace(params={"theta": jnp.reshape(theta, (1, 1))}))
+    def to_state(theta, psi):
+        d = initial.d.replace(params={"psi": -psi})
+        g = initial.g.replace(params={"theta": jnp.reshape(theta, (1, 1))})
+        return initial.replace(d=d, g=g)
 
-    def read(state):
+    def to_point(state):
         return jnp.stack([state.g.params["theta"][0, 0], -state.d.params["psi"]])
 
-    def simultaneous(point):
-        return read(gan.step(place(*point), real, jax.random.key(1), simultaneous=True)[0])
+    def simultaneous_step(point):
+        state, _ = gan.step(to_state(*point), real, jax.random.key(1), simultaneous=True)
+        return to_point(state)
 
-    def alternating(point):
-        state, _ = gan.g_step(place(*point), real, jax.random.key(1))
-        return read(gan.d_step(state, real, jax.random.key(1))[0])
+    def alternating_step(point):
+        state, _ = gan.g_step(to_state(*point), real, jax.random.key(1))
+        state, _ = gan.d_step(state, real, jax.random.key(1))
+        return to_point(state)
 
-    return simultaneous, alternating
+    return simultaneous_step, alternating_step
 
 
-def play(step):
-    """The points (theta, psi) after each of the steps, `[STEPS, 2]`."""
-    return np.asarray(
-        jax.jit(lambda x: jax.lax.scan(lambda x, _: (step(x),) * 2, x, length=STEPS)[1])(
-            jnp.ones(2)
-        )
-    )
+def trajectory(step_fn):
+    """Returns the points (theta, psi) after each step, `[NUM_STEPS, 2]`."""
+
+    def body(point, _):
+        point = step_fn(point)
+        return point, point
+
+    _, points = jax.jit(lambda point: jax.lax.scan(body, point, length=NUM_STEPS))(jnp.ones(2))
+    return np.asarray(points)
 
 
 @pytest.mark.parametrize(
-    ("loss", "gamma", "simultaneous", "alternating"),
+    ("loss", "gamma", "simultaneous_end", "alternating_end"),
     [
         ("minimax", None, (-1.50556248, -0.15501199), (-1.39279560, -0.14724309)),
         ("non_saturating", None, (-0.99051788, -0.19517205), (-0.94484798, -0.21217017)),
@@ -72,32 +80,40 @@ def play(step):
         ("non_saturating", 0.3, (-0.50087150, -0.15005550), (-0.47262178, -0.14431736)),
     ],
 )
-def test_trajectories_end_where_the_published_ones_do(loss, gamma, simultaneous, alternating):
-    game = make_game(getattr(losses, loss), None if gamma is None else penalties.r1(gamma))
-    for step, end in zip(game, (simultaneous, alternating), strict=True):
-        np.testing.assert_allclose(play(step)[-1], end, rtol=0, atol=1e-6)
+def test_dirac_gan_trajectories_end_at_the_published_points(
+    loss, gamma, simultaneous_end, alternating_end
+):
+    penalty = None if gamma is None else penalties.r1(gamma)
+    simultaneous_step, alternating_step = make_steps(getattr(losses, loss), penalty)
+    end = trajectory(simultaneous_step)[-1]
+    np.testing.assert_allclose(end, simultaneous_end, rtol=0, atol=1e-6)
+    end = trajectory(alternating_step)[-1]
+    np.testing.assert_allclose(end, alternating_end, rtol=0, atol=1e-6)
 
 
-def test_the_linear_game_spirals_out_or_circles():
-    simultaneous, alternating = map(play, make_game(losses.wasserstein))
-    # A simultaneous step turns the point and stretches it by sqrt(1 + h²).
-    radii = np.sqrt(2) * (1 + RATE**2) ** (np.arange(1, STEPS + 1) / 2)
+def test_dirac_gan_with_wasserstein_loss_diverges_or_cycles():
+    simultaneous, alternating = map(trajectory, make_steps(losses.wasserstein))
+    # A simultaneous step rotates the point and scales it by sqrt(1 + h²).
+    radii = np.sqrt(2) * (1 + LEARNING_RATE**2) ** (np.arange(1, NUM_STEPS + 1) / 2)
     np.testing.assert_allclose(np.linalg.norm(simultaneous, axis=1), radii, rtol=1e-6)
     # An alternating step, G first, stays on the ellipse theta² + psi² - h theta psi = const.
     theta, psi = alternating.T
-    np.testing.assert_allclose(theta**2 + psi**2 - RATE * theta * psi, 2 - RATE, rtol=2e-6)
+    invariant = theta**2 + psi**2 - LEARNING_RATE * theta * psi
+    np.testing.assert_allclose(invariant, 2 - LEARNING_RATE, rtol=2e-6)
 
 
 @pytest.mark.parametrize("loss", ["minimax", "non_saturating"])
-def test_the_penalty_damps_what_else_only_turns(loss):
+def test_dirac_gan_with_r1_has_the_eigenvalues_of_the_paper(loss):
     @jax.jit
     @jax.vmap
-    def field(gamma):
-        simultaneous, _ = make_game(getattr(losses, loss), penalties.r1(gamma))
-        return (jax.jacobian(simultaneous)(jnp.zeros(2)) - jnp.eye(2)) / RATE
+    def vector_field_jacobian(gamma):
+        simultaneous_step, _ = make_steps(getattr(losses, loss), penalties.r1(gamma))
+        return (jax.jacobian(simultaneous_step)(jnp.zeros(2)) - jnp.eye(2)) / LEARNING_RATE
 
     gammas = np.array([0.0, 0.3, 2.0])
-    for gamma, matrix in zip(gammas, np.asarray(field(jnp.asarray(gammas))), strict=True):
+    jacobians = np.asarray(vector_field_jacobian(jnp.asarray(gammas)))
+    for gamma, jacobian in zip(gammas, jacobians, strict=True):
+        # -gamma/2 is the damping; without a penalty the eigenvalues are imaginary.
         root = np.emath.sqrt(gamma**2 / 4 - 1 / 4)
-        found = sorted(np.linalg.eigvals(matrix), key=lambda value: value.real + value.imag)
-        np.testing.assert_allclose(found, [-gamma / 2 - root, -gamma / 2 + root], atol=1e-5)
+        eigenvalues = sorted(np.linalg.eigvals(jacobian), key=lambda value: value.real + value.imag)
+        np.testing.assert_allclose(eigenvalues, [-gamma / 2 - root, -gamma / 2 + root], atol=1e-5)

@@ -1,80 +1,77 @@
-"""Members of a population that differ in numbers, such as learning rates."""
+"""Tests of populations whose members differ in hyperparameters."""
 
 import chex
 import jax
 import numpy as np
 import pytest
 
-from jaxgan import losses, make_gan, make_population, models, optimizers, penalties, priors
-from jaxgan.data.sources import array_source
+from jaxgan import make_population, optimizers, penalties
 from jaxgan.errors import CheckpointError, ConfigError
 from jaxgan.training.loop import train
+from jaxgan.training.options import TrainOptions
 from jaxgan.training.rng import make_rng_streams
-from tests.helpers.networks import SHAPE, assert_same_bits
+from tests.helpers.networks import SHAPE, assert_same_bits, tiny_gan, tiny_source
 
-SOURCE = array_source(
-    np.random.default_rng(0).integers(0, 256, (40, *SHAPE), np.uint8), 8
-)  # 5 steps an epoch
-NUMBERS = {"learning_rate": [1e-3, 0.0, 1e-2], "gamma": [0.5, 1.0, 2.0]}
-
-
-def of_numbers(numbers):
-    """Players with a learning rate and a penalty of their own; a GAN once more in plain numbers."""
-    tx = optimizers.adam(numbers["learning_rate"])
-    networks = models.MLPGenerator(shape=SHAPE, widths=(8,)), models.MLPDiscriminator(widths=(8,))
-    penalty = penalties.r1(numbers["gamma"])
-    return make_gan(
-        *networks,
-        losses.non_saturating,
-        tx,
-        tx,
-        priors.uniform(4),
-        penalty=penalty,
-        ema_half_life=10.0,
-    )
+SOURCE = tiny_source()
+HYPERPARAMS = {"learning_rate": [1e-3, 0.0, 1e-2], "gamma": [0.5, 1.0, 2.0]}
+REAL = np.zeros((8, *SHAPE), np.float32)
 
 
-@pytest.mark.parametrize("options", [{"order": "simultaneous", "d_steps": 2, "on_nan": "skip"}])
-def test_members_with_numbers_of_their_own_are_runs_with_those(options, tmp_path):
-    def all_of_them(workdir, steps):
-        gan = make_population(of_numbers, NUMBERS)
-        return train(gan, SOURCE, workdir, seed=5, seeds=3, steps=steps, block=3, **options)[0]
+def build_member(hyperparams):
+    tx = optimizers.adam(hyperparams["learning_rate"])
+    penalty = penalties.r1(hyperparams["gamma"])
+    return tiny_gan(d_tx=tx, g_tx=tx, penalty=penalty, ema_half_life=10.0)
 
-    states = all_of_them(tmp_path / "all", 5)
+
+def member_hyperparams(i):
+    return {name: values[i] for name, values in HYPERPARAMS.items()}
+
+
+def train_population(workdir, steps, hyperparams=HYPERPARAMS, **options):
+    options = {"seed": 5, "num_seeds": 3, "steps_per_block": 3} | options | {"steps": steps}
+    options = TrainOptions(**options)
+    return train(make_population(build_member, hyperparams), SOURCE, workdir, options)[0]
+
+
+@pytest.mark.parametrize(
+    "options", [{"update_order": "simultaneous", "d_steps": 2, "on_nan": "skip"}]
+)
+def test_make_population_trains_each_member_as_a_single_gan(options, tmp_path):
+    states = train_population(tmp_path / "all", 5, **options)
     for i in (0, 2):
-        gan = of_numbers({name: values[i] for name, values in NUMBERS.items()})
-        alone, _ = train(gan, SOURCE, tmp_path / str(i), seed=5 + i, steps=5, block=3, **options)
+        single_options = TrainOptions(seed=5 + i, steps=5, steps_per_block=3, **options)
+        gan = build_member(member_hyperparams(i))
+        single, _ = train(gan, SOURCE, tmp_path / str(i), single_options)
         member = jax.tree.map(lambda x, i=i: x[i], states.replace(hyperparams=None))
-        chex.assert_trees_all_close(member, alone, rtol=1e-4, atol=1e-6)
-    start = make_population(of_numbers, NUMBERS).init(
-        make_rng_streams(6).init, np.zeros((8, *SHAPE), np.float32)
-    )
-    assert_same_bits(
-        jax.tree.map(lambda x: x[1], states.d.params), start.d.params
-    )  # a learning rate of 0
-    all_of_them(tmp_path / "parts", 2)
-    assert_same_bits(all_of_them(tmp_path / "parts", 5), states)
+        chex.assert_trees_all_close(member, single, rtol=1e-4, atol=1e-6)
+
+    # Member 1 has a learning rate of 0.
+    initial = make_population(build_member, HYPERPARAMS).init(make_rng_streams(6).init, REAL)
+    assert_same_bits(jax.tree.map(lambda x: x[1], states.d.params), initial.d.params)
+
+    train_population(tmp_path / "resumed", 2, **options)
+    assert_same_bits(train_population(tmp_path / "resumed", 5, **options), states)
 
 
-def test_numbers_that_do_not_fit_are_refused(tmp_path):
-    gan = make_population(of_numbers, NUMBERS)
-    with pytest.raises(ConfigError, match="seeds is 2, expected 3, as many as the GAN has members"):
-        train(gan, SOURCE, tmp_path, seed=0, seeds=2, steps=1)
-    with pytest.raises(ConfigError, match="seeds is None, expected 3"):
-        train(gan, SOURCE, tmp_path, seed=0, steps=1)
-    with pytest.raises(ConfigError, match=r"numbers have first axes \[\(2,\), \(3,\)\]"):
-        make_population(of_numbers, NUMBERS | {"gamma": [1.0, 2.0]})
+def test_make_population_init_sets_the_hyperparams_of_the_first_member():
+    state = make_population(build_member, HYPERPARAMS).init(jax.random.key(0), REAL)
+    chex.assert_trees_all_close(state.hyperparams, member_hyperparams(0))
+
+
+def test_make_population_raises_if_first_axes_do_not_match():
+    with pytest.raises(ConfigError, match=r"hyperparams have first axes \[\(2,\), \(3,\)\]"):
+        make_population(build_member, HYPERPARAMS | {"gamma": [1.0, 2.0]})
     with pytest.raises(ConfigError, match="expected one length"):
-        make_population(of_numbers, {"learning_rate": 1e-3, "gamma": 1.0})
-    train(gan, SOURCE, tmp_path, seed=0, seeds=3, steps=1)
-    with pytest.raises(
-        CheckpointError, match="the members of the newest checkpoint have other numbers"
-    ):
-        train(
-            make_population(of_numbers, NUMBERS | {"gamma": [1.0, 1.0, 1.0]}),
-            SOURCE,
-            tmp_path,
-            seed=0,
-            seeds=3,
-            steps=2,
-        )
+        make_population(build_member, {"learning_rate": 1e-3, "gamma": 1.0})
+
+
+@pytest.mark.parametrize("num_seeds", [2, None])
+def test_train_raises_if_num_seeds_is_not_the_number_of_members(num_seeds, tmp_path):
+    with pytest.raises(ConfigError, match=f"num_seeds is {num_seeds}, expected 3"):
+        train_population(tmp_path, 1, num_seeds=num_seeds)
+
+
+def test_train_raises_if_the_checkpoint_has_other_hyperparams(tmp_path):
+    train_population(tmp_path, 1)
+    with pytest.raises(CheckpointError, match="hyperparameters"):
+        train_population(tmp_path, 2, HYPERPARAMS | {"gamma": [1.0, 1.0, 1.0]})

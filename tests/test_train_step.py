@@ -10,20 +10,28 @@ from tests.helpers.networks import assert_same_bits, real_batch, small_gan
 GAN = small_gan()
 
 
-def start():
+def init():
     return GAN.init(jax.random.key(0), real_batch())
 
 
-def by_hand(turns, real, key):
-    """Plays (player, batch, fold) by turns."""
-    state = start()
-    for player, batch, fold in turns:
-        state, _ = getattr(GAN, player)(state, real[batch], jax.random.fold_in(key, fold))
+def make_key():
+    return jax.random.key(7)
+
+
+def stack_batches(num):
+    return jnp.stack([real_batch(seed=seed) for seed in range(num)])
+
+
+def apply_updates(updates, real):
+    """Applies updates (name of a GAN function, index of its batch, number folded into its key)."""
+    state, key = init(), make_key()
+    for name, batch_index, key_index in updates:
+        state, _ = getattr(GAN, name)(state, real[batch_index], jax.random.fold_in(key, key_index))
     return state
 
 
 @pytest.mark.parametrize(
-    ("counts", "share", "turns"),
+    ("counts", "share_noise", "updates"),
     [
         ((1, 1), True, [("step", 0, 0)]),
         ((1, 1), False, [("d_step", 0, 0), ("g_step", 0, 1)]),
@@ -32,64 +40,72 @@ def by_hand(turns, real, key):
         ((1, 3), True, [("step", 0, 0), ("g_step", 0, 1), ("g_step", 0, 2)]),
     ],
 )
-def test_order_of_play(counts, share, turns):
-    real = jnp.stack([real_batch(seed=seed) for seed in range(counts[0])])
-    key = jax.random.key(7)
-    state, metrics = make_train_step(GAN, *counts, share_noise=share)(start(), real, key)
-    assert_same_bits(state, by_hand(turns, real, jax.random.key(7)))
+def test_make_train_step_d_first_updates_d_then_g(counts, share_noise, updates):
+    real = stack_batches(counts[0])
+    train_step = make_train_step(GAN, *counts, share_noise=share_noise)
+    state, metrics = train_step(init(), real, make_key())
+    assert_same_bits(state, apply_updates(updates, real))
     assert (int(state.d.step), int(state.g.step)) == counts
     assert metrics.keys() == {"d", "g"}
 
 
 @pytest.mark.parametrize(
-    ("counts", "share", "turns"),
+    ("counts", "share_noise", "updates"),
     [
         ((1, 1), True, [("g_step", 0, 0), ("d_step", 0, 0)]),
         ((1, 1), False, [("g_step", 0, 1), ("d_step", 0, 0)]),
         ((2, 2), True, [("g_step", 1, 1), ("g_step", 1, 2), ("d_step", 0, 0), ("d_step", 1, 1)]),
     ],
 )
-def test_the_generator_may_go_first(counts, share, turns):
-    real = jnp.stack([real_batch(seed=seed) for seed in range(counts[0])])
-    step = make_train_step(GAN, *counts, order="g_first", share_noise=share)
-    state, metrics = step(start(), real, jax.random.key(7))
-    assert_same_bits(state, by_hand(turns, real, jax.random.key(7)))
+def test_make_train_step_g_first_updates_g_then_d(counts, share_noise, updates):
+    real = stack_batches(counts[0])
+    train_step = make_train_step(GAN, *counts, update_order="g_first", share_noise=share_noise)
+    state, metrics = train_step(init(), real, make_key())
+    assert_same_bits(state, apply_updates(updates, real))
     assert metrics.keys() == {"d", "g"}
 
 
-@pytest.mark.parametrize(("share", "g_fold"), [(True, 1), (False, 2)])
-def test_players_that_move_at_the_same_time_do_not_see_each_other_move(share, g_fold):
-    real = jnp.stack([real_batch(seed=seed) for seed in range(2)])
-    step = make_train_step(GAN, 2, 2, order="simultaneous", share_noise=share)
-    state, _ = step(start(), real, jax.random.key(7))
-    before = by_hand([("d_step", 0, 0)], real, jax.random.key(7))
-    key = jax.random.key(7)
-    if share:
+@pytest.mark.parametrize(("share_noise", "g_index"), [(True, 1), (False, 2)])
+def test_make_train_step_simultaneous_updates_both_from_one_state(share_noise, g_index):
+    real, key = stack_batches(2), make_key()
+    train_step = make_train_step(GAN, 2, 2, update_order="simultaneous", share_noise=share_noise)
+    state, _ = train_step(init(), real, make_key())
+    before = apply_updates([("d_step", 0, 0)], real)
+    if share_noise:
         both, _ = GAN.step(before, real[1], jax.random.fold_in(key, 1), simultaneous=True)
     else:
-        d_moved, _ = GAN.d_step(before, real[1], jax.random.fold_in(key, 1))
-        g_moved, _ = GAN.g_step(before, real[1], jax.random.fold_in(key, g_fold))
-        both = g_moved.replace(d=d_moved.d)
-    expected, _ = GAN.g_step(both, real[1], jax.random.fold_in(key, g_fold + 1))
+        d_updated, _ = GAN.d_step(before, real[1], jax.random.fold_in(key, 1))
+        g_updated, _ = GAN.g_step(before, real[1], jax.random.fold_in(key, g_index))
+        both = g_updated.replace(d=d_updated.d)
+    expected, _ = GAN.g_step(both, real[1], jax.random.fold_in(key, g_index + 1))
     assert_same_bits(state, expected)
 
 
-def test_other_orders_are_refused():
-    with pytest.raises(
-        ConfigError, match="order is 'last', expected one of d_first, g_first, simultaneous"
-    ):
-        make_train_step(GAN, order="last")
-
-
-def test_shared_noise_is_the_same_noise():
+def test_make_train_step_share_noise_uses_the_z_of_the_d_update():
     real = real_batch()[None]
-    _, shared = make_train_step(GAN)(start(), real, jax.random.key(7))
-    _, fresh = make_train_step(GAN, share_noise=False)(start(), real, jax.random.key(7))
+    _, shared = make_train_step(GAN)(init(), real, make_key())
+    _, fresh = make_train_step(GAN, share_noise=False)(init(), real, make_key())
     np.testing.assert_allclose(shared["d"]["loss"], fresh["d"]["loss"], rtol=1e-6)
     assert abs(float(shared["g"]["loss"] - fresh["g"]["loss"])) > 1e-5
 
 
+def test_make_train_step_passes_the_condition_of_each_batch():
+    real, condition = stack_batches(2), jnp.arange(16).reshape(2, 8) % 10
+    initial = GAN.init(jax.random.key(0), real[0], condition[0])
+    state, _ = make_train_step(GAN, 2)(initial, real, make_key(), condition)
+    key = make_key()
+    expected, _ = GAN.d_step(initial, real[0], jax.random.fold_in(key, 0), condition[0])
+    expected, _ = GAN.step(expected, real[1], jax.random.fold_in(key, 1), condition[1])
+    assert_same_bits(state, expected)
+
+
+def test_make_train_step_raises_on_an_unknown_update_order():
+    message = "update_order is 'last', expected one of d_first, g_first, simultaneous"
+    with pytest.raises(ConfigError, match=message):
+        make_train_step(GAN, update_order="last")
+
+
 @pytest.mark.parametrize("counts", [(0, 1), (1, 0), (-1, 1)])
-def test_counts_below_one_are_refused(counts):
+def test_make_train_step_raises_on_counts_below_one(counts):
     with pytest.raises(ConfigError, match=f"d_steps is {counts[0]} and g_steps is {counts[1]}"):
         make_train_step(GAN, *counts)

@@ -1,1 +1,39 @@
-"""Data sets by name, and how batches are drawn from them."""
+"""Data sets by name, and sources that draw batches from them.
+
+Importing this package imports neither TFDS, Grain, scikit-learn nor SciPy; functions that need them
+import them when called.
+"""
+
+from jaxgan.data.image_datasets import KNOWN_DATASETS, Images, Split, load_split, open_split
+from jaxgan.data.mixture import GRID, MIXTURES, RING, Mixture, mixture_source
+from jaxgan.data.parabola import parabola_source
+from jaxgan.data.sources import (
+    Source,
+    array_source,
+    default_repeats,
+    from_pixels,
+    synthetic_source,
+    to_pixels,
+)
+from jaxgan.data.streaming import streaming_source
+
+__all__ = [
+    "GRID",
+    "KNOWN_DATASETS",
+    "MIXTURES",
+    "RING",
+    "Images",
+    "Mixture",
+    "Source",
+    "Split",
+    "array_source",
+    "default_repeats",
+    "from_pixels",
+    "load_split",
+    "mixture_source",
+    "open_split",
+    "parabola_source",
+    "streaming_source",
+    "synthetic_source",
+    "to_pixels",
+]

@@ -1,8 +1,8 @@
-"""Fetching one file over the network: in time, whole, or not at all.
+"""Downloads of single files with a stall timeout, a deadline, and atomic results.
 
-A daemon thread only receives, the caller only writes. Whatever holds the thread up (a resolver, a proxy, a silent
-server), the caller goes on after `stall` seconds of silence; and as the thread never touches the disk, a late one can
-put nothing there.
+A daemon thread receives the data, and the caller writes it. If the thread blocks, for example in a
+resolver, a proxy or on a silent server, the caller gives up after `stall` seconds without data. The
+thread never writes to disk, so a late response cannot create a file.
 """
 
 import contextlib
@@ -19,26 +19,33 @@ from urllib.error import HTTPError
 
 from jaxgan.errors import DataError
 
-# What has just arrived, why nothing more will, or None at the end.
+CHUNK_BYTES = 1 << 16
+
+# Received chunks, then None at the end of the file or the exception that ended the download.
 Messages = queue.SimpleQueue[bytes | Exception | None]
 
 
-def download_file(url: str, path: Path, stall: float = 5.0, deadline: float = 300.0) -> None:
-    """Downloads `url` to `path`, replacing what is there; proxies are taken from the environment.
+def download_file(
+    url: str, path: str | os.PathLike, stall: float = 5.0, deadline: float = 300.0
+) -> None:
+    """Downloads `url` to `path`, replacing an existing file; uses the proxies of the environment.
 
     Args:
-      url: Anything `urllib` opens.
-      path: The file to write, in a folder that exists. It appears there only when it is complete.
-      stall: Seconds without a byte of the file after which to give up, finding the host and connecting included.
-      deadline: Seconds after which to give up in any case.
+      url: Any URL that `urllib` opens.
+      path: The file to write, in an existing folder. It is written atomically: it appears only once
+        the download is complete.
+      stall: Seconds without a received byte after which to give up. The time to resolve the host
+        name and to connect counts too.
+      deadline: Seconds in total after which to give up.
 
     Raises:
-      DataError: The server cannot be found or reached, refuses, falls silent, is too slow or closes too early; or the
-        file cannot be written. The message names the URL and the reason. Nothing is left behind.
+      DataError: If the server cannot be found or reached, refuses the request, stalls, is too slow
+        or closes the connection early, or if the file cannot be written. The message gives the URL
+        and the reason. No partial file is left behind.
     """
-    part = path.with_name(
-        f"{path.name}.{uuid.uuid4().hex}.part"
-    )  # unique: two processes may want the same file
+    path = Path(path)
+    # The name of the partial file is unique, because two processes may download the same file.
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     messages: Messages = queue.SimpleQueue()
     stop = threading.Event()
     threading.Thread(
@@ -58,37 +65,40 @@ def download_file(url: str, path: Path, stall: float = 5.0, deadline: float = 30
 
 
 def _iterate_chunks(url: str, messages: Messages, stall: float, deadline: float) -> Iterator[bytes]:
-    """Yields what arrives, to its end. Raises DataError where none is to come, or not in time."""
+    """Yields the received chunks; raises DataError if the download fails, stalls or is too slow."""
     end = time.monotonic() + deadline
-    while (left := end - time.monotonic()) > 0:
+    while (remaining := end - time.monotonic()) > 0:
         try:
-            message = messages.get(timeout=min(stall, left))
+            message = messages.get(timeout=min(stall, remaining))
         except queue.Empty:
-            if left > stall:
+            if remaining > stall:
                 raise DataError(
-                    f"{url} cannot be fetched: no byte arrived for {stall:g} s."
+                    f"{url} cannot be downloaded: no byte arrived for {stall:g} s."
                 ) from None
             continue
         if isinstance(message, Exception):
-            raise DataError(f"{url} cannot be fetched: {message}.") from message
+            raise DataError(f"{url} cannot be downloaded: {message}.") from message
         if message is None:
             return
         yield message
-    raise DataError(f"{url} cannot be fetched: not complete after {deadline:g} s.")
+    raise DataError(f"{url} cannot be downloaded: not complete after {deadline:g} s.")
 
 
 def _receive_chunks(url: str, timeout: float, messages: Messages, stop: threading.Event) -> None:
-    """Reports all that happens to `url`. The timeout is only there to end the thread some time after the caller."""
+    """Puts the chunks of `url` and the outcome into `messages`.
+
+    The socket timeout only ends the thread some time after the caller has given up.
+    """
     try:
         with urllib.request.urlopen(url, timeout=timeout) as response:
             expected, received = response.headers["Content-Length"], 0
-            while not stop.is_set() and (chunk := response.read1(1 << 16)):
+            while not stop.is_set() and (chunk := response.read1(CHUNK_BYTES)):
                 messages.put(chunk)
                 received += len(chunk)
         if expected is not None and received != int(expected):
             raise ConnectionError(f"the connection was closed after {received} of {expected} bytes")
         messages.put(None)
-    except (OSError, HTTPException, ValueError) as error:  # ValueError: not a URL
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: `url` is not a URL
         if isinstance(error, HTTPError):
             error.close()
         messages.put(error)

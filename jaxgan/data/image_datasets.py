@@ -1,10 +1,12 @@
-"""Image sets by name, as arrays of bytes.
+"""Image data sets by name, as uint8 arrays.
 
-Known sets are prepared on first use; others must have been prepared by TFDS, as array_record. `load` reads a split as a
-whole, so that it has to fit into memory; `find` reads what it is asked for.
+Data sets in `KNOWN_DATASETS` are prepared on first use. TFDS must have prepared any other data set,
+in the array_record format. `load_split` reads a whole split into memory. `open_split` reads only
+the requested images.
 """
 
 import difflib
+import os
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -19,15 +21,20 @@ KNOWN_DATASETS = {
     "mnist": "70,000 handwritten digits, 28x28",
     "fashion_mnist": "70,000 articles of clothing, 28x28",
     "kmnist": "70,000 cursive Japanese characters, 28x28",
-    "digits": "1,797 handwritten digits, 8x8 enlarged to 28x28; part of scikit-learn, so needs no network",
+    "digits": "1,797 handwritten digits, 8x8 enlarged to 28x28; part of scikit-learn, so needs no "
+    "network",
 }
-
-
-DEFAULT_DATA_DIR = Path("~/jaxgan_data")  # unless told otherwise
+DEFAULT_DATA_DIR = Path("~/jaxgan_data")
 
 
 class Images(NamedTuple):
-    """A split of a set. `images`: uint8 `[N, H, W, C]`; `labels`: int32 `[N]`, all 0 if there is no integer label."""
+    """Images and labels of a split, in memory.
+
+    Attributes:
+      name: Name of the data set.
+      images: uint8 `[N, H, W, C]`.
+      labels: int32 `[N]`; all 0 if the data set has no integer label.
+    """
 
     name: str
     images: np.ndarray
@@ -35,60 +42,75 @@ class Images(NamedTuple):
 
 
 class Split(NamedTuple):
-    """A split of a set that stays where it is. `read`: `rows [n]`, each 0 to `num` - 1, to those images and labels."""
+    """A split on disk, of which any images can be read.
+
+    Attributes:
+      name: Name of the data set.
+      num: Number of images.
+      read: `(indices [n]) -> Images`, which reads the images and labels with these indices, each
+        from 0 to `num` - 1. It raises DataError if the files are corrupt.
+    """
 
     name: str
     num: int
     read: Callable[[Sequence[int] | np.ndarray], Images]
 
 
-def load_split(name: str, data_dir: str | Path = DEFAULT_DATA_DIR, split: str = "train") -> Images:
-    """Reads one split of a set: `find`, and then all of it."""
-    found = open_split(name, data_dir, split)
-    return found.read(range(found.num))
+def load_split(
+    name: str, data_dir: str | os.PathLike = DEFAULT_DATA_DIR, split: str = "train"
+) -> Images:
+    """Reads a whole split into memory; see `open_split` for the arguments and errors."""
+    opened = open_split(name, data_dir, split)
+    return opened.read(range(opened.num))
 
 
-def open_split(name: str, data_dir: str | Path = DEFAULT_DATA_DIR, split: str = "train") -> Split:
-    """Finds one split of a set, after preparing the set if it is a known one.
+def open_split(
+    name: str, data_dir: str | os.PathLike = DEFAULT_DATA_DIR, split: str = "train"
+) -> Split:
+    """Opens a split of a data set; prepares the data set first if it is a known one.
 
     Args:
-      name: One of `NAMES`, or a set that TFDS has prepared in `data_dir/<name>[/<config>]/<version>`, the newest.
-      data_dir: TFDS's folder.
-      split: `"train"`, `"test"`, or whatever TFDS understands, such as `"train[:1000]"`. `digits` has only `"train"`.
+      name: A key of `KNOWN_DATASETS`, or a data set that TFDS has prepared in
+        `data_dir/<name>[/<config>]/<version>`, of which the newest version is used.
+      data_dir: The data folder of TFDS.
+      split: `"train"`, `"test"`, or any split that TFDS accepts, such as `"train[:1000]"`. `digits`
+        has only `"train"`.
 
     Raises:
-      DataError: The set cannot be had, or has no such split or no suitable images. The message says what to do. `read`
-        raises it where they are damaged.
+      DataError: If the data set is not available, or has no such split or no suitable images. The
+        message says what to do.
     """
     if name == "digits":
         digits = _load_digits(split)
         return Split(
             name,
             len(digits.images),
-            lambda rows: Images(name, *(x[np.asarray(rows)] for x in digits[1:])),
+            lambda indices: Images(name, *(x[np.asarray(indices)] for x in digits[1:])),
         )
     data_dir = Path(data_dir).expanduser().absolute()
     if name not in KNOWN_DATASETS:
         return _open_prepared_split(name, _find_prepared_dir(name, data_dir), split)
-    from jaxgan.data import tfds_builders  # only here, as it imports TFDS, which takes a while
+    from jaxgan.data import tfds_builders  # Imported here, because importing TFDS is slow.
 
     return _open_prepared_split(name, tfds_builders.prepare_dataset(name, data_dir), split)
 
 
 def _load_digits(split: str) -> Images:
-    """Scikit-learn's 8x8 digits, one pixel of margin, enlarged by cubic splines; a curve makes the strokes crisp."""
+    """Enlarges scikit-learn's 8x8 digits to 28x28, with a margin of one original pixel.
+
+    Cubic splines interpolate the pixels. The contrast curve 3x² - 2x³ then sharpens the strokes.
+    """
     if split != "train":
         raise DataError(
-            f"digits has no split {split!r}, only 'train', which holds all 1,797 images."
+            f"digits has no split {split!r}, only 'train', which has all 1,797 images; use that."
         )
     from scipy import ndimage
     from sklearn import datasets
 
     pixels, labels = datasets.load_digits(return_X_y=True)
     framed = np.pad(np.reshape(pixels, (-1, 8, 8)) / 16, ((0, 0), (1, 1), (1, 1)))
-    spline = np.asarray(
-        ndimage.zoom(np.eye(10), (2.8, 1), mode="grid-constant", grid_mode=True)
-    )  # [28, 10]
+    # Spline interpolation is linear and separable, so a matrix [28, 10] enlarges rows and columns.
+    spline = np.asarray(ndimage.zoom(np.eye(10), (2.8, 1), mode="grid-constant", grid_mode=True))
     smooth = spline @ framed @ spline.T
     ink = np.clip((smooth - 0.2) / 0.75, 0, 1)
     images = np.round(255 * ink**2 * (3 - 2 * ink)).astype(np.uint8)
@@ -96,17 +118,19 @@ def _load_digits(split: str) -> Images:
 
 
 def _find_prepared_dir(name: str, data_dir: Path) -> Path:
-    """The folder of the newest version of a set that TFDS has prepared."""
+    """Returns the folder of the newest version of a data set that TFDS has prepared."""
     if not re.fullmatch(r"\w+([.-]\w+)*", name):
         raise DataError(
-            f"{name!r} is no name of a set; these are of letters, digits and '_', with '-' or '.' between."
+            f"{name!r} is not a valid data set name, expected letters, digits and '_', "
+            "with single '-' or '.' between them."
         )
     folder = data_dir / name
     configs = [config for config in (folder, *sorted(folder.glob("*/"))) if _list_versions(config)]
     if len(configs) > 1:
-        names = ", ".join(config.name for config in configs)
+        config_names = ", ".join(config.name for config in configs)
         raise DataError(
-            f"{name} has several configs: {names}. Give {folder} as data_dir, and one of them as the name."
+            f"{name} has several configs: {config_names}. "
+            f"Give {folder} as data_dir, and one of them as the name."
         )
     if configs:
         return _list_versions(configs[0])[-1]
@@ -119,7 +143,7 @@ def _find_prepared_dir(name: str, data_dir: Path) -> Path:
 
 
 def _list_versions(folder: Path) -> list[Path]:
-    """The prepared versions in a folder, the newest last."""
+    """Returns the folders of the prepared versions in `folder`, the newest last."""
     found = [info.parent for info in folder.glob("*/dataset_info.json")]
     found = [path for path in found if re.fullmatch(r"\d+\.\d+\.\d+", path.name)]
     return sorted(found, key=lambda path: [int(number) for number in path.name.split(".")])
@@ -127,17 +151,16 @@ def _list_versions(folder: Path) -> list[Path]:
 
 def _open_prepared_split(name: str, folder: Path, split: str) -> Split:
     builder = _open_builder(name, folder)
-    features, source = (
-        dict(builder.info.features.items()),
-        _open_records(name, folder, builder, split),
-    )
+    features = dict(builder.info.features.items())
+    source = _open_records(name, folder, builder, split)
 
-    def read(rows):
-        images, labels = _decode_examples(_read_records(name, folder, source, rows), features)
+    def read(indices):
+        images, labels = _decode_examples(_read_records(name, folder, source, indices), features)
         shapes = {image.shape for image in images}
         if len(shapes) > 1 or len(images[0].shape) != 3:
             raise DataError(
-                f"{name}: images must have one shape [H, W, C]; {folder} has {sorted(shapes)[:5]}."
+                f"{name}: the images in {folder} have the shapes {sorted(shapes)[:5]}, expected "
+                "one common shape [H, W, C]. Use another data set, or resize them."
             )
         return Images(name, np.asarray(images), np.array(labels, np.int32))
 
@@ -145,7 +168,11 @@ def _open_prepared_split(name: str, folder: Path, split: str) -> Split:
 
 
 def _open_builder(name: str, folder: Path) -> Any:
-    """The builder of a prepared set, which is refused if it is not array_record or has no uint8 images."""
+    """Returns the TFDS builder of a prepared data set.
+
+    Raises:
+      DataError: If the data set is corrupt, not in array_record, or without uint8 images.
+    """
     import tensorflow_datasets as tfds
     from google.protobuf.json_format import ParseError
 
@@ -156,18 +183,19 @@ def _open_builder(name: str, folder: Path) -> Any:
     formats = [each.value for each in builder.info.available_file_formats()]
     if "array_record" not in formats:
         raise DataError(
-            f"{name}: {folder} is in {' and '.join(formats)}, not in array_record. {_conversion_hint(folder)}"
+            f"{name}: {folder} is in {' and '.join(formats)}, expected array_record. "
+            + _conversion_hint(folder)
         )
     features = dict(builder.info.features.items())
     image: Any = features.get("image")
     is_image = (
         isinstance(image, tfds.features.Image | tfds.features.Tensor) and image.np_dtype == np.uint8
     )
-    if not is_image or isinstance(
-        image.get_serialized_info(), dict
-    ):  # a dict: several unknown sizes, stored apart
+    # The serialized info is a dict if several sizes are unknown; TFDS then stores the shape apart.
+    if not is_image or isinstance(image.get_serialized_info(), dict):
         raise DataError(
-            f"{name}: no feature 'image' of uint8 and known shape in {folder}, only {features}."
+            f"{name}: {folder} has the features {features}, expected a feature 'image' of uint8 "
+            "and known shape. Use another data set."
         )
     return builder
 
@@ -175,11 +203,11 @@ def _open_builder(name: str, folder: Path) -> Any:
 def _conversion_hint(folder: Path) -> str:
     options = [f"--dataset_version_dir={folder}", "--out_file_format=array_record"]
     command = shlex.join(["python", "-m", "tensorflow_datasets.scripts.convert_format", *options])
-    return f"Where tensorflow and apache-beam are installed, this adds it: {command}"
+    return f"To add it, install tensorflow and apache-beam and run: {command}"
 
 
 def _open_records(name: str, folder: Path, builder: Any, split: str) -> Any:
-    """The serialized examples of a split, at least one, where they lie."""
+    """Returns a random-access source of the serialized examples of a split, at least one."""
     import tensorflow_datasets as tfds
 
     raw = tfds.decode.DeserializeMethod.RAW_BYTES
@@ -191,7 +219,8 @@ def _open_records(name: str, folder: Path, builder: Any, split: str) -> Any:
             f"{each.name}: {each.num_examples}" for each in builder.info.splits.values()
         )
         raise DataError(
-            f"{name}: no images in split {split!r} of {folder}, which has {sizes}: {error}"
+            f"{name}: split {split!r} of {folder} has no images: {error}. "
+            f"Choose from the existing splits: {sizes}."
         ) from error
     except (OSError, RuntimeError) as error:
         raise _corrupt_error(name, folder, error) from error
@@ -199,31 +228,33 @@ def _open_records(name: str, folder: Path, builder: Any, split: str) -> Any:
 
 
 def _read_records(
-    name: str, folder: Path, source: Any, rows: Sequence[int] | np.ndarray
+    name: str, folder: Path, source: Any, indices: Sequence[int] | np.ndarray
 ) -> list[bytes]:
-    """Serialized examples."""
+    """Reads the serialized examples with the given indices."""
     try:
-        records = source.__getitems__([int(row) for row in rows])
+        records = source.__getitems__([int(index) for index in indices])
     except (ValueError, OSError, RuntimeError) as error:
         raise _corrupt_error(name, folder, error) from error
-    if not all(records):  # what array_record makes of some files that end too early
-        raise _corrupt_error(name, folder, "there are empty records")
+    if not all(records):  # array_record returns empty records for some truncated files.
+        raise _corrupt_error(name, folder, "it has empty records")
     return records
 
 
 def _decode_examples(
     records: list[bytes], features: dict[str, Any]
 ) -> tuple[np.ndarray | list[np.ndarray], list[int]]:
-    """Images, each `[H, W, C]`, and labels. TFDS's own parser, made for nested features, takes three times as long."""
+    """Decodes serialized examples to images, each `[H, W, C]`, and labels.
+
+    The parser of TFDS supports nested features and takes three times as long.
+    """
     from tensorflow_datasets.proto import tf_example_pb2
 
     parse = tf_example_pb2.Example.FromString  # pyright: ignore[reportAttributeAccessIssue]
     label = features.get("label")
     has_label = label is not None and not label.shape and np.issubdtype(label.np_dtype, np.integer)
     values, labels = [], []
-    for (
-        record
-    ) in records:  # in one pass: to keep what the parser makes of all would take twice as long
+    # One pass, because keeping the parsed examples of all records would take twice as long.
+    for record in records:
         example = parse(record).features.feature
         values.append(_image_value(example["image"]))
         labels.append(example["label"].int64_list.value[0] if has_label else 0)
@@ -231,21 +262,24 @@ def _decode_examples(
 
 
 def _decode_images(values: list[Any], feature: Any) -> np.ndarray | list[np.ndarray]:
-    """Decoded one after another; but all at once where bytes are pixels, which takes a tenth of the time."""
-    if (
-        getattr(feature.to_json_content(), "encoding", None) == "bytes"
-        and None not in feature.shape
-    ):
-        return np.frombuffer(bytearray().join(values), np.uint8).reshape(
-            len(values), *feature.shape
-        )
+    """Decodes image values, all at once if they are raw pixels of one shape, else one by one.
+
+    Decoding all at once takes a tenth of the time.
+    """
+    encoding = getattr(feature.to_json_content(), "encoding", None)
+    if encoding == "bytes" and None not in feature.shape:
+        pixels = np.frombuffer(bytearray().join(values), np.uint8)
+        return pixels.reshape(len(values), *feature.shape)
     return [feature.decode_example_np(value) for value in values]
 
 
 def _image_value(feature: Any) -> bytes | np.ndarray:
+    """Returns the stored value of an image: encoded bytes, or its pixels as integers."""
     encoded = feature.bytes_list.value
     return encoded[0] if encoded else np.array(feature.int64_list.value, np.uint8)
 
 
 def _corrupt_error(name: str, folder: Path, error: Exception | str) -> DataError:
-    return DataError(f"{name}: {folder} is damaged: {error}. Remove it, and prepare it again.")
+    return DataError(
+        f"{name}: {folder} is corrupt: {error}. Remove it, and prepare the data set again."
+    )

@@ -1,7 +1,8 @@
-"""Gaussians of one size in the plane, in a ring or on a grid, drawn from a key.
+"""Mixtures of equal Gaussians in the plane, on a ring or on a grid.
 
-The two toys of Srivastava et al. 2017 (VEEGAN), as Lin et al. 2018 (PacGAN) have them: which modes a generator has
-found, and how many of its samples lie where samples should, can be counted (`jaxgan.metrics.mixture`).
+These are the two synthetic data sets of Srivastava et al. 2017 (VEEGAN), with the parameters of Lin
+et al. 2018 (PacGAN). They make mode collapse measurable: `jaxgan.metrics.mixture` counts the modes
+that a generator covers and the samples that lie near a mode.
 """
 
 from functools import partial
@@ -13,44 +14,59 @@ import numpy as np
 
 from jaxgan.data.sources import Source, synthetic_source
 
-ANGLES = np.arange(8) * np.pi / 4
-SIDE = np.arange(-4.0, 5.0, 2.0)
+RING_ANGLES = np.arange(8) * np.pi / 4
+GRID_COORDINATES = np.arange(-4.0, 5.0, 2.0)
 
 
 class Mixture(NamedTuple):
-    """Equally likely round Gaussians.
+    """Mixture of equally likely isotropic Gaussians.
 
     Attributes:
-      means: `[K, 2]`, the modes.
-      sigma: the standard deviation of each, along every direction.
+      means: `[K, 2]`, the means of the modes.
+      sigma: Standard deviation of each mode, along every direction.
     """
 
     means: np.ndarray
     sigma: float
 
 
-RING = Mixture(np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1), 0.01)
-GRID = Mixture(np.stack(np.meshgrid(SIDE, SIDE, indexing="ij"), axis=-1).reshape(-1, 2), 0.05)
+RING = Mixture(np.stack([np.cos(RING_ANGLES), np.sin(RING_ANGLES)], axis=1), 0.01)
+GRID = Mixture(
+    np.stack(np.meshgrid(GRID_COORDINATES, GRID_COORDINATES, indexing="ij"), -1).reshape(-1, 2),
+    0.05,
+)
 MIXTURES = {"ring": RING, "grid": GRID}
 
 
 def sample_mixture(mixture: Mixture, key: jax.Array, num: int) -> jax.Array:
-    """float32 `[num, 2]`, independent samples of a mixture; the key is consumed."""
+    """Draws independent samples of a mixture.
+
+    Args:
+      mixture: The distribution.
+      key: PRNG key, consumed.
+      num: Number of samples.
+
+    Returns:
+      float32 `[num, 2]`.
+    """
     mode_key, noise_key = jax.random.split(key)
     modes = jax.random.randint(mode_key, (num,), 0, len(mixture.means))
     noise = jax.random.normal(noise_key, (num, 2), jnp.float32)
     return jnp.asarray(mixture.means, jnp.float32)[modes] + mixture.sigma * noise
 
 
-def mixture_source(mixture: Mixture, batch_size: int, batches: int = 1_000) -> Source:
-    """Samples without end, new ones in every batch; PacGAN goes 400 times through one set of 100,000.
+def mixture_source(mixture: Mixture, batch_size: int, batches_per_epoch: int = 1_000) -> Source:
+    """Returns a source that draws new samples of a mixture for every batch.
+
+    PacGAN instead repeats one data set of 100,000 samples 400 times.
 
     Args:
-      mixture: where they come from.
+      mixture: The distribution.
       batch_size: B.
-      batches: how many count as an epoch, after which a run draws and saves.
+      batches_per_epoch: Number of batches that count as one epoch. Runs draw figures and save
+        checkpoints after every epoch.
 
     Raises:
-      ConfigError: where a number is below 1.
+      ConfigError: If `batch_size` or `batches_per_epoch` is below 1.
     """
-    return synthetic_source(partial(sample_mixture, mixture), batch_size, batches)
+    return synthetic_source(partial(sample_mixture, mixture), batch_size, batches_per_epoch)

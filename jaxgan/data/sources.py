@@ -1,4 +1,7 @@
-"""Training data as a function of a key and a step, so that resuming replays it exactly."""
+"""Sources of training batches.
+
+A batch is a function of a PRNG key and a step, so a resumed run replays the same batches exactly.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -14,16 +17,21 @@ EPOCH_IMAGES = 60_000
 
 
 class Source(NamedTuple):
-    """Where batches come from.
+    """Pure functions that define the batches of a run.
 
     Attributes:
-      arrays: a pytree that stays on the device, such as all images; `()` where batches are made up.
-      batches_per_epoch: how many make an epoch.
-      order: `(key, epoch) -> order`, computed once an epoch; the key is folded with the epoch.
-      batch: `(arrays, order, key, index) -> (real [B, …], condition)`, the epoch's batch `index`; condition is None or
-        `[B, …]`. The key is the batch's own, and consumed.
-      stream: where the data do not stay on the device, what brings them there block by block, see `data.streams`;
-        `arrays` then only has the shapes of what it brings for one batch.
+      arrays: Pytree of arrays that stays on the device, for example all images; `()` if batches are
+        synthetic.
+      batches_per_epoch: Number of batches in an epoch.
+      order: `(key, epoch) -> order`, computed once per epoch. The function folds the epoch into the
+        key.
+      batch: `(arrays, order, key, index) -> (real [B, …], condition)`, batch `index` of the epoch.
+        `condition` is None or `[B, …]`. The key belongs to this batch and is consumed.
+      stream: None if `arrays` stays on the device. Otherwise
+        `(key, blocks, d_steps, mesh) -> iterator`, which yields the arrays of each block of train
+        steps in turn; a block is `(epoch, index, count)`, as `jaxgan.training.blocks` plans them.
+        `arrays` then only holds the shapes and dtypes of the arrays of one batch. See
+        `jaxgan.data.streaming`.
     """
 
     arrays: Any
@@ -38,22 +46,24 @@ class Source(NamedTuple):
 def array_source(
     images: np.ndarray, batch_size: int, *, labels: np.ndarray | None = None, repeats: int = 1
 ) -> Source:
-    """Images in a new random order every epoch; those that do not fill the epoch's last batch are left out.
+    """Returns a source of images in memory, shuffled anew for every epoch.
+
+    Images that do not fill the last batch of an epoch are dropped.
 
     Args:
       images: uint8 `[N, H, W, C]`.
       batch_size: B, at most N.
-      labels: `[N]`, given as the condition; None for none.
-      repeats: how often an epoch goes through all images. More than once keeps the epochs of small sets from being
-        short.
+      labels: `[N]`, used as the condition; None for no condition.
+      repeats: Number of times that an epoch goes through all images. Values above 1 make the epochs
+        of small data sets longer.
 
     Raises:
-      DtypeError: where images are not uint8.
-      ShapeError: where images are not of rank 4, or labels are not one an image.
-      ConfigError: where batch_size is not in 1..N or repeats is below 1.
+      DtypeError: If `images` is not uint8.
+      ShapeError: If `images` is not of rank 4, or `labels` is not `[N]`.
+      ConfigError: If `batch_size` is not in 1..N, or `repeats` is below 1.
     """
     check_images(images, labels)
-    order, batches = epoch_order(len(images), batch_size, repeats)
+    order, batches_per_epoch = epoch_order(len(images), batch_size, repeats)
     arrays = (jnp.asarray(images), None if labels is None else jnp.asarray(labels))
 
     def batch(arrays, order, key, index):
@@ -61,79 +71,102 @@ def array_source(
         pixels, labels = jax.tree.map(lambda a: a[order[index]], arrays)
         return from_pixels(pixels), labels
 
-    return Source(arrays, batches, order, batch)
+    return Source(arrays, batches_per_epoch, order, batch)
 
 
 def epoch_order(
     num: int, batch_size: int, repeats: int = 1
 ) -> tuple[Callable[[jax.Array, jax.Array], jax.Array], int]:
-    """The order of a `Source` of so many images, which gives int32 `[batches, B]`, and its number of batches.
+    """Returns the `order` function of a `Source` of `num` images, and its batches per epoch.
 
-    Raises what `image_source` does.
+    The function returns int32 `[batches_per_epoch, B]`, the image indices of each batch: one random
+    permutation of all images per repeat.
+
+    Args:
+      num: N, the number of images.
+      batch_size: See `array_source`.
+      repeats: See `array_source`.
+
+    Raises:
+      ConfigError: If `batch_size` is not in 1..N, or `repeats` is below 1.
     """
     if not 1 <= batch_size <= num:
-        raise ConfigError(f"batch_size is {batch_size}, expected 1 to {num}, the number of images")
+        raise ConfigError(
+            f"batch_size is {batch_size}, expected 1 to {num}, the number of images; "
+            "change batch_size or use more images"
+        )
     if repeats < 1:
-        raise ConfigError(f"repeats is {repeats}, expected at least 1")
-    batches = repeats * num // batch_size
+        raise ConfigError(f"repeats is {repeats}, expected at least 1; use 1 for one pass")
+    batches_per_epoch = repeats * num // batch_size
 
     def order(key, epoch):
         keys = jax.random.split(jax.random.fold_in(key, epoch), repeats)
-        rows = jax.vmap(lambda k: jax.random.permutation(k, num))(keys)
-        return rows.reshape(-1)[: batches * batch_size].reshape(batches, batch_size)
+        indices = jax.vmap(lambda k: jax.random.permutation(k, num))(keys).reshape(-1)
+        return indices[: batches_per_epoch * batch_size].reshape(batches_per_epoch, batch_size)
 
-    return order, batches
+    return order, batches_per_epoch
 
 
 def synthetic_source(
-    draw: Callable[[jax.Array, int], jax.Array], batch_size: int, batches: int
+    sample: Callable[[jax.Array, int], jax.Array], batch_size: int, batches_per_epoch: int
 ) -> Source:
-    """Made-up samples without end, new ones in every batch.
+    """Returns a source that draws new samples for every batch, without end.
 
     Args:
-      draw: `(key, num) -> [num, …]`; the key is consumed.
+      sample: `(key, num) -> [num, …]`; the key is consumed.
       batch_size: B.
-      batches: how many count as an epoch, after which a run draws and saves.
+      batches_per_epoch: Number of batches that count as one epoch. Runs draw figures and save
+        checkpoints after every epoch.
 
     Raises:
-      ConfigError: where a number is below 1.
+      ConfigError: If `batch_size` or `batches_per_epoch` is below 1.
     """
-    if batch_size < 1 or batches < 1:
+    if batch_size < 1 or batches_per_epoch < 1:
         raise ConfigError(
-            f"batch_size is {batch_size} and batches is {batches}, expected at least 1 of each"
+            f"batch_size is {batch_size} and batches_per_epoch is {batches_per_epoch}, "
+            "expected at least 1 for both; increase the smaller one"
         )
 
     def batch(arrays, order, key, index):
         del arrays, order, index
-        return draw(key, batch_size), None
+        return sample(key, batch_size), None
 
-    return Source((), batches, lambda key, epoch: (), batch)
+    return Source((), batches_per_epoch, lambda key, epoch: (), batch)
 
 
 def default_repeats(num: int) -> int:
-    """How often an epoch goes through so many images: once, or as often as 60,000 allow."""
+    """Returns how often an epoch repeats `num` images: as often as 60,000 allow, at least once."""
     return max(1, EPOCH_IMAGES // num)
 
 
 def from_pixels(pixels: jax.Array) -> jax.Array:
-    """uint8 0..255 to float32 [-1, 1], exact at both ends."""
+    """Maps uint8 pixels, 0 to 255, to float32 in [-1, 1], exactly at both ends."""
     return pixels.astype(jnp.float32) / 127.5 - 1.0
 
 
 def to_pixels(images: jax.typing.ArrayLike) -> np.ndarray:
-    """Floating [-1, 1] to uint8 0..255, the inverse of `from_pixels`; rounds to the nearest, clips what is outside."""
-    return np.clip(np.round((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(
-        np.uint8
-    )
+    """Maps floating values in [-1, 1] to uint8 pixels, 0 to 255: the inverse of `from_pixels`.
+
+    Values are rounded to the nearest integer; values outside [-1, 1] are clipped.
+    """
+    pixels = np.round((np.asarray(images, np.float32) + 1.0) * 127.5)
+    return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
 def check_images(images, labels=None):
-    """Raises what `image_source` says."""
+    """Raises the DtypeError and the ShapeError that `array_source` documents."""
     if images.dtype != np.uint8:
-        raise DtypeError(f"images are {images.dtype}, expected uint8 pixels, 0 to 255")
+        raise DtypeError(
+            f"images are {images.dtype}, expected uint8 pixels, 0 to 255; "
+            "convert values in [-1, 1] with jaxgan.data.to_pixels"
+        )
     if images.ndim != 4:
-        raise ShapeError(f"images have shape {list(images.shape)}, expected [N, H, W, C]")
+        raise ShapeError(
+            f"images have shape {list(images.shape)}, expected [N, H, W, C]; "
+            "add an axis of length 1 to images without channels"
+        )
     if labels is not None and labels.shape != images.shape[:1]:
         raise ShapeError(
-            f"labels have shape {list(labels.shape)}, expected [{len(images)}], one an image"
+            f"labels have shape {list(labels.shape)}, expected [{len(images)}]; "
+            "pass one label per image"
         )

@@ -1,4 +1,7 @@
-"""Images that are read while a run trains: for sets that do not fit into memory. The only file that knows Grain."""
+"""Streaming of images during training, for data sets that do not fit into memory.
+
+This is the only module that imports Grain.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -10,75 +13,82 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxgan.data.sources import Source, check_images, epoch_order, from_pixels
 
-THREADS = 4
+READ_THREADS = 4
 PREFETCH_BATCHES = 32
 
 
 def streaming_source(
     read: Callable[[np.ndarray], np.ndarray], num: int, batch_size: int, *, repeats: int = 1
 ) -> Source:
-    """The batches of `image_source` without labels, bit for bit, but read as they are needed, a little ahead.
+    """Returns a source that reads images when they are needed, with prefetching.
 
-    Where a run is in its data follows from the train step, as everything does, so that it goes on with the batch it
-    would have taken. Of several processes each reads rows of its own. Only the order of an epoch is in memory as a
-    whole, eight bytes an image.
+    The batches are those of `array_source` without labels, bit for bit. The position in the data
+    follows from the train step, so a resumed run continues with the next batch. Each process of a
+    multi-process run reads only its own rows of a batch. Only the order of an epoch is held in
+    memory as a whole, 8 bytes per image.
 
     Args:
-      read: `rows [n] -> uint8 [n, H, W, C]`, the images of those numbers, each from 0 to `num` - 1; called from several
-        threads. `images.__getitem__` of a memory-mapped array will do.
-      num: N, how many images there are.
-      batch_size: see `image_source`.
-      repeats: see `image_source`.
+      read: `indices [n] -> uint8 [n, H, W, C]`, which reads the images with these indices, each
+        from 0 to `num` - 1. It is called from several threads. For a memory-mapped array,
+        `images.__getitem__` suffices.
+      num: N, the number of images.
+      batch_size: B, at most N.
+      repeats: Number of times that an epoch goes through all images.
 
     Raises:
-      DtypeError, ShapeError, ConfigError: as `image_source` does.
+      DtypeError: If `read` does not return uint8.
+      ShapeError: If `read` does not return an array of rank 4.
+      ConfigError: If `batch_size` is not in 1..N, or `repeats` is below 1.
     """
-    order, batches = epoch_order(num, batch_size, repeats)
+    order, batches_per_epoch = epoch_order(num, batch_size, repeats)
     example = read(np.arange(1))
     check_images(example)
-    shape = example.shape[1:]
+    image_shape = example.shape[1:]
 
     def stream(key, blocks, d_steps, mesh):
-        slots = d_steps * max((count for *_, count in blocks), default=1)
-        in_epoch = (
-            batches // d_steps * d_steps
-        )  # those that are too few for a train step are left out
-        first = blocks[0][0] * in_epoch + blocks[0][1] * d_steps if blocks else 0
-        numbers = range(first, first + d_steps * sum(count for *_, count in blocks))
-        place = NamedSharding(mesh, PartitionSpec(None, *mesh.axis_names))
-        share = batch_size // jax.process_count()
-        own = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
-        compiled = jax.jit(order)
-        order_of = lru_cache(2)(
-            lambda epoch: np.asarray(compiled(jax.random.clone(key), jnp.int32(epoch)))
-        )
+        # All blocks have the shape of the longest, so that one compiled program takes them all.
+        batches_per_block = d_steps * max((count for *_, count in blocks), default=1)
+        # The last batches of an epoch are dropped if they are too few for a train step.
+        used_per_epoch = batches_per_epoch // d_steps * d_steps
+        # Batches are numbered through all epochs. The blocks are consecutive.
+        start = blocks[0][0] * used_per_epoch + blocks[0][1] * d_steps if blocks else 0
+        batch_numbers = range(start, start + d_steps * sum(count for *_, count in blocks))
+        sharding = NamedSharding(mesh, PartitionSpec(None, *mesh.axis_names))
+        local_batch_size = batch_size // jax.process_count()
+        first_row = jax.process_index() * local_batch_size
+        local_rows = slice(first_row, first_row + local_batch_size)
+        compiled_order = jax.jit(order)
 
-        def rows(number):
-            epoch, index = divmod(number, in_epoch)
-            return read(order_of(epoch)[index, own])
+        # Near the end of an epoch, prefetching needs the orders of two epochs. The key is cloned,
+        # because `order` consumes it once per epoch.
+        @lru_cache(2)
+        def order_of(epoch):
+            return np.asarray(compiled_order(jax.random.clone(key), jnp.int32(epoch)))
 
-        images = prefetch(numbers, rows)
+        def read_batch(batch_number):
+            epoch, index = divmod(batch_number, used_per_epoch)
+            return read(order_of(epoch)[index, local_rows])
+
+        images = prefetch(batch_numbers, read_batch)
         for _, index, count in blocks:
-            block = np.zeros((slots, share, *shape), np.uint8)
+            block = np.zeros((batches_per_block, local_batch_size, *image_shape), np.uint8)
+            # Batch i of the epoch goes where `batch` looks for it.
             for i in range(index * d_steps, (index + count) * d_steps):
-                block[i % slots] = next(images)
-            yield jax.make_array_from_process_local_data(place, block)
+                block[i % batches_per_block] = next(images)
+            yield jax.make_array_from_process_local_data(sharding, block)
 
     def batch(arrays, order, key, index):
         del order, key
         return from_pixels(arrays[index % len(arrays)]), None
 
-    like = jax.ShapeDtypeStruct((1, batch_size, *shape), jnp.uint8)
-    return Source(like, batches, lambda key, epoch: (), batch, stream)
+    batch_spec = jax.ShapeDtypeStruct((1, batch_size, *image_shape), jnp.uint8)
+    return Source(batch_spec, batches_per_epoch, lambda key, epoch: (), batch, stream)
 
 
 def prefetch(numbers: range, read: Callable[[int], np.ndarray]) -> Iterator[np.ndarray]:
-    """What `read` makes of the numbers, in their order, by threads that read ahead."""
-    import grain  # only here: what stays in memory needs none of it
+    """Yields `read(number)` for each number in order, read ahead by several threads."""
+    import grain  # Imported here, because sources in memory do not need it.
 
-    wanted = grain.MapDataset.range(numbers.start, numbers.stop).map(read)
-    return iter(
-        wanted.to_iter_dataset(
-            grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=PREFETCH_BATCHES)
-        )
-    )
+    dataset = grain.MapDataset.range(numbers.start, numbers.stop).map(read)
+    options = grain.ReadOptions(num_threads=READ_THREADS, prefetch_buffer_size=PREFETCH_BATCHES)
+    return iter(dataset.to_iter_dataset(options))

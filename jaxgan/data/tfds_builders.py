@@ -1,12 +1,14 @@
-"""TFDS builders of MNIST and its kin, none of which needs TensorFlow, and `prepare`, which runs them.
+"""TFDS builders of MNIST, Fashion-MNIST and Kuzushiji-MNIST that do not need TensorFlow.
 
-Unlike the stock ones they store images as plain bytes, so that nothing has to decode PNG, and in their original order.
-Their version is one that stock TFDS has never used: both may share a data_dir and never meet in one folder.
+`prepare_dataset` runs them. Unlike TFDS's own builders, they store images as raw bytes, so that
+reading needs no PNG decoding, and keep the original order. Their version is one that TFDS itself
+has never used, so that both can share a data_dir without using the same folder.
 """
 
 import contextlib
 import gzip
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,14 @@ from tensorflow_datasets.core.download import checksums
 from jaxgan.data.download import download_file
 from jaxgan.errors import DataError
 
-OFFICIAL = {  # the addresses under which TFDS has registered checksums
+# The URLs for which TFDS has registered checksums.
+OFFICIAL = {
     "mnist": "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "fashion_mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     "kmnist": "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
 }
-URLS = dict(
-    OFFICIAL
-)  # where files are fetched from; put a mirror here, the checksums remain the official ones
+# The URLs to download from. Replace one to use a mirror; the checksums stay the official ones.
+URLS = dict(OFFICIAL)
 FILES = [
     f"{split}-{kind}-ubyte.gz"
     for split in ("train", "t10k")
@@ -33,7 +35,10 @@ FILES = [
 
 
 class IdxImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """28x28 grey images in 10 classes, from four gzipped IDX files. A subclass is named after its set."""
+    """Builder of 28x28 grayscale images in 10 classes, from four gzipped IDX files.
+
+    TFDS derives the name of the data set from the name of the subclass.
+    """
 
     VERSION = tfds.core.Version("0.1.0")
 
@@ -71,38 +76,42 @@ class Kmnist(IdxImages, skip_registration=True):
 BUILDERS = {builder.name: builder for builder in (Mnist, FashionMnist, Kmnist)}
 
 
-def prepare_dataset(name: str, data_dir: Path) -> Path:
-    """Sees to it that a set lies prepared in `data_dir/<name>/<version>`; prints nothing.
+def prepare_dataset(name: str, data_dir: str | os.PathLike) -> Path:
+    """Prepares a data set in `data_dir/<name>/<version>` unless it is there; prints nothing.
 
-    Files missing in `data_dir/downloads/manual/<name>` are fetched into it; what the user has put there is used.
+    Missing files are downloaded to `data_dir/downloads/manual/<name>`. Files that already exist
+    there are used.
 
     Args:
       name: A key of `BUILDERS`.
-      data_dir: TFDS's folder, made if need be.
+      data_dir: The data folder of TFDS; created if missing.
 
     Returns:
-      The folder of the prepared set, for `tfds.builder_from_directory`.
+      The folder of the prepared data set, for `tfds.builder_from_directory`.
 
     Raises:
-      DataError: A file cannot be had or is not the official one, or the folder cannot be written. The message names
-        the set, the files, the folder and what to do. Nothing is left behind that is half-prepared, or fetched wrong.
+      DataError: If a file cannot be downloaded or has a wrong checksum, or if the folder cannot be
+        written. The message gives the data set, the files and the folder, and says what to do. No
+        partly prepared data set and no wrong download is left behind.
     """
+    data_dir = Path(data_dir)
     target = data_dir / name / str(IdxImages.VERSION)
-    manual = data_dir / "downloads" / "manual" / name
+    manual_dir = data_dir / "downloads" / "manual" / name
     try:
         if not _is_prepared(target):
-            manual.mkdir(parents=True, exist_ok=True)
-            _verify(name, manual, fetched=_fetch_missing(name, manual))
-            _write(name, data_dir, manual)
+            manual_dir.mkdir(parents=True, exist_ok=True)
+            _verify_checksums(name, manual_dir, _download_missing(name, manual_dir))
+            _run_builder(name, data_dir, manual_dir)
     except (OSError, RuntimeError) as error:
-        # TFDS's last step, renaming a folder of its own to `target`, fails where another process was faster.
+        # The last step of TFDS renames a temporary folder to `target`. It fails if another process
+        # has prepared the data set in the meantime.
         if not _is_prepared(target):
             raise DataError(
                 f"{name} cannot be prepared in {data_dir}: {error}. Choose another data_dir."
             ) from error
     if not _is_prepared(target):
         raise DataError(
-            f"{name}: {target} is there, but holds no prepared set. Remove it and try again."
+            f"{name}: {target} exists, but holds no prepared data set. Remove it and try again."
         )
     return target
 
@@ -111,53 +120,55 @@ def _is_prepared(target: Path) -> bool:
     return (target / "dataset_info.json").is_file()
 
 
-def _fetch_missing(name: str, manual: Path) -> list[str]:
-    """Completes the files in `manual`; returns those fetched. The first failure ends it: silences shall not add up."""
-    missing = [file for file in FILES if not (manual / file).exists()]
+def _download_missing(name: str, manual_dir: Path) -> list[str]:
+    """Downloads the files that `manual_dir` lacks and returns their names.
+
+    The first failure ends it, so that the timeouts of several files do not add up.
+    """
+    missing = [file for file in FILES if not (manual_dir / file).exists()]
     try:
         for file in missing:
-            download_file(URLS[name] + file, manual / file)
+            download_file(URLS[name] + file, manual_dir / file)
     except DataError as error:
-        still = ", ".join(file for file in missing if not (manual / file).exists())
+        still_missing = ", ".join(file for file in missing if not (manual_dir / file).exists())
         raise DataError(
-            f"{name}: {still} missing in {manual}. {error} {_advice(manual)}"
+            f"{name}: {still_missing} missing in {manual_dir}. {error} {_advice(manual_dir)}"
         ) from error
     return missing
 
 
-def _verify(name: str, manual: Path, fetched: list[str]) -> None:
-    """Compares all files with what TFDS has registered. Wrong ones are removed if fetched; the user's stay."""
+def _verify_checksums(name: str, manual_dir: Path, downloaded: list[str]) -> None:
+    """Compares the checksums of all files with those that TFDS has registered.
+
+    Wrong files are removed if they were downloaded. The user's own files are kept.
+    """
     official = checksums.get_all_url_infos()
     wrong = [
         file
         for file in FILES
-        if checksums.compute_url_info(manual / file) != official[OFFICIAL[name] + file]
+        if checksums.compute_url_info(manual_dir / file) != official[OFFICIAL[name] + file]
     ]
-    removed = [file for file in wrong if file in fetched]
+    removed = [file for file in wrong if file in downloaded]
     for file in removed:
-        (manual / file).unlink(missing_ok=True)
+        (manual_dir / file).unlink(missing_ok=True)
     if wrong:
-        origin = (
-            f" Fetched from {URLS[name]} and removed again: {', '.join(removed)}."
-            if removed
-            else ""
-        )
-        message = (
-            f"{name}: not the official files (wrong checksum) in {manual}: {', '.join(wrong)}."
-        )
-        raise DataError(f"{message}{origin} {_advice(manual)}")
+        message = f"{name}: wrong checksum of files in {manual_dir}: {', '.join(wrong)}."
+        if removed:
+            message += f" Downloaded from {URLS[name]} and removed again: {', '.join(removed)}."
+        raise DataError(f"{message} {_advice(manual_dir)}")
 
 
-def _advice(manual: Path) -> str:
+def _advice(manual_dir: Path) -> str:
     return (
-        f"Put the official files into {manual}, or connect to a network, or use --dataset digits."
+        f"Put the official files into {manual_dir}, or connect to a network, "
+        "or use --dataset digits."
     )
 
 
-def _write(name: str, data_dir: Path, manual: Path) -> None:
-    """Lets TFDS read the files and write its records, in silence."""
+def _run_builder(name: str, data_dir: Path, manual_dir: Path) -> None:
+    """Runs the TFDS builder, which reads the files and writes array_record; silences its output."""
     config = tfds.download.DownloadConfig(
-        manual_dir=manual, force_checksums_validation=True, try_download_gcs=False
+        manual_dir=manual_dir, force_checksums_validation=True, try_download_gcs=False
     )
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         builder = BUILDERS[name](data_dir=data_dir, file_format="array_record")
@@ -165,7 +176,8 @@ def _write(name: str, data_dir: Path, manual: Path) -> None:
 
 
 def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Reads a gzipped IDX file of bytes: `[N, *shape]`. Its header tells the rank in byte 3, then 4 bytes a size."""
+    """Reads a gzipped IDX file of bytes as uint8 `[N, *shape]`."""
     with gzip.open(path) as file:
         data = file.read()
+    # The header has 4 bytes, of which byte 3 is the rank, and 4 bytes for the size of each axis.
     return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(-1, *shape)

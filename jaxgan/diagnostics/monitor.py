@@ -1,59 +1,90 @@
-"""Reads a run's curves while it trains, says what is new in them, and keeps it in findings.json."""
+"""Diagnoses a run from its logged curves during training."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from jaxgan import _io
-from jaxgan.diagnostics.rules import MIN_STEPS, Finding, diagnose
+from jaxgan._io import write_atomic
+from jaxgan.diagnostics.findings import Finding
+from jaxgan.diagnostics.rules import diagnose, is_conclusive
+from jaxgan.diagnostics.thresholds import MIN_STEPS
 from jaxgan.training import metric_log
+
+HEALTHY_MESSAGE = "The curves look healthy."
 
 
 def make_monitor(
-    workdir: Path, steps: int, tell: Callable[[str], None], *, population: bool = False
+    workdir: str | os.PathLike[str],
+    steps: int,
+    log_fn: Callable[[str], None],
+    *,
+    population: bool = False,
 ) -> Callable[[], None]:
-    """A function that says what the curves say: when called, what is new; once the run is at its end, everything.
+    """Returns a function that diagnoses the run so far and reports new findings.
+
+    Each call reads what was appended to metrics.jsonl and probes.jsonl, writes all current findings
+    to findings.json in the workdir, and logs those that the previous call did not have. At the
+    last step of the run it logs all findings; if there are none, it logs that the curves look
+    healthy, or that the run is too short to judge.
 
     Args:
-      workdir: of the run; findings.json is kept there, what the curves say at present.
-      steps: of the whole run.
-      tell: takes a text for the user.
-      population: whether the probes are of several GANs, which are then read as one.
+      workdir: Folder of the run.
+      steps: Number of train steps of the whole run.
+      log_fn: Called with each message for the user.
+      population: Whether the probes are those of a population. They are then merged and diagnosed
+        as those of one GAN.
     """
-    told = set()
-    recorded, probed = (
-        metric_log.tail(workdir / name) for name in ("metrics.jsonl", "probes.jsonl")
-    )
+    workdir, reported = Path(workdir), set()
+    read_metrics = metric_log.tail(workdir / "metrics.jsonl")
+    read_probes = metric_log.tail(workdir / "probes.jsonl")
 
-    def watch() -> None:
-        metrics, probes = recorded(), probed()
+    def update() -> None:
+        metrics, probes = read_metrics(), read_probes()
         step = int(metrics["step"][-1]) if metrics else 0
         if population:
             probes = {name: merge_members(column) for name, column in probes.items()}
         findings = diagnose(metrics, probes)
-        kept = {"step": step, "findings": [finding._asdict() for finding in findings]}
-        _io.write_atomic(workdir / "findings.json", (json.dumps(kept, indent=2) + "\n").encode())
+        content = {"step": step, "findings": [finding._asdict() for finding in findings]}
+        write_atomic(workdir / "findings.json", (json.dumps(content, indent=2) + "\n").encode())
         for finding in findings:
-            if step == steps or finding.name not in told:
-                tell(format_finding(finding, step))
-        if step == steps >= MIN_STEPS and not findings:
-            tell("The curves look healthy.")
-        told.clear()
-        told.update(finding.name for finding in findings)
+            if step == steps or finding.name not in reported:
+                log_fn(format_finding(finding, step))
+        if metrics and step == steps and not findings:
+            log_fn(HEALTHY_MESSAGE if is_conclusive(metrics) else too_short_message(step))
+        reported.clear()
+        reported.update(finding.name for finding in findings)
 
-    return watch
+    return update
 
 
 def merge_members(column: np.ndarray) -> np.ndarray:
-    """What a probe recorded of each member, `[lines, members, …]`, as if of one GAN: means, sketches side by side."""
+    """Returns a probe of a population as if it were that of one GAN.
+
+    Args:
+      column: `[N, members]` for a scalar, `[N, members, K]` for a sketch, N probes of a run. Other
+        columns are returned unchanged.
+
+    Returns:
+      The mean over members `[N]`; or their sketches side by side, `[N, members * K]`, scaled so
+      that the mean squares are those over all members.
+    """
     if column.ndim == 3:
         return column.reshape(len(column), -1) / column.shape[1] ** 0.5
     return column.mean(1) if column.ndim == 2 else column
 
 
 def format_finding(finding: Finding, step: int) -> str:
-    """A finding as a paragraph."""
+    """Returns a finding as a paragraph for the user."""
     advice = "".join(f"\n    - {advice}" for advice in finding.advice)
-    return f"At step {step:,}, {finding.name}: {finding.seen}. {finding.means}. To try:{advice}"
+    return (
+        f"At step {step:,}, {finding.name}: {finding.evidence}. {finding.meaning}. To try:{advice}"
+    )
+
+
+def too_short_message(step: int) -> str:
+    """Returns the message for a run that ends too early to judge its curves."""
+    count = "1 step is" if step == 1 else f"{step:,} steps are"
+    return f"{count} too few to judge the curves; {MIN_STEPS:,} are needed."

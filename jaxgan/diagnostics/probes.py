@@ -1,48 +1,64 @@
-"""What a run measures of its samples while it trains."""
+"""Measures the generator's samples during training."""
 
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
+from jaxgan.errors import DataError
 from jaxgan.gan import GAN
 from jaxgan.states import GANState
 
-SKETCH = 16
+SKETCH_DIM = 16
 
 
 def make_sample_probe(
     gan: GAN,
     real: jax.typing.ArrayLike,
     num: int = 64,
-    measure: Callable[[jax.Array], dict[str, jax.Array]] = lambda samples: {},
+    measure_fn: Callable[[jax.Array], dict[str, jax.Array]] = lambda samples: {},
 ) -> Callable[[GANState, jax.Array], dict[str, jax.Array]]:
-    """A `probe` for `training.train`, of samples from noise that is always the same.
+    """Returns a `probe` for `train` that measures the diversity and the change of samples.
+
+    `train` calls a probe with the same key each time, so the latent vectors never change.
 
     Args:
-      gan: makes the samples.
-      real: `[N, …]`, floating, what their diversity is compared with.
-      num: how many samples.
-      measure: of `samples [num, …]`, what else to record.
+      gan: Generates the samples.
+      real: Real samples `[N, …]`, floating, the reference of the diversity.
+      num: Number of generated samples.
+      measure_fn: Maps samples `[num, …]` to additional values to record.
 
     Returns:
-      `(state, key) -> {"diversity": scalar, "sketch": [16], …}`. The diversity is the total standard deviation of the
-      samples over that of the real data: 0 if all are the same, about 1 if they differ as much as real ones do. The
-      distance of two sketches estimates the root mean square change of the samples from one to the other (random
-      projections, Johnson and Lindenstrauss 1984), to about ±18 %, without keeping the samples.
+      `(state, key) -> {"diversity": scalar, "sketch": [16], …}`. The diversity is the total
+      standard deviation of the samples relative to that of the real data: 0 if all samples are
+      identical, about 1 if they differ as much as real ones. The sketch is a random projection of
+      the samples. The distance between the sketches of two steps estimates the root mean square
+      change of the samples between these steps to about ±18 %, without storing the samples.
+
+    Raises:
+      DataError: If all real samples are identical.
+
+    References:
+      Johnson and Lindenstrauss 1984 (random projections).
     """
-    real_spread = total_std(jnp.asarray(real))
+    real = jnp.asarray(real)
+    if bool(jnp.all(real == real[:1])):
+        raise DataError(
+            f"all {len(real)} real samples are identical, expected samples that differ: the "
+            "diversity of generated samples is relative to theirs; check how the data is read"
+        )
+    real_std = total_std(real)
 
     def probe(state, key):
         z_key, sketch_key = jax.random.split(key)
         samples = gan.sample(state, z_key, num)
-        signs = jax.random.rademacher(sketch_key, (SKETCH, samples.size), samples.dtype)
-        sketch = signs @ samples.reshape(-1) / (SKETCH * samples.size) ** 0.5
-        return {"diversity": total_std(samples) / real_spread, "sketch": sketch} | measure(samples)
+        signs = jax.random.rademacher(sketch_key, (SKETCH_DIM, samples.size), samples.dtype)
+        sketch = signs @ samples.reshape(-1) / (SKETCH_DIM * samples.size) ** 0.5
+        return {"diversity": total_std(samples) / real_std, "sketch": sketch} | measure_fn(samples)
 
     return probe
 
 
 def total_std(samples: jax.Array) -> jax.Array:
-    """The total standard deviation of `[N, …]`: the root of the summed variances of its entries."""
+    """Returns the total standard deviation of `[N, …]`: the root of the summed variances."""
     return jnp.sqrt(jnp.sum(jnp.var(samples, axis=0)))

@@ -1,4 +1,7 @@
-"""Several processes, one run: all compute, the first keeps the records. The engine is JAX's own."""
+"""Multi-process training utilities on top of `jax.distributed`.
+
+Process 0 is the primary: it alone writes logs, figures and console output.
+"""
 
 import hashlib
 import os
@@ -11,80 +14,95 @@ from jax.experimental import multihost_utils
 
 from jaxgan.errors import ConfigError
 
-HEARTBEAT_TIMEOUT = 20  # after which a process that is silent counts as dead, and all others end
-INITIALIZATION_TIMEOUT = 120
-BARRIER_TIMEOUT = (
-    24 * 3600
-)  # for the first process, which may draw, judge or train a classifier meanwhile
-# XLA's, of a sum over processes; JAX raises some as JaxRuntimeError and some as ValueError.
+HEARTBEAT_TIMEOUT = 20  # seconds of silence after which a process counts as dead and all others end
+INITIALIZATION_TIMEOUT = 120  # seconds
+# Seconds. Long, because the others wait while the primary draws figures, evaluates, or trains a
+# classifier.
+BARRIER_TIMEOUT = 24 * 3600
+# XLA status codes of a failed collective. JAX raises some of them as JaxRuntimeError, others as
+# ValueError.
 PEER_FAILURE_STATUSES = (
     "ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION|INTERNAL|UNAVAILABLE|UNKNOWN"
 )
+MAX_BROADCAST_BYTES = 1_000
 
-initialized = (
-    False  # and not what JAX says, which takes a process that has found nobody for one of several
-)
+# Whether `initialize` has connected this process to others. JAX's own flag is also set after an
+# initialization that found no other process.
+_initialized = False
 
 
 def initialize(
     coordinator: str | None, num_processes: int | None = None, process_id: int | None = None
 ) -> None:
-    """Makes this process one of several; before anything is computed. A process that has joined stays as it is.
+    """Connects this process to the other processes of the run, using `jax.distributed`.
 
-    From then on an exception that nobody catches ends it at once, so that the others do not wait for it.
+    Must be called before any JAX computation. Does nothing if `coordinator` is None, or if this
+    process is already connected. From then on an uncaught exception ends this process
+    immediately, so that the other processes do not wait for it.
 
     Args:
-      coordinator: `"HOST:PORT"` of the first process, the same in all; or `"auto"`, where JAX finds all there is to
-        know, as on Slurm, Open MPI, GKE and Cloud TPUs; or None for a process that stays alone.
-      num_processes: how many there are; not with `"auto"`.
-      process_id: which this is, from 0; not with `"auto"`.
+      coordinator: Address `"HOST:PORT"` of process 0, the same in all processes; or `"auto"` to
+        let JAX detect the cluster, as on Slurm, Open MPI, GKE and Cloud TPU; or None to run as a
+        single process.
+      num_processes: Number of processes. Must be None if `coordinator` is `"auto"` or None.
+      process_id: Index of this process, in [0, num_processes). Must be None if `coordinator` is
+        `"auto"` or None.
 
     Raises:
-      ConfigError: where these do not fit together, nothing is found, or the others do not come.
+      ConfigError: If the arguments are inconsistent, no cluster is detected, or the other
+        processes do not connect within 120 seconds.
     """
     validate_distributed_args(coordinator, num_processes, process_id)
-    global initialized
-    if coordinator is None or initialized:
+    global _initialized
+    if coordinator is None or _initialized:
         return
-    jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is `interrupts`' own
-    found = coordinator == "auto"
+    # JAX's preemption service would intercept SIGTERM, which `jaxgan.training.signals` handles.
+    jax.config.update("jax_enable_preemption_service", False)
+    auto_detect = coordinator == "auto"
     try:
         jax.distributed.initialize(
-            None if found else coordinator,
+            None if auto_detect else coordinator,
             num_processes,
             process_id,
-            cluster_detection_method=None if found else "deactivate",
+            cluster_detection_method=None if auto_detect else "deactivate",
             initialization_timeout=INITIALIZATION_TIMEOUT,
             heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT,
             shutdown_timeout_seconds=BARRIER_TIMEOUT,
         )
     except (ValueError, RuntimeError) as error:
+        hint = (
+            "give coordinator as HOST:PORT, with num_processes and process_id"
+            if auto_detect
+            else "check that every process has started and can reach this address"
+        )
         raise ConfigError(
-            f"coordinator is {coordinator!r}, but the processes did not find each other: {error}"
+            f"coordinator is {coordinator!r}, but jax.distributed could not be initialized: "
+            f"{error}; {hint}"
         ) from error
-    initialized, sys.excepthook = True, exit_excepthook
+    _initialized, sys.excepthook = True, exit_excepthook
 
 
 def validate_distributed_args(
     coordinator: str | None, num_processes: int | None, process_id: int | None
 ) -> None:
-    """Raises ConfigError where these do not fit together."""
-    given = {"num_processes": num_processes, "process_id": process_id}
+    """Raises ConfigError if the arguments of `initialize` are invalid or inconsistent."""
+    arguments = {"num_processes": num_processes, "process_id": process_id}
     if coordinator is None or coordinator == "auto":
-        superfluous = [name for name, value in given.items() if value is not None]
-        if superfluous:
-            why = (
-                "not given, which these go with"
+        given = [name for name, value in arguments.items() if value is not None]
+        if given:
+            remedy = (
+                "coordinator is not; give coordinator as HOST:PORT too"
                 if coordinator is None
-                else "'auto', which finds them itself"
+                else "coordinator is 'auto', which detects them; leave them out"
             )
-            raise ConfigError(f"{' and '.join(superfluous)} given, but the coordinator is {why}")
+            are = "is" if len(given) == 1 else "are"
+            raise ConfigError(f"{' and '.join(given)} {are} given, but {remedy}")
         return
     host, _, port = coordinator.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 2**16:
         raise ConfigError(f"coordinator is {coordinator!r}, expected HOST:PORT or auto")
     if num_processes is None or process_id is None:
-        missing = [name for name, value in given.items() if value is None]
+        missing = [name for name, value in arguments.items() if value is None]
         raise ConfigError(
             f"coordinator is {coordinator!r}, so {' and '.join(missing)} must be given too"
         )
@@ -93,77 +111,91 @@ def validate_distributed_args(
 
 
 def is_multiprocess() -> bool:
-    """Whether this is one of several processes."""
-    return initialized and jax.process_count() > 1
+    """Returns whether this run has more than one process."""
+    return _initialized and jax.process_count() > 1
 
 
 def process_ids() -> set[int] | None:
-    """The numbers of all processes; None where there is one only."""
+    """Returns the indices of all processes, or None if this is the only one."""
     return set(range(jax.process_count())) if is_multiprocess() else None
 
 
 def is_primary_process() -> bool:
-    """Whether this is the process that keeps the records, draws and speaks: the first, or the only one."""
+    """Returns whether this is process 0, which writes logs, figures and console output."""
     return not is_multiprocess() or jax.process_index() == 0
 
 
-def barrier(what: str) -> None:
-    """Returns once all processes are here.
+def barrier(name: str) -> None:
+    """Blocks until every process reaches this barrier; does nothing in a single process.
 
-    To be called where they have not all done the same: within a collective operation they wait for each other for half
-    a minute only.
+    Needed before a collective operation if the processes have done different amounts of work:
+    within a collective they wait for each other for only half a minute.
 
     Args:
-      what: names the place, the same in all.
+      name: Name of the barrier, the same in all processes.
     """
     if is_multiprocess():
-        from orbax.checkpoint import (
-            multihost,  # only here: what runs alone need not wait for its import
-        )
+        # Imported here, so that single-process runs do not pay for the import of Orbax.
+        from orbax.checkpoint import multihost
 
-        multihost.sync_global_processes(what, timeout=BARRIER_TIMEOUT, processes=process_ids())
+        multihost.sync_global_processes(name, timeout=BARRIER_TIMEOUT, processes=process_ids())
 
 
-def assert_equal(what: str, text: str) -> None:
-    """Raises ConfigError, in all processes, where they do not all say the same of something."""
-    barrier(what)
+def assert_equal(name: str, text: str) -> None:
+    """Verifies that all processes pass the same `text`. Every process must call this.
+
+    Args:
+      name: What `text` describes, for the error message.
+      text: The text to compare.
+
+    Raises:
+      ConfigError: In all processes, if the texts differ.
+    """
+    barrier(name)
     if is_multiprocess():
         digest = np.frombuffer(hashlib.blake2b(text.encode(), digest_size=16).digest(), np.uint8)
-        said = multihost_utils.process_allgather(digest)
-        if np.any(said != said[0]):
+        digests = multihost_utils.process_allgather(digest)
+        if np.any(digests != digests[0]):
             raise ConfigError(
-                f"the processes differ in {what}; start all by one command, but for the process_id"
+                f"the processes differ in {name}; "
+                "start all of them with the same command, except for process_id"
             )
 
 
 def broadcast_from_primary(text: str) -> str:
-    """What the first process says, of up to 1,000 bytes, in all of them."""
-    barrier("what the first process says")
+    """Returns the primary process's `text` in all processes. Every process must call this.
+
+    Args:
+      text: At most 1,000 bytes in UTF-8. Ignored in all other processes.
+    """
+    barrier("broadcast_from_primary")
     if not is_multiprocess():
         return text
-    said = np.frombuffer(text.encode().ljust(1_000, b"\0"), np.uint8)
-    return multihost_utils.broadcast_one_to_all(said).tobytes().rstrip(b"\0").decode()
+    padded = np.frombuffer(text.encode().ljust(MAX_BROADCAST_BYTES, b"\0"), np.uint8)
+    return multihost_utils.broadcast_one_to_all(padded).tobytes().rstrip(b"\0").decode()
 
 
 def any_process(flag: bool) -> bool:
-    """Whether it is set in any of the processes; all have to ask."""
-    return (
-        bool(np.any(multihost_utils.process_allgather(np.array(flag))))
-        if is_multiprocess()
-        else flag
-    )
+    """Returns whether `flag` is true in any process. Every process must call this."""
+    if not is_multiprocess():
+        return flag
+    return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
 
 
 def is_peer_failure(error: Exception) -> bool:
-    """Whether JAX fails in this way where another of several processes has ended."""
-    failed = isinstance(error, jax.errors.JaxRuntimeError) or re.match(
+    """Returns whether JAX may have raised `error` because another process has ended."""
+    raised_by_xla = isinstance(error, jax.errors.JaxRuntimeError) or re.match(
         f"({PEER_FAILURE_STATUSES}): ", str(error)
     )
-    return is_multiprocess() and bool(failed)
+    return is_multiprocess() and bool(raised_by_xla)
 
 
 def exit_process(status: int) -> None:
-    """Ends this process. Of several it does not wait for the others, who notice and end too."""
+    """Ends this process with exit status `status`.
+
+    If there are several processes, it does not wait for the others at exit, as JAX would; they
+    detect that this process has ended, and end too.
+    """
     if is_multiprocess():
         sys.stdout.flush()
         sys.stderr.flush()
@@ -172,6 +204,6 @@ def exit_process(status: int) -> None:
 
 
 def exit_excepthook(kind, error, traceback) -> None:
-    """What Python does with an exception that nobody catches, in one of several processes."""
+    """Prints an uncaught exception and ends this process; replaces `sys.excepthook`."""
     sys.__excepthook__(kind, error, traceback)
     exit_process(1)

@@ -1,4 +1,4 @@
-"""How work is shared out over devices: the batches of one GAN, or the members of a population."""
+"""Meshes and shardings: batches are split over axis "data", population members over "member"."""
 
 from typing import Any
 
@@ -10,110 +10,143 @@ from jaxgan.errors import ConfigError
 
 BATCH_SPEC = PartitionSpec("data")
 MEMBER_SPEC = PartitionSpec("member")
-REPLICATED = PartitionSpec()  # each device has all of it
+REPLICATED = PartitionSpec()
 
 
-def make_mesh(share: PartitionSpec, num: int, devices: int | None = None) -> Mesh:
-    """Devices over which `num` samples or members can be shared out evenly, in the order of their processes.
+def make_mesh(spec: PartitionSpec, size: int, num_devices: int | None = None) -> Mesh:
+    """Creates a one-dimensional device mesh that divides `size` samples or members evenly.
+
+    The mesh takes the same number of devices from every process, ordered by process.
 
     Args:
-      share: BATCH or MEMBERS.
-      num: how many there are.
-      devices: how many devices to take, the same number of each process. None takes as many as JAX sees and `num`
-        allows; but of each process one CPU device for samples, because all cores work on its batches anyway.
+      spec: `BATCH_SPEC` for the samples of a batch, `MEMBER_SPEC` for the members of a population.
+      size: Number of samples or members, a multiple of the number of devices.
+      num_devices: Number of devices over all processes, a multiple of the number of processes.
+        If None, the largest number that divides `size`. For batches on CPU, None means one device
+        per process, because a single CPU device already uses all cores for its batch.
+
+    Returns:
+      A mesh with the axis named by `spec`, of type Auto.
 
     Raises:
-      ConfigError: where there are not so many devices, or `num` is not a multiple of them.
+      ConfigError: If there are fewer than `num_devices` devices, or `num_devices` is not a
+        multiple of the number of processes, or `size` is not a multiple of `num_devices`.
     """
-    there, processes = jax.devices(), jax.process_count()
-    if devices is None:
-        most = processes if share == BATCH_SPEC and there[0].platform == "cpu" else len(there)
-        devices = max(
-            (n for n in range(processes, most + 1, processes) if num % n == 0), default=processes
-        )
-    if not 1 <= devices <= len(there):
-        raise ConfigError(f"devices is {devices}, expected 1 to {len(there)}, as many as JAX sees")
-    if devices % processes:
+    available, num_processes = jax.devices(), jax.process_count()
+    if num_devices is None:
+        one_per_process = spec == BATCH_SPEC and available[0].platform == "cpu"
+        most = num_processes if one_per_process else len(available)
+        candidates = range(num_processes, most + 1, num_processes)
+        num_devices = max((n for n in candidates if size % n == 0), default=num_processes)
+    if not 1 <= num_devices <= len(available):
         raise ConfigError(
-            f"devices is {devices}, expected as many of each of the {processes} processes"
+            f"num_devices is {num_devices}, expected 1 to {len(available)}, "
+            "the number of devices available to JAX"
         )
-    if num % devices:
+    if num_devices % num_processes:
         raise ConfigError(
-            f"devices is {devices}, by which {num} cannot be divided; take a divisor of {num}"
+            f"num_devices is {num_devices}, expected a multiple of {num_processes}, "
+            "the number of processes"
         )
-    taken = [
-        device for p in range(processes) for device in jax.local_devices(p)[: devices // processes]
-    ]
-    # Not by `jax.make_mesh`: it may order them in another way, and refuses those of machines without a fast network.
-    return Mesh(np.array(taken), (axis_name(share),), axis_types=(AxisType.Auto,))
+    if size % num_devices:
+        what = "batch size" if spec == BATCH_SPEC else "number of seeds"
+        raise ConfigError(
+            f"num_devices is {num_devices}, which does not divide the {what} {size}; "
+            f"choose a divisor of {size}"
+        )
+    per_process = num_devices // num_processes
+    devices = [d for p in range(num_processes) for d in jax.local_devices(p)[:per_process]]
+    # `jax.make_mesh` is not used: it may reorder the devices, and it rejects devices of hosts
+    # that are not connected by a fast network.
+    return Mesh(np.array(devices), (axis_name(spec),), axis_types=(AxisType.Auto,))
 
 
-def axis_name(share: PartitionSpec) -> str:
-    """The name of the mesh's axis."""
-    return str(share[0])
+def axis_name(spec: PartitionSpec) -> str:
+    """Returns the name of the mesh axis that `spec` partitions over."""
+    return str(spec[0])
 
 
 def is_population_mesh(mesh: Mesh) -> bool:
-    """Whether the mesh is for a population."""
+    """Returns whether `mesh` shards the members of a population."""
     return mesh.axis_names == (axis_name(MEMBER_SPEC),)
 
 
 def state_sharding(mesh: Mesh) -> NamedSharding:
-    """Where a state lies, and the keys and the order of its batches: each device has its members', or all of it."""
+    """Returns the sharding of the training state, the random keys and the epoch's shuffled order.
+
+    They are sharded over members if `mesh` is a population mesh, and replicated otherwise.
+    """
     return NamedSharding(mesh, MEMBER_SPEC if is_population_mesh(mesh) else REPLICATED)
 
 
 def shard_batch(batch: jax.Array) -> jax.Array:
-    """A batch `[B, …]` as the devices of `jax.set_mesh`'s axis "data" share it: each computes with rows of its own.
+    """Constrains `batch` `[B, …]` to be sharded over the mesh axis "data" of `jax.set_mesh`.
 
-    Whatever is then summed over the batch is summed over all devices: means, batch statistics and gradients are those
-    of the whole batch. Without such an axis, or where the rows cannot be shared out evenly, nothing changes.
+    Each device computes with its own rows. Reductions over the batch (means, batch statistics,
+    gradients) still cover the whole batch, because XLA inserts the all-reduce. Returns `batch`
+    unchanged if there is no such axis, or if B is not a multiple of the number of devices.
     """
-    devices = jax.sharding.get_abstract_mesh().shape.get(axis_name(BATCH_SPEC), 1)
-    return (
-        jax.lax.with_sharding_constraint(batch, BATCH_SPEC)
-        if devices > 1 and len(batch) % devices == 0
-        else batch
-    )
+    num_devices = data_axis_size()
+    if num_devices > 1 and len(batch) % num_devices == 0:
+        return jax.lax.with_sharding_constraint(batch, BATCH_SPEC)
+    return batch
 
 
-def replicate(state: Any) -> Any:
-    """A state of which each device of `jax.set_mesh`'s axis "data" is to have all; unchanged without such an axis."""
-    shared = jax.sharding.get_abstract_mesh().shape.get(axis_name(BATCH_SPEC), 1) > 1
-    return jax.lax.with_sharding_constraint(state, REPLICATED) if shared else state
+def replicate(tree: Any) -> Any:
+    """Constrains every array of `tree` to be replicated over the mesh axis "data".
 
-
-def select_member(population: Any, i: int) -> Any:
-    """The i-th member of what has a first axis for them, on the first device: its samples are then made once only."""
-    return jax.device_put(jax.tree.map(lambda x: x[i], population), jax.local_devices()[0])
-
-
-def to_host_local(state: Any) -> Any:
-    """A state of which this process has all.
-
-    Of what all devices have, that is one device's copy: what is computed of it is computed once only. Members that are
-    on other processes' devices are fetched; all processes have to ask.
+    Returns `tree` unchanged if `jax.set_mesh` sets no mesh with such an axis.
     """
-    elsewhere = [
-        x for x in jax.tree.leaves(state) if not (x.is_fully_addressable or x.is_fully_replicated)
+    if data_axis_size() > 1:
+        return jax.lax.with_sharding_constraint(tree, REPLICATED)
+    return tree
+
+
+def data_axis_size() -> int:
+    """Returns the size of the current mesh's axis "data", or 1 if there is none."""
+    return jax.sharding.get_abstract_mesh().shape.get(axis_name(BATCH_SPEC), 1)
+
+
+def select_member(population: Any, index: int) -> Any:
+    """Returns member `index` of a population, placed on this process's first device.
+
+    A single placement avoids computing the member's samples on every device of the mesh.
+
+    Args:
+      population: Pytree of arrays whose first axis is the member axis.
+      index: Index on that axis.
+    """
+    return jax.device_put(jax.tree.map(lambda x: x[index], population), jax.local_devices()[0])
+
+
+def to_host_local(tree: Any) -> Any:
+    """Returns a fully addressable, host-local copy of `tree`.
+
+    Replicated arrays are read from one local device, so that later computations on them run only
+    once. Arrays sharded across processes are all-gathered, so every process must call this.
+    """
+    across_processes = [
+        x for x in jax.tree.leaves(tree) if not (x.is_fully_addressable or x.is_fully_replicated)
     ]
-    if elsewhere:
-        state = jax.jit(
-            identity, out_shardings=NamedSharding(elsewhere[0].sharding.mesh, REPLICATED)
-        )(state)
-    return jax.tree.map(lambda x: x.addressable_data(0) if x.is_fully_replicated else x, state)
+    if across_processes:
+        replicated = NamedSharding(across_processes[0].sharding.mesh, REPLICATED)
+        tree = jax.jit(identity, out_shardings=replicated)(tree)
+    return jax.tree.map(lambda x: x.addressable_data(0) if x.is_fully_replicated else x, tree)
 
 
-def to_global(tree: Any, place: NamedSharding) -> Any:
-    """Arrays that this process has, and all others too, as `place` shares them out."""
-    if place.is_fully_addressable:
-        return jax.device_put(tree, place)
-    # `device_put` would first gather what all processes have, to compare it.
+def to_global(tree: Any, sharding: NamedSharding) -> Any:
+    """Returns global arrays, sharded as `sharding`, from a `tree` that every process holds in full.
+
+    All processes must pass equal values; this is not checked.
+    """
+    if sharding.is_fully_addressable:
+        return jax.device_put(tree, sharding)
+    # `device_put` would first all-gather the values of all processes to compare them.
     return jax.tree.map(
-        lambda x: jax.make_array_from_callback(x.shape, place, lambda index: x[index]), tree
+        lambda x: jax.make_array_from_callback(x.shape, sharding, lambda index: x[index]), tree
     )
 
 
 def identity(tree: Any) -> Any:
-    """The same; a name, so that it is compiled once."""
+    """Returns `tree`. As a named function it is compiled once; a new lambda is compiled anew."""
     return tree

@@ -1,4 +1,9 @@
-"""The classifier that the metrics see with: trained once from a fixed seed, then kept with the prepared data."""
+"""The classifier whose features and logits the scores are computed from.
+
+It is trained once on a labeled data set, from a fixed seed, and cached next to the prepared data.
+The cache file is named after a checksum of the training data, so a data set that is prepared anew
+under an old name gets a classifier of its own.
+"""
 
 import hashlib
 import io
@@ -18,188 +23,277 @@ from jaxgan._io import write_atomic
 from jaxgan.data.image_datasets import Images, load_split
 from jaxgan.data.sources import array_source, default_repeats, from_pixels
 from jaxgan.errors import DataError
+from jaxgan.metrics import ssim
 from jaxgan.models.classifier import Classifier
 
 NUM_EPOCHS = 4
 BATCH_SIZE = 128
 LEARNING_RATE = 2e-3
-EVAL_BATCH_SIZE = 500  # images that go through the classifier at once
-TEST_EVERY = 6  # of a set without a test split, every sixth image is for testing
+STEPS_PER_BLOCK = 50  # train steps in one compiled loop, between two calls of progress_fn
+EVAL_BATCH_SIZE = 500  # images per forward pass
+TEST_EVERY = 6  # if a data set has no test split, every sixth training image is held out
+MIN_IMAGES = 200  # the evaluator takes at least 100 samples, and at most half of the images
 
 
 class ClassifierOutputs(NamedTuple):
-    """What the classifier makes of images. `features`: `[N, F]`; `logits`: `[N, K]`, of the classes."""
+    """Outputs of the classifier: `features [N, F]` of the last hidden layer, `logits [N, K]`."""
 
     features: jax.Array
     logits: jax.Array
 
 
 class TrainedClassifier(NamedTuple):
-    """A trained classifier.
+    """A trained classifier, and a record of what it was trained on.
 
     Attributes:
-      outputs: `(images) -> Outputs`, of images `[N, H, W, C]`, uint8 or floating in [-1, 1].
-      classes: how many.
-      accuracy: share of the test images that it gets right.
-      digest: of its parameters.
+      classify: `(images [N, H, W, C]) -> ClassifierOutputs`; images are uint8, or floating in
+        [-1, 1]. N is arbitrary: the images are processed in batches.
+      num_classes: Number of classes K.
+      accuracy: Fraction of test images that are classified correctly, 0 to 1.
+      checksum: Checksum of the cache file, and so of the parameters.
+      data_checksum: `compute_data_checksum` of the training split.
     """
 
-    outputs: Callable[[jax.typing.ArrayLike], ClassifierOutputs]
-    classes: int
+    classify: Callable[[jax.typing.ArrayLike], ClassifierOutputs]
+    num_classes: int
     accuracy: float
-    digest: str
+    checksum: str
+    data_checksum: str
 
 
 def load_or_train_classifier(
     name: str,
     data_dir: Path,
-    report: Callable[[int, int], None] = lambda done, steps: None,
+    progress_fn: Callable[[int, int], None] = lambda done, total: None,
     *,
+    data: Images | None = None,
     overwrite: bool = False,
 ) -> TrainedClassifier:
-    """The classifier of a set: the one kept in `data_dir/classifiers/NAME.npz`, or else a new one, then kept there.
+    """Loads the cached classifier of a data set, or trains and caches one.
+
+    The cache file is `data_dir/classifiers/NAME-CHECKSUM.npz`, with the checksum of the training
+    split.
 
     Args:
-      name: of a set with labels.
-      data_dir: where sets are prepared.
-      report: called with (train steps done, train steps in all), where a classifier has to be trained.
-      overwrite: train a new one in any case.
+      name: Name of a labeled data set.
+      data_dir: Directory of the prepared data sets.
+      progress_fn: Called with (steps done, total steps) while a classifier is trained.
+      data: The training split, if it is already in memory. None to read it from `data_dir`.
+      overwrite: Train a new classifier even if one is cached.
 
     Raises:
-      DataError: The set cannot be had, or has no labels; or the file is damaged, or cannot be written.
+      DataError: If the data set is not available or is unsuitable (see `check_evaluation_data`;
+        it must also have labels of at least two classes), or if the cache file is corrupt or
+        cannot be written.
     """
-    path = data_dir.expanduser() / "classifiers" / f"{name}.npz"
+    data = load_split(name, data_dir) if data is None else data
+    check_evaluation_data(data)
+    class_labels = find_classes(data)
+    data_checksum = compute_data_checksum(data)
+    path = data_dir.expanduser() / "classifiers" / f"{name}-{data_checksum}.npz"
     if overwrite or not path.exists():
-        train, test = train_test_split(name, data_dir)
-        params, classes = train_classifier(train, report)
-        accuracy = compute_accuracy(params, classes, test)
-        save_classifier(path, params, accuracy)
+        train, test = (
+            split._replace(labels=index_labels(split.labels, class_labels))
+            for split in split_train_test(data, data_dir)
+        )
+        params = train_classifier(train, len(class_labels), progress_fn)
+        accuracy = compute_accuracy(params, len(class_labels), test)
+        save_classifier(path, params, accuracy, data_checksum)
     return load_classifier(path)
 
 
-def train_test_split(name: str, data_dir: Path) -> tuple[Images, Images]:
-    """The images to train on and to test on: the set's own splits, or else every sixth image of it to test on."""
-    train = load_split(name, data_dir)
-    if not train.labels.any():
+def check_evaluation_data(data: Images) -> None:
+    """Raises DataError if a set has fewer than 200 images, or images below 11x11 pixels."""
+    num, height, width = data.images.shape[:3]
+    if num < MIN_IMAGES:
         raise DataError(
-            f"{name} has no labels, so no classifier can be trained on it; take another set"
+            f"{data.name} has {num} images; evaluation needs at least {MIN_IMAGES}. "
+            "Use a larger data set, or train without evaluation"
         )
+    min_size = ssim.WINDOW_SIZE
+    if min(height, width) < min_size:
+        raise DataError(
+            f"{data.name} has images of {height}x{width} pixels; evaluation needs at least "
+            f"{min_size}x{min_size}. Use another data set, or train without evaluation"
+        )
+
+
+def find_classes(data: Images) -> np.ndarray:
+    """Returns the distinct labels of a set, ascending. Raises DataError if there is only one."""
+    class_labels = np.unique(data.labels)
+    if len(class_labels) < 2:
+        # Sets without an integer label have the label 0 everywhere.
+        problem = "no labels, or only one class" if class_labels[0] == 0 else "only one class"
+        raise DataError(
+            f"{data.name} has {problem} (every label is {class_labels[0]}); a classifier needs at "
+            "least two classes. Use another data set, or train without evaluation"
+        )
+    return class_labels
+
+
+def index_labels(labels: np.ndarray, class_labels: np.ndarray) -> np.ndarray:
+    """Maps arbitrary integer labels to class indices 0 to K - 1.
+
+    Args:
+      labels: `[N]`, integers.
+      class_labels: `[K]`, the label of each class, ascending.
+
+    Returns:
+      int32 `[N]`; -1 for a label that is not among `class_labels`.
+    """
+    indices = np.minimum(np.searchsorted(class_labels, labels), len(class_labels) - 1)
+    return np.where(class_labels[indices] == labels, indices, -1).astype(np.int32)
+
+
+def compute_data_checksum(data: Images) -> str:
+    """Returns a 32-bit BLAKE2b checksum of the images, the labels and their shapes, in hex."""
+    checksum = hashlib.blake2b(digest_size=4)
+    for array in (data.images, data.labels):
+        checksum.update(f"{array.dtype}{array.shape}".encode())
+        checksum.update(np.ascontiguousarray(array).data)
+    return checksum.hexdigest()
+
+
+def split_train_test(data: Images, data_dir: Path) -> tuple[Images, Images]:
+    """Returns the images to train on and to test on.
+
+    The test images are the set's own test split. If it has none, every sixth image of the training
+    split is held out.
+    """
     try:
-        return train, load_split(name, data_dir, "test")
+        return data, load_split(data.name, data_dir, "test")
     except DataError:
-        held_out = np.arange(len(train.images)) % TEST_EVERY == 0
-        kept, tested = (
-            Images(name, train.images[some], train.labels[some]) for some in (~held_out, held_out)
-        )
-        return kept, tested
+        held_out = np.arange(len(data.images)) % TEST_EVERY == 0
+        return select_images(data, ~held_out), select_images(data, held_out)
+
+
+def select_images(data: Images, rows: np.ndarray) -> Images:
+    """Returns the images and labels of the given rows (indices, or a mask)."""
+    return Images(data.name, data.images[rows], data.labels[rows])
 
 
 def train_classifier(
-    data: Images, report: Callable[[int, int], None] = lambda done, steps: None
-) -> tuple[Any, int]:
-    """Trains a classifier by Adam, its rate falling along a cosine; from a fixed seed.
+    data: Images,
+    num_classes: int,
+    progress_fn: Callable[[int, int], None] = lambda done, total: None,
+) -> Any:
+    """Trains a classifier by Adam with a cosine decay of the learning rate, from a fixed seed.
+
+    Args:
+      data: Training images; the labels are class indices 0 to `num_classes` - 1.
+      num_classes: Number of classes K.
+      progress_fn: Called with (steps done, total steps).
 
     Returns:
-      Its parameters, and the number of classes.
+      The parameters of a `Classifier(num_classes)`.
     """
-    classes = int(data.labels.max()) + 1
-    model = Classifier(classes)
+    model = Classifier(num_classes=num_classes)
     apply: Callable[..., Any] = model.apply
-    repeats = default_repeats(len(data.images))
     source = array_source(
-        data.images, min(BATCH_SIZE, len(data.images)), labels=data.labels, repeats=repeats
+        data.images,
+        min(BATCH_SIZE, len(data.images)),
+        labels=data.labels,
+        repeats=default_repeats(len(data.images)),
     )
+    total_steps = NUM_EPOCHS * source.batches_per_epoch
     init_key, order_key, batch_key = jax.random.split(jax.random.key(0), 3)
-    init, order_of = jax.jit(partial(model.init, train=True)), jax.jit(source.order)
-    params = init(init_key, from_pixels(jnp.asarray(data.images[:1])))["params"]
-    tx = optax.adam(
-        optax.cosine_decay_schedule(LEARNING_RATE, NUM_EPOCHS * source.batches_per_epoch)
-    )
+    init_fn, order_fn = jax.jit(partial(model.init, train=True)), jax.jit(source.order)
+    params = init_fn(init_key, from_pixels(jnp.asarray(data.images[:1])))["params"]
+    tx = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, total_steps))
 
-    def loss(params, images, labels):
+    def loss_fn(params, images, labels):
         _, logits = apply({"params": params}, images, train=True)
         return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
 
     @partial(jax.jit, donate_argnums=0)
-    def block(state, arrays, order, begin, end):
-        def step(index, state):
+    def train_block(train_state, arrays, order, begin, end):
+        def train_step(index, train_state):
+            params, opt_state = train_state
             images, labels = source.batch(arrays, order, jax.random.clone(batch_key), index)
-            updates, opt_state = tx.update(
-                jax.grad(loss)(state[0], images, labels), state[1], state[0]
-            )
-            return optax.apply_updates(state[0], updates), opt_state
+            grads = jax.grad(loss_fn)(params, images, labels)
+            updates, opt_state = tx.update(grads, opt_state, params)
+            return optax.apply_updates(params, updates), opt_state
 
-        return jax.lax.fori_loop(begin, end, step, state)
+        return jax.lax.fori_loop(begin, end, train_step, train_state)
 
-    state, steps = (params, tx.init(params)), NUM_EPOCHS * source.batches_per_epoch
+    train_state = (params, tx.init(params))
     for epoch in range(NUM_EPOCHS):
-        order = order_of(jax.random.clone(order_key), jnp.int32(epoch))
-        for begin in range(0, source.batches_per_epoch, 50):
-            end = min(begin + 50, source.batches_per_epoch)
-            state = jax.block_until_ready(
-                block(state, source.arrays, order, jnp.int32(begin), jnp.int32(end))
+        order = order_fn(jax.random.clone(order_key), jnp.int32(epoch))
+        for begin in range(0, source.batches_per_epoch, STEPS_PER_BLOCK):
+            end = min(begin + STEPS_PER_BLOCK, source.batches_per_epoch)
+            train_state = jax.block_until_ready(
+                train_block(train_state, source.arrays, order, jnp.int32(begin), jnp.int32(end))
             )
-            report(epoch * source.batches_per_epoch + end, steps)
-    return state[0], classes
+            progress_fn(epoch * source.batches_per_epoch + end, total_steps)
+    return train_state[0]
 
 
-def make_classifier_fn(
-    params: Any, classes: int
+def make_classify_fn(
+    params: Any, num_classes: int
 ) -> Callable[[jax.typing.ArrayLike], ClassifierOutputs]:
-    """A function that puts any number of images through the classifier, a block at a time."""
-    apply: Callable[..., Any] = Classifier(classes, dtype=jnp.float32).apply
+    """Returns the function `classify` of a `TrainedClassifier`."""
+    apply: Callable[..., Any] = Classifier(num_classes=num_classes, dtype=jnp.float32).apply
 
     @jax.jit
-    def one(params, images):
+    def classify_batch(params, images):
         images = from_pixels(images) if images.dtype == jnp.uint8 else images
         return ClassifierOutputs(*apply({"params": params}, images, train=False))
 
-    def outputs(images):
+    def classify(images):
         images = jnp.asarray(images)
-        rest = -len(images) % EVAL_BATCH_SIZE
-        images = jnp.pad(images, ((0, rest), (0, 0), (0, 0), (0, 0)))
-        blocks = [
-            one(params, images[i : i + EVAL_BATCH_SIZE])
+        num = len(images)
+        # The last batch is padded, so that every batch has one shape and runs the same program.
+        images = jnp.pad(images, ((0, -num % EVAL_BATCH_SIZE), (0, 0), (0, 0), (0, 0)))
+        batches = [
+            classify_batch(params, images[i : i + EVAL_BATCH_SIZE])
             for i in range(0, len(images), EVAL_BATCH_SIZE)
         ]
-        return jax.tree.map(lambda *parts: jnp.concatenate(parts)[: len(images) - rest], *blocks)
+        return jax.tree.map(lambda *parts: jnp.concatenate(parts)[:num], *batches)
 
-    return outputs
+    return classify
 
 
-def compute_accuracy(params: Any, classes: int, data: Images) -> float:
-    """The share of the images that the classifier gets right."""
-    logits = make_classifier_fn(params, classes)(data.images).logits
+def compute_accuracy(params: Any, num_classes: int, data: Images) -> float:
+    """Returns the fraction of images whose label is the class with the largest logit."""
+    logits = make_classify_fn(params, num_classes)(data.images).logits
     return float(np.mean(np.argmax(logits, axis=1) == data.labels))
 
 
-def save_classifier(path: Path, params: Any, accuracy: float) -> None:
-    """Keeps a classifier in one file."""
+def save_classifier(path: Path, params: Any, accuracy: float, data_checksum: str) -> None:
+    """Writes a classifier to one file. Raises DataError if the file cannot be written."""
     arrays: dict[str, Any] = {
         name: np.asarray(x) for name, x in traverse_util.flatten_dict(params, sep="/").items()
     }
     buffer = io.BytesIO()
-    np.savez(buffer, accuracy=accuracy, **arrays)
+    np.savez(buffer, accuracy=accuracy, data_checksum=data_checksum, **arrays)
     try:
         write_atomic(path, buffer.getvalue())
     except OSError as error:
         raise DataError(
-            f"the classifier cannot be kept in {path}: {error}; choose another data_dir"
+            f"the classifier cannot be written to {path}: {error}. Use a writable data_dir"
         ) from error
 
 
 def load_classifier(path: Path) -> TrainedClassifier:
-    """A classifier from its file."""
+    """Reads a classifier written by `save_classifier`. Raises DataError if the file is corrupt."""
     content = path.read_bytes()
     try:
         with np.load(io.BytesIO(content)) as file:
             arrays = {name: file[name] for name in file.files}
         accuracy = float(arrays.pop("accuracy"))
+        data_checksum = str(arrays.pop("data_checksum"))
         params = traverse_util.unflatten_dict(
             {name: jnp.asarray(x) for name, x in arrays.items()}, sep="/"
         )
-        classes = len(params["Dense_1"]["bias"])
+        num_classes = len(params["Dense_1"]["bias"])
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is damaged ({error}); remove it, and it is made again") from error
-    digest = hashlib.blake2b(content, digest_size=8).hexdigest()
-    return TrainedClassifier(make_classifier_fn(params, classes), classes, accuracy, digest)
+        raise DataError(
+            f"{path} is corrupt ({error}). Remove it to train the classifier again"
+        ) from error
+    return TrainedClassifier(
+        classify=make_classify_fn(params, num_classes),
+        num_classes=num_classes,
+        accuracy=accuracy,
+        checksum=hashlib.blake2b(content, digest_size=8).hexdigest(),
+        data_checksum=data_checksum,
+    )

@@ -1,13 +1,14 @@
-"""Every score of a generator, beside what perfect samples would get.
+"""The evaluator: scores of generated samples, together with the scores of real images.
 
-Perfect samples are held-out images of the training set. They are judged as a generator's are: as many of them, against
-the other images, with the same classifier, on several draws.
+The real baseline consists of held-out images of the training set. They are scored exactly as
+generated samples are: the same number of images, compared with the other images, through the same
+classifier, over several draws.
 """
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,20 +18,30 @@ from jaxgan._io import write_atomic
 from jaxgan.data.image_datasets import Images
 from jaxgan.data.sources import from_pixels
 from jaxgan.errors import ConfigError
-from jaxgan.evaluation.classifier import ClassifierOutputs, TrainedClassifier
+from jaxgan.evaluation.classifier import (
+    ClassifierOutputs,
+    TrainedClassifier,
+    check_evaluation_data,
+    compute_data_checksum,
+)
 from jaxgan.metrics import classes, frechet, kernel, neighbors, ssim
 
 NUM_SAMPLES = 10_000
+MIN_SAMPLES = 100
 NUM_BASELINE_DRAWS = 5
-NUM_NEIGHBOR_REFERENCES = (
-    10_000  # images whose neighbourhoods precision, recall, density and coverage look at
-)
+NUM_NEIGHBOR_IMAGES = 10_000  # precision, recall, density, coverage use at most so many of a side
 NUM_SSIM_PAIRS = 2_000
-COPY_QUANTILE = 0.01  # a sample is called a copy if it lies nearer to a training image than all but so many unseen images do
+COPY_QUANTILE = 0.01  # fraction of unseen real images that count as copies of a training image
 
 
 class ScoreSpec(NamedTuple):
-    """How a score is called, how many digits are worth printing, and which way is better; None: as perfect ones."""
+    """How a score is displayed and compared.
+
+    Attributes:
+      label: Name in tables and plots.
+      digits: Number of decimal digits.
+      better: `"higher"` or `"lower"`; None if the real baseline is best.
+    """
 
     label: str
     digits: int
@@ -38,159 +49,225 @@ class ScoreSpec(NamedTuple):
 
 
 SCORES = {
-    "frechet": ScoreSpec("Fréchet distance", 2, "lower"),
-    "kernel": ScoreSpec("kernel distance (KID)", 2, "lower"),
-    "score": ScoreSpec("classifier score", 3, "higher"),
+    "frechet_distance": ScoreSpec("Fréchet distance", 2, "lower"),
+    "kernel_distance": ScoreSpec("kernel distance (KID)", 2, "lower"),
+    "classifier_score": ScoreSpec("classifier score", 3, "higher"),
     "precision": ScoreSpec("precision", 3, "higher"),
     "recall": ScoreSpec("recall", 3, "higher"),
     "density": ScoreSpec("density", 3, "higher"),
     "coverage": ScoreSpec("coverage", 3, "higher"),
-    "modes": ScoreSpec("classes found", 2, "higher"),
-    "divergence": ScoreSpec("KL of the classes (nats)", 4, "lower"),
-    "nearest": ScoreSpec("distance to the nearest image", 2, None),
-    "copies": ScoreSpec("share of copies", 3, "lower"),
-    "sameness": ScoreSpec("sameness in a class (SSIM)", 3, "lower"),
+    "modes_found": ScoreSpec("modes found", 2, "higher"),
+    "kl_divergence": ScoreSpec("KL divergence of classes (nats)", 4, "lower"),
+    "nearest_distance": ScoreSpec("nearest-neighbor distance", 2, None),
+    "copy_rate": ScoreSpec("copy rate", 3, "lower"),
+    "intra_class_ssim": ScoreSpec("intra-class SSIM", 3, "lower"),
 }
 
 
 class Reference(NamedTuple):
-    """Real images as samples are compared with them.
+    """Statistics of the real images that samples are compared with.
 
     Attributes:
       features: `[M, F]`.
-      moments: of the features.
-      counts: `[K]`, of the classes that the classifier sees.
-      close: the distance to the nearest image below which 1 % of unseen images are.
+      moments: Mean and covariance of the features.
+      class_counts: `[K]`, images of each class according to the classifier, at least 1 each.
+      copy_threshold: A sample is a copy if its nearest image is closer than this distance.
     """
 
     features: jax.Array
     moments: frechet.Moments
-    counts: jax.Array
-    close: jax.Array
+    class_counts: jax.Array
+    copy_threshold: jax.Array
 
 
 class Evaluator(NamedTuple):
-    """What judges samples that should be like one set of images.
+    """Scores samples that should resemble one data set.
 
     Attributes:
-      num: how many samples it takes.
-      scores: `(samples [num, H, W, C]) -> {name: value}`, the names those of `MEASURES`.
-      perfect: `{name: [draws]}`, the scores of perfect samples.
-      images: the training images that samples are compared with, uint8 `[M, H, W, C]`.
-      nearest: `(samples) -> [num]`, the index of each one's nearest image among them.
+      num_samples: Number of samples N that `compute_scores` takes.
+      compute_scores: `(samples [N, H, W, C]) -> {name: value}`, with the names of `SCORES`; samples
+        are floating in [-1, 1].
+      real_baseline: `{name: [draws]}`, the scores of held-out real images.
+      reference_images: uint8 `[M, H, W, C]`, the training images that samples are compared with.
+      find_nearest: `(samples [n, H, W, C]) -> [n]`, for each sample the index of its nearest
+        reference image in feature space; any number of samples, uint8 or floating in [-1, 1].
     """
 
-    num: int
-    scores: Callable[[jax.typing.ArrayLike], dict[str, float]]
-    perfect: dict[str, list[float]]
-    images: np.ndarray
-    nearest: Callable[[jax.typing.ArrayLike], np.ndarray]
+    num_samples: int
+    compute_scores: Callable[[jax.typing.ArrayLike], dict[str, float]]
+    real_baseline: dict[str, list[float]]
+    reference_images: np.ndarray
+    find_nearest: Callable[[jax.typing.ArrayLike], np.ndarray]
 
 
 def make_evaluator(
-    features: TrainedClassifier, data: Images, num: int | None = None, *, cache: Path | None = None
+    classifier: TrainedClassifier,
+    data: Images,
+    num_samples: int | None = None,
+    *,
+    cache: Path | None = None,
 ) -> Evaluator:
-    """A judge of samples that should be like `data`.
+    """Creates an evaluator of samples that should resemble `data`.
 
     Args:
-      features: the classifier that it sees with.
-      data: the training images.
-      num: samples that it takes; at most half of the images, which leaves as many to compare perfect ones with. None
-        for 10,000, or half of a small set.
-      cache: a folder to keep the perfect samples' scores in, which take some time.
+      classifier: The classifier whose features and logits are compared.
+      data: The training images.
+      num_samples: See `resolve_num_samples`.
+      cache: Directory that caches the real baseline, which takes some time to compute. The file
+        name contains checksums of the data and of the classifier.
 
     Raises:
-      ConfigError: where num is not 100 to half of the images.
+      DataError: If the data set is too small, see `check_evaluation_data`.
+      ConfigError: If `num_samples` is not 100 to half of the images, or not above the number of
+        classes.
     """
-    num = min(NUM_SAMPLES, len(data.images) // 2) if num is None else num
-    if not 100 <= num <= len(data.images) // 2:
+    num_samples = resolve_num_samples(data, num_samples)
+    if num_samples <= classifier.num_classes:
+        # With more samples than classes, some class has two samples, as its SSIM requires.
         raise ConfigError(
-            f"num is {num}, expected 100 to {len(data.images) // 2}, half of {data.name}'s images"
+            f"num_samples is {num_samples}, expected more than {classifier.num_classes}, the "
+            f"number of classes of {data.name}; use a data set with fewer classes or more images"
         )
-    real = features.outputs(data.images)
-    held_out, rest = split_indices(np.random.default_rng(0), len(data.images), num)
-    reference = make_reference(real, rest)
-    unseen = neighbors.nearest_neighbors(real.features[held_out], reference.features, 1)[0]
-    reference = reference._replace(close=jnp.quantile(unseen, COPY_QUANTILE))
+    real = classifier.classify(data.images)
+    held_out, rest = split_indices(np.random.default_rng(0), len(data.images), num_samples)
+    reference = make_reference(real, rest, jnp.float32(0))
+    unseen_distances = find_neighbors(real.features[held_out], reference)[0]
+    copy_threshold = jnp.quantile(unseen_distances, COPY_QUANTILE)
+    reference = reference._replace(copy_threshold=copy_threshold)
 
-    def scores(samples):
-        return compute_scores(reference, features.outputs(samples), jnp.asarray(samples))
+    def compute_scores(samples):
+        return score_outputs(reference, classifier.classify(samples), jnp.asarray(samples))
 
-    def nearest(samples):
-        return np.asarray(
-            neighbors.nearest_neighbors(features.outputs(samples).features, reference.features, 1)[
-                1
-            ][:, 0]
-        )
+    def find_nearest(samples):
+        return np.asarray(find_neighbors(classifier.classify(samples).features, reference)[1])
 
-    def calibrate():
-        found = [perfect_score(np.random.default_rng(1 + i)) for i in range(NUM_BASELINE_DRAWS)]
-        return {name: [values[name] for values in found] for name in SCORES}
-
-    def perfect_score(rng):
-        held_out, rest = split_indices(rng, len(data.images), num)
-        against = make_reference(real, rest)._replace(close=reference.close)
+    def score_real_images(rng):
+        held_out, rest = split_indices(rng, len(data.images), num_samples)
         outputs = jax.tree.map(lambda x: x[held_out], real)
-        return compute_scores(against, outputs, from_pixels(jnp.asarray(data.images[held_out])))
+        images = from_pixels(jnp.asarray(data.images[held_out]))
+        return score_outputs(make_reference(real, rest, copy_threshold), outputs, images)
 
-    perfect = cached_json(cache, f"{data.name}-{features.digest}-{num}.json", calibrate)
-    return Evaluator(num, scores, perfect, data.images[rest], nearest)
+    def compute_baseline():
+        draws = [score_real_images(np.random.default_rng(1 + i)) for i in range(NUM_BASELINE_DRAWS)]
+        return {name: [scores[name] for scores in draws] for name in SCORES}
+
+    if cache is None:
+        real_baseline = compute_baseline()
+    else:
+        parts = (data.name, compute_data_checksum(data), classifier.checksum, num_samples)
+        real_baseline = load_or_compute_baseline(
+            cache.expanduser() / f"{'-'.join(map(str, parts))}.json", compute_baseline
+        )
+    return Evaluator(num_samples, compute_scores, real_baseline, data.images[rest], find_nearest)
+
+
+def resolve_num_samples(data: Images, num_samples: int | None) -> int:
+    """Returns the number of samples to evaluate with, after checking it against the data set.
+
+    Args:
+      data: The training images. At most half of them are held out for the real baseline, so that
+        at least as many remain to compare with.
+      num_samples: 100 to half of the images. None for 10,000, or half of the images if these are
+        fewer.
+
+    Raises:
+      DataError: If the data set is too small, see `check_evaluation_data`.
+      ConfigError: If `num_samples` is out of range.
+    """
+    check_evaluation_data(data)
+    half = len(data.images) // 2
+    num_samples = min(NUM_SAMPLES, half) if num_samples is None else num_samples
+    if not MIN_SAMPLES <= num_samples <= half:
+        raise ConfigError(
+            f"num_samples is {num_samples}, expected {MIN_SAMPLES} to {half:,} (half of the "
+            f"{len(data.images):,} images of {data.name})"
+        )
+    return num_samples
 
 
 def split_indices(rng: np.random.Generator, size: int, num: int) -> tuple[np.ndarray, np.ndarray]:
-    """The indices of `num` of so many images, to play perfect samples, and those of the others."""
+    """Splits 0 to `size` - 1 at random into `num` held-out indices and the remaining ones."""
     order = rng.permutation(size)
     return order[:num], order[num:]
 
 
-def make_reference(real: ClassifierOutputs, chosen: np.ndarray) -> Reference:
-    """Some of the real images, to compare with; what is close is yet to be said."""
-    outputs = jax.tree.map(lambda x: x[chosen], real)
+def make_reference(
+    real: ClassifierOutputs, rows: np.ndarray, copy_threshold: jax.Array
+) -> Reference:
+    """Computes the statistics of the given rows of the real images."""
+    outputs = jax.tree.map(lambda x: x[rows], real)
     counts = classes.class_counts(jnp.argmax(outputs.logits, axis=1), outputs.logits.shape[1])
     return Reference(
-        outputs.features, frechet.feature_moments(outputs.features), counts, jnp.float32(0)
+        features=outputs.features,
+        moments=frechet.feature_moments(outputs.features),
+        # A class that the reference lacks counts as one image, so that the KL divergence is finite.
+        class_counts=jnp.maximum(counts, 1),
+        copy_threshold=copy_threshold,
     )
 
 
-def compute_scores(
+def find_neighbors(features: jax.Array, reference: Reference) -> tuple[jax.Array, jax.Array]:
+    """Returns distance `[N]` and index `[N]` of the reference nearest to each of `features`."""
+    distances, indices = neighbors.nearest_neighbors(features, reference.features, 1)
+    return distances[:, 0], indices[:, 0]
+
+
+def score_outputs(
     reference: Reference, fake: ClassifierOutputs, images: jax.Array
 ) -> dict[str, float]:
-    """All scores of samples, in the order of `MEASURES`; of what the classifier makes of them, and the images."""
-    some = reference.features[: min(NUM_NEIGHBOR_REFERENCES, len(fake.features))]
-    few = fake.features[:NUM_NEIGHBOR_REFERENCES]
-    radii = neighbors.nearest_neighbors(some, some, 6)[0]  # of which the first is the sample itself
-    nearest = neighbors.nearest_neighbors(fake.features, reference.features, 1)[0]
+    """Computes every score of N samples.
+
+    Args:
+      reference: Statistics of the real images.
+      fake: The classifier's outputs for the samples.
+      images: The samples, `[N, H, W, C]`, floating in [-1, 1].
+
+    Returns:
+      `{name: value}`, in the order of `SCORES`.
+    """
+    # Recall and coverage depend on both sample sizes, so as many real images as samples are used.
+    real_part = reference.features[: min(NUM_NEIGHBOR_IMAGES, len(fake.features))]
+    fake_part = fake.features[:NUM_NEIGHBOR_IMAGES]
+    # The first of the six neighbors is the image itself, so column k is the k-th nearest other one.
+    radii = neighbors.nearest_neighbors(real_part, real_part, 6)[0]
+    distances, _ = find_neighbors(fake.features, reference)
     labels = jnp.argmax(fake.logits, axis=1)
     counts = classes.class_counts(labels, fake.logits.shape[1])
+    # A class is found if it has a tenth of the samples that it would have in a uniform mixture.
+    min_count = max(1, len(labels) // (10 * len(counts)))
+    similarity = ssim.intra_class_ssim(images, labels, jax.random.key(0), num=NUM_SSIM_PAIRS)
     values = {
-        "frechet": frechet.frechet_distance(
+        "frechet_distance": frechet.frechet_distance(
             reference.moments, frechet.feature_moments(fake.features)
         ),
-        "kernel": kernel.kernel_distance(reference.features, fake.features).value,
-        "score": classes.classifier_score(fake.logits),
-        **neighbors.precision_recall(some, few, 3, real_radii=radii[:, 3])._asdict(),
-        **neighbors.density_coverage(some, few, 5, real_radii=radii[:, 5])._asdict(),
-        "modes": classes.count_modes(
-            counts, least=max(1, len(labels) // (10 * len(counts)))
-        ),  # a tenth of an even share
-        "divergence": classes.kl_divergence(counts, reference.counts),
-        "nearest": jnp.mean(nearest),
-        "copies": jnp.mean(nearest < reference.close),
-        "sameness": ssim.intra_class_ssim(
-            images, labels, jax.random.key(0), num=NUM_SSIM_PAIRS
-        ).value,
+        "kernel_distance": kernel.kernel_distance(reference.features, fake.features).value,
+        "classifier_score": classes.classifier_score(fake.logits),
+        **neighbors.precision_recall(real_part, fake_part, 3, real_radii=radii[:, 3])._asdict(),
+        **neighbors.density_coverage(real_part, fake_part, 5, real_radii=radii[:, 5])._asdict(),
+        "modes_found": classes.count_modes(counts, min_count),
+        "kl_divergence": classes.kl_divergence(counts, reference.class_counts),
+        "nearest_distance": jnp.mean(distances),
+        "copy_rate": jnp.mean(distances < reference.copy_threshold),
+        "intra_class_ssim": similarity.value,
     }
-    values = jax.device_get(values)  # which sorts them
+    values = jax.device_get(values)  # device_get sorts the names
     return {name: float(values[name]) for name in SCORES}
 
 
-def cached_json(
-    cache: Path | None, name: str, compute: Callable[[], dict[str, Any]]
-) -> dict[str, Any]:
-    """What the file of that name in the cache says, or else what is computed, then kept there."""
-    if cache is None:
-        return compute()
-    path = cache / name
-    if not path.exists():
-        write_atomic(path, (json.dumps(compute(), indent=2) + "\n").encode())
-    return json.loads(path.read_text())
+def load_or_compute_baseline(
+    path: Path, compute_baseline: Callable[[], dict[str, list[float]]]
+) -> dict[str, list[float]]:
+    """Returns the real baseline cached in a file, or computes and caches it.
+
+    A file that is corrupt or has other scores is replaced.
+    """
+    if path.exists():
+        try:
+            real_baseline = json.loads(path.read_bytes())
+        except ValueError:
+            real_baseline = None
+        if isinstance(real_baseline, dict) and real_baseline.keys() == SCORES.keys():
+            return real_baseline
+    real_baseline = compute_baseline()
+    write_atomic(path, (json.dumps(real_baseline, indent=2) + "\n").encode())
+    return real_baseline

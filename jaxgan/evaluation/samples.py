@@ -1,4 +1,4 @@
-"""What a trained GAN comes to, and how much of that is luck."""
+"""Measurements of the samples of a trained GAN, or of every member of a population."""
 
 from collections.abc import Callable
 
@@ -14,27 +14,68 @@ def measure_samples(
     gan: GAN,
     state: GANState,
     num: int,
-    measure: Callable[[jax.Array], dict[str, jax.Array]],
+    measure_fn: Callable[[jax.Array], dict[str, jax.Array]],
     *,
     seed: int,
-    seeds: int | None = None,
+    num_seeds: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """Measures samples of a trained GAN, or of each of a population, from noise kept for that.
+    """Applies `measure_fn` to samples of a trained GAN, or of each member of a population.
+
+    The latent noise comes from the run's `eval` stream, which training does not use.
 
     Args:
-      gan: makes the samples.
-      state: as `train` returns it.
-      num: how many samples of each GAN.
-      measure: of `samples [num, …]`, scalars by name.
-      seed: of the run.
-      seeds: of the run, see `train`.
+      gan: The GAN that generates the samples.
+      state: Its state, as returned by `train`; with `num_seeds`, the state of a population.
+      num: Number of samples of each GAN.
+      measure_fn: `(samples [num, …]) -> {name: scalar}`; it is jit-compiled.
+      seed: Seed of the run.
+      num_seeds: Size of the population, as in `TrainOptions`; None for a single GAN.
 
     Returns:
-      What was measured, `[seeds]` each; `[1]` where there is one GAN.
+      `{name: values}` with values `[num_seeds]`; `[1]` for a single GAN.
     """
-    key = make_rng_streams(seed, seeds).score
-    if seeds is None:
+    key = make_rng_streams(seed, num_seeds).eval
+    if num_seeds is None:
         state, key = jax.tree.map(lambda x: x[None], (state, key))
-    return jax.device_get(
-        jax.jit(jax.vmap(lambda s, k: measure(gan.sample(s, k, num))))(state, key)
-    )
+
+    def measure_member(state, key):
+        return measure_fn(gan.sample(state, key, num))
+
+    return jax.device_get(jax.jit(jax.vmap(measure_member))(state, key))
+
+
+def make_evaluate_fn(
+    gan: GAN,
+    num: int,
+    measure_fn: Callable[[jax.Array], dict[str, jax.Array]],
+    num_seeds: int | None = None,
+    *,
+    first: str | None = None,
+) -> Callable[[GANState, jax.Array], dict[str, float]]:
+    """Returns a function for `Callbacks.evaluate`, of scores that need no real samples.
+
+    Args:
+      gan: The GAN that generates the samples.
+      num: Number of samples of each GAN.
+      measure_fn: `(samples [num, …]) -> {name: scalar}`; it is jit-compiled.
+      num_seeds: Size of the population, as in `TrainOptions`; None for a single GAN.
+      first: Name of the score that selects the best checkpoint, the lower the better. None takes
+        the one that `measure_fn` names first.
+
+    Returns:
+      `(state, key) -> {name: float}`; for a population, means over the members.
+    """
+
+    def measure_member(state, key):
+        return measure_fn(gan.sample(state, key, num))
+
+    measure = jax.jit(measure_member if num_seeds is None else jax.vmap(measure_member))
+
+    def evaluate(state, key):
+        values = jax.device_get(measure(state, key))
+        scores = {name: float(np.mean(x)) for name, x in values.items()}
+        # Through jit the names come back sorted.
+        order = [first or next(iter(scores))]
+        return {name: scores[name] for name in dict.fromkeys([*order, *scores])}
+
+    return evaluate

@@ -1,17 +1,23 @@
-"""TODO."""
+"""Formatting of scores: means with standard errors, Markdown tables."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 
-def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Returns a Markdown table with the given header and rows of cells, without a final newline."""
+    lines = (header, ["---"] * len(header), *rows)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def format_mean_sem(values: np.ndarray, digits: int) -> str:
-    """The mean of `[n]` values with so many decimal digits, and ± its standard error where there are several."""
+    """Formats a mean and its standard error, such as `7.52 ± 0.41`.
+
+    Args:
+      values: `[N]`, N at least 1. With a single value, the standard error is omitted.
+      digits: Number of decimal digits of both numbers.
+    """
     values = np.asarray(values, np.float64)
     mean = f"{values.mean():.{digits}f}"
     if len(values) == 1:

@@ -1,7 +1,8 @@
-"""Which modes of a mixture of Gaussians samples have found, and how many of them lie where they should.
+"""Modes found, high-quality share and KL divergence of samples of a mixture of Gaussians.
 
-Counted as Lin et al. 2018 (PacGAN) count. Even a mixture's own samples are not all near a mode, nor equally many near
-each: `CEILING` and `floor` are what they score.
+The definitions are those of Lin et al. 2018 (PacGAN). Samples of the mixture itself are neither all
+close to a mode nor exactly equally frequent near each: their means are `EXPECTED_HIGH_QUALITY` and
+`expected_kl`.
 """
 
 import math
@@ -16,55 +17,82 @@ from jaxgan.data.mixture import Mixture
 from jaxgan.errors import ShapeError
 
 RADIUS = 3.0
-"""How many standard deviations from its mode a sample may lie."""
+"""Radius around a mode within which a sample is of high quality, in standard deviations."""
 
 EXPECTED_HIGH_QUALITY = 1 - math.exp(-(RADIUS**2) / 2)
-"""The share of a mixture's own samples that is of high quality: 98.889 %. A larger one is of modes drawn too sharp."""
+"""Mean high-quality share of samples of the mixture itself: 0.98889.
+
+A larger share means that the modes are narrower than those of the mixture.
+"""
 
 
 class MixtureScores(NamedTuple):
-    """Scalars.
+    """Scores of samples of a mixture of K Gaussians; all are scalars.
 
     Attributes:
-      modes: how many modes have at least one sample of high quality, 0 to K.
-      high_quality: the share of samples closer to a mode than three standard deviations, 0 to 1; `CEILING` is right.
-      divergence: KL(found || uniform) of the modes nearest to the samples of high quality, in nats: 0 if all are found
-        equally often, ln(K / m) if so are m of them, ln K if one or none is; `floor(K, N)` for a mixture's own samples.
+      modes: Number of modes with at least one high-quality sample, from 0 to K.
+      high_quality: Share of samples less than three standard deviations from a mode, from 0 to 1;
+        the target is `EXPECTED_HIGH_QUALITY`.
+      kl_divergence: KL(found || uniform) in nats, of the frequencies of the modes among the
+        high-quality samples, each assigned to its nearest mode. It is 0 if all modes are equally
+        frequent, ln(K / m) if m of them are, and ln K if one mode or none is found. Its mean over
+        samples of the mixture itself is `expected_kl(K, N)`.
     """
 
     modes: jax.Array
     high_quality: jax.Array
-    divergence: jax.Array
+    kl_divergence: jax.Array
 
 
 def mixture_scores(samples: jax.Array, mixture: Mixture) -> MixtureScores:
-    """How well `samples [N, 2]` cover a mixture.
+    """Scores how well samples cover the modes of a mixture.
+
+    Args:
+      samples: `[N, 2]`, floating.
+      mixture: The mixture that the samples should follow.
+
+    Returns:
+      The scores.
 
     Raises:
-      ShapeError: where the samples are not `[N, 2]`, N at least 1.
-      DtypeError: where they are not floating.
+      ShapeError: If `samples` is not `[N, 2]` with N at least 1.
+      DtypeError: If `samples` is not floating.
 
     References:
-      Srivastava et al. 2017, section 4.1; Lin et al. 2018, section 4.1. The divergence is their "reverse KL" as their
-      code takes coverage: samples of low quality count for no mode.
+      Srivastava et al. 2017, section 4.1; Lin et al. 2018, section 4.1. The divergence is their
+      "reverse KL". As in PacGAN's code, samples that are not of high quality count for no mode.
     """
     if samples.ndim != 2 or samples.shape[1] != 2 or not len(samples):
-        raise ShapeError(f"samples have shape {list(samples.shape)}, expected [N, 2], N at least 1")
+        raise ShapeError(
+            f"samples have shape {list(samples.shape)}, expected [N, 2] with N at least 1; pass "
+            "one point of the plane per row"
+        )
     check_floating(samples=samples)
-    num = len(mixture.means)
+    num_modes = len(mixture.means)
     offsets = (samples[:, None] - jnp.asarray(mixture.means, samples.dtype)[None]) / mixture.sigma
     squares = jnp.sum(offsets**2, axis=-1)
     good = jnp.min(squares, axis=1) < RADIUS**2
-    found = jnp.sum(jax.nn.one_hot(jnp.argmin(squares, axis=1), num) * good[:, None], axis=0)
-    shares = found / jnp.maximum(jnp.sum(found), 1)
+    nearest = jax.nn.one_hot(jnp.argmin(squares, axis=1), num_modes)
+    counts = jnp.sum(nearest * good[:, None], axis=0)
+    frequencies = counts / jnp.maximum(jnp.sum(counts), 1)
     return MixtureScores(
-        jnp.sum(found > 0), jnp.mean(good), math.log(num) + jnp.sum(xlogy(shares, shares))
+        modes=jnp.sum(counts > 0),
+        high_quality=jnp.mean(good),
+        kl_divergence=math.log(num_modes) + jnp.sum(xlogy(frequencies, frequencies)),
     )
 
 
-def expected_kl(modes: int, num: int) -> float:
-    """The mean divergence of so many samples, all of high quality, from so many modes themselves, in nats.
+def expected_kl(num_modes: int, num_samples: int) -> float:
+    """Mean KL divergence of samples of the mixture itself, to first order in 1/N: (K - 1) / (2 N).
 
-    (K - 1) / (2 N), the first term in 1/N: 2 N times the divergence tends to a chi-squared number of K - 1 degrees.
+    For large N, 2N times the divergence has a chi-squared distribution with K - 1 degrees of
+    freedom.
+
+    Args:
+      num_modes: K.
+      num_samples: N, all of high quality.
+
+    Returns:
+      The mean in nats.
     """
-    return (modes - 1) / (2 * num)
+    return (num_modes - 1) / (2 * num_samples)

@@ -1,10 +1,12 @@
-"""Networks, as Linen modules that take and return arrays of the data's own shape."""
+"""Generators, discriminators and a classifier as Linen modules on arrays of the data's shape."""
 
+from jaxgan.models.classifier import Classifier
 from jaxgan.models.conv import ConvDiscriminator, ConvGenerator
 from jaxgan.models.mixture import MixtureDiscriminator, MixtureGenerator
 from jaxgan.models.mlp import MLPDiscriminator, MLPGenerator
 
 __all__ = [
+    "Classifier",
     "ConvDiscriminator",
     "ConvGenerator",
     "MLPDiscriminator",

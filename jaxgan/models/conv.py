@@ -1,4 +1,4 @@
-"""The convolutional pair for 28x28 images, initialised as PyTorch would."""
+"""Convolutional generator and discriminator for 28x28 images, with PyTorch's initialization."""
 
 from functools import partial
 
@@ -10,11 +10,13 @@ from jaxgan.models.layers import conv, conv_transpose, dense, max_pool
 
 
 class ConvDiscriminator(nn.Module):
-    """`x [B, 28, 28, 1] -> logits [B]`; 1,102,721 parameters.
+    """Convolutional discriminator for 28x28 grayscale images.
+
+    Maps `x [B, 28, 28, 1]` to `logits [B]`. It has 1,102,721 parameters.
 
     Attributes:
-      dtype: of the computation; None takes what the input and the parameters promote to.
-      param_dtype: of the parameters.
+      dtype: Dtype of the computation; None promotes the dtypes of the input and the parameters.
+      param_dtype: Dtype of the parameters.
     """
 
     dtype: jax.typing.DTypeLike | None = None
@@ -22,23 +24,26 @@ class ConvDiscriminator(nn.Module):
 
     @nn.compact
     def __call__(self, x, *, train):
-        """Two convolutions and two dense layers; the same in training and evaluation."""
+        """Applies two convolutions and two dense layers; `train` has no effect."""
         del train
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         for features in (32, 64):
-            x = nn.leaky_relu(
-                max_pool(conv(x, features, (5, 5), **dtypes)), 0.01
-            )  # pooled first: a quarter of the work
+            # Leaky ReLU is monotonic, so it commutes with max-pooling. Pooling first leaves a
+            # quarter of the activations to compute.
+            x = nn.leaky_relu(max_pool(conv(x, features, (5, 5), **dtypes)), 0.01)
         x = nn.leaky_relu(dense(x.reshape(len(x), -1), 1024, **dtypes), 0.01)
         return dense(x, 1, **dtypes).squeeze(-1)
 
 
 class ConvGenerator(nn.Module):
-    """`z [B, D] -> x [B, 28, 28, 1]` in [-1, 1]; 6,679,105 parameters for D = 100.
+    """Generator of 28x28 grayscale images, with transposed convolutions and BatchNorm.
+
+    Maps `z [B, latent_dim]` to `x [B, 28, 28, 1]` in [-1, 1]. It has 6,679,105 parameters for
+    `latent_dim` = 100.
 
     Attributes:
-      dtype: of the computation; None takes what the input and the parameters promote to.
-      param_dtype: of the parameters.
+      dtype: Dtype of the computation; None promotes the dtypes of the input and the parameters.
+      param_dtype: Dtype of the parameters.
     """
 
     dtype: jax.typing.DTypeLike | None = None
@@ -46,7 +51,10 @@ class ConvGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, z, *, train):
-        """Two dense layers and two transposed convolutions; normalised by the batch if `train`, else by averages."""
+        """Applies two dense layers and two transposed convolutions.
+
+        BatchNorm uses the statistics of the batch if `train`, else the running averages.
+        """
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         norm = partial(nn.BatchNorm, use_running_average=not train, momentum=0.9, **dtypes)
         x = norm()(nn.relu(dense(z, 1024, **dtypes)))

@@ -1,11 +1,20 @@
-"""Convolutions that stay fast on CPUs, inside loops too.
+"""Convolutions that are fast on CPUs, including inside loops.
 
-XLA:CPU has fast kernels for convolutions `NHWC x HWIO -> NHWC` only. Automatic differentiation writes gradients in
-other layouts, which are rewritten at a program's top level but not in the body of a loop, where they run some twenty
-times slower. Matrix products are fast everywhere, and their derivatives are matrix products. So on CPUs a convolution
-without strides is one product with a banded matrix (`conv_by_products`); one with strides, or transposed, states its
-gradients in fast forms (`fast_conv`): the input's as a convolution of the plain layout, and the kernel's as one product
-for each tap of the kernel.
+XLA:CPU has fast kernels only for convolutions with the layouts `NHWC x HWIO -> NHWC`. Automatic
+differentiation produces convolutions with other layouts. XLA rewrites those to the fast layouts at
+the top level of a program but not in the body of a loop, where they run about 20 times slower.
+
+This module avoids the slow layouts on CPUs in two ways:
+
+* A convolution without strides or dilation is one matrix product with a banded matrix
+  (`conv_as_matmul`). Matrix products are fast everywhere, and the derivatives of a matrix product
+  are matrix products.
+* A convolution with strides, or with a dilated input (a transposed convolution), has a custom
+  gradient (`fast_conv`). The gradient of the input is a convolution with the fast layouts, and the
+  gradient of the kernel is one matrix product per kernel tap. A tap is one spatial position
+  `(i, j)` of the kernel.
+
+On other platforms the convolutions and the kernel gradients are those of `lax`.
 """
 
 from functools import partial
@@ -31,166 +40,238 @@ def fast_conv_general_dilated(
     feature_group_count=1,
     precision=None,
 ):
-    """`lax.conv_general_dilated` as `nn.Conv` calls it; what has no fast form goes to lax."""
-    strides, spread = tuple(window_strides), tuple(lhs_dilation or (1, 1))
-    plain = (
+    """Fast version of `lax.conv_general_dilated` for `nn.Conv(conv_general_dilated_cls=…)`.
+
+    Takes the arguments that `nn.Conv` passes, with `lhs` `[B, H, W, C]` and `rhs` `[kh, kw, C, F]`
+    in the layouts `NHWC` and `HWIO`. Forwards to `lax.conv_general_dilated` what has no fast form:
+    inputs of rank other than 4, feature groups, an explicit precision, dilated kernels, and dilated
+    inputs combined with strides or with a named padding such as "SAME".
+    """
+    strides, dilation = tuple(window_strides), tuple(lhs_dilation or (1, 1))
+    has_fast_form = (
         lhs.ndim == 4
         and feature_group_count == 1
         and precision is None
         and set(rhs_dilation or (1,)) == {1}
+        and (max(dilation) == 1 or (max(strides) == 1 and not isinstance(padding, str)))
     )
-    if not plain or (max(spread) > 1 and (max(strides) > 1 or isinstance(padding, str))):
-        dilations = {
-            "lhs_dilation": lhs_dilation,
-            "rhs_dilation": rhs_dilation,
-            "dimension_numbers": dimension_numbers,
-        }
-        options = {"feature_group_count": feature_group_count, "precision": precision}
-        return lax.conv_general_dilated(lhs, rhs, strides, padding, **dilations, **options)
+    if not has_fast_form:
+        return lax.conv_general_dilated(
+            lhs,
+            rhs,
+            strides,
+            padding,
+            lhs_dilation=lhs_dilation,
+            rhs_dilation=rhs_dilation,
+            dimension_numbers=dimension_numbers,
+            feature_group_count=feature_group_count,
+            precision=precision,
+        )
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], strides, padding)
-    pads = tuple((low, high) for low, high in padding)
-    if max(strides + spread) > 1:
-        return fast_conv(lhs, rhs, strides, pads, spread)
-    by_lax = partial(
-        lax.conv_general_dilated, window_strides=strides, padding=pads, dimension_numbers=LAYOUT
+    padding = tuple((low, high) for low, high in padding)
+    if max(strides + dilation) > 1:
+        return fast_conv(lhs, rhs, strides, padding, dilation)
+    lax_conv = partial(
+        lax.conv_general_dilated, window_strides=strides, padding=padding, dimension_numbers=LAYOUT
     )
-    return lax.platform_dependent(lhs, rhs, cpu=partial(conv_as_matmul, pads=pads), default=by_lax)
+    cpu_conv = partial(conv_as_matmul, padding=padding)
+    return lax.platform_dependent(lhs, rhs, cpu=cpu_conv, default=lax_conv)
 
 
-def conv_as_matmul(x, kernel, pads):
-    """A convolution without strides, as one matrix product; so are its derivatives of any order.
+def conv_as_matmul(x, kernel, padding):
+    """Computes a convolution without strides or dilation as one matrix product.
 
-    Every row of the output is cut into tiles. A tile of `t` pixels is a product of the `kh` rows of `t + kw - 1` pixels
-    that it depends on with a matrix that repeats the kernel `t` times, each a pixel further. A larger tile copies the
-    input less often, `kh (t + kw - 1) / t` times, and multiplies by more zeros.
+    Each output row is divided into tiles of `t` pixels. A tile depends on a patch of the padded
+    input, `kh` rows of `t + kw - 1` pixels. The tile is the flattened patch times a banded matrix,
+    in which each row of the kernel occurs `t` times, each time shifted by one pixel. For example,
+    with `kw` = 3 and `t` = 2, one kernel row `(a, b, c)` gives this block:
+
+                       tile pixel 0   tile pixel 1
+        patch pixel 0       a              0
+        patch pixel 1       b              a
+        patch pixel 2       c              b
+        patch pixel 3       0              c
+
+    The tile width is a compromise. The patches hold every input pixel `kh (t + kw - 1) / t` times,
+    so wider tiles copy less. A fraction `(t - 1) / (t + kw - 1)` of the matrix is zero, so wider
+    tiles multiply by more zeros.
+
+    Derivatives of any order are again matrix products, and so are as fast.
 
     Args:
       x: `[B, H, W, C]`.
       kernel: `[kh, kw, C, F]`.
-      pads: `((top, bottom), (left, right))`, rows and columns of zeros to add.
+      padding: `((top, bottom), (left, right))`, numbers of rows and columns of zeros to add.
 
     Returns:
       `[B, H', W', F]`.
+
+    Raises:
+      ShapeError: If the kernel is larger than the padded input.
     """
-    x, (kh, kw, _, features) = pad_spatial(x, pads), kernel.shape
+    x, (kh, kw, _, features) = pad_spatial(x, padding), kernel.shape
     batch, rows, columns = len(x), x.shape[1] - kh + 1, x.shape[2] - kw + 1
     if rows < 1 or columns < 1:
         raise ShapeError(
-            f"a kernel of {kh}x{kw} does not fit into images of {x.shape[1]}x{x.shape[2]}, padding included"
+            f"the kernel is {kh}x{kw}, expected at most {x.shape[1]}x{x.shape[2]}, the size of the "
+            "padded input; use a smaller kernel or more padding"
         )
-    tile = max(t for t in range(1, max(kw, 2)) if columns % t == 0)
-    reach = tile + kw - 1
-    tiles = jnp.stack([x[:, :, i : i + reach] for i in range(0, columns, tile)], 2).reshape(
-        *x.shape[:2], columns // tile, -1
-    )
-    patches = jnp.stack([tiles[:, i : i + rows] for i in range(kh)], 3)
-    tap = np.arange(reach)[:, None] - np.arange(
-        tile
-    )  # of the kernel, by which a pixel of the reach enters one of the tile
-    band = jax.nn.one_hot(tap, kw, dtype=kernel.dtype)
-    matrix = jnp.einsum("utj,ijcf->iuctf", band, kernel)
-    product = patches.reshape(batch * rows * (columns // tile), -1) @ matrix.reshape(
-        -1, tile * features
+    # Tiles of at most kw - 1 pixels keep the zeros below half of the matrix. The width divides the
+    # row, so that all tiles share one matrix.
+    tile_width = max(t for t in range(1, max(kw, 2)) if columns % t == 0)
+    num_tiles, patch_width = columns // tile_width, tile_width + kw - 1
+    # [B, H, tiles, patch_width * C]: the pixels of each input row that a tile depends on.
+    patch_rows = jnp.stack(
+        [x[:, :, i : i + patch_width] for i in range(0, columns, tile_width)], 2
+    ).reshape(*x.shape[:2], num_tiles, -1)
+    # [B, H', tiles, kh, patch_width * C]: the same for the kh input rows of each output row.
+    patches = jnp.stack([patch_rows[:, i : i + rows] for i in range(kh)], 3)
+    # band[p, t, j] is 1 if patch pixel p meets tile pixel t at kernel column j = p - t. `one_hot`
+    # gives zeros for p - t outside 0..kw-1, which makes the matrix banded.
+    kernel_column = np.arange(patch_width)[:, None] - np.arange(tile_width)
+    band = jax.nn.one_hot(kernel_column, kw, dtype=kernel.dtype)
+    # [kh, patch_width, C, tile_width, F], in the order of the flattened patches and tiles.
+    matrix = jnp.einsum("ptj,ijcf->ipctf", band, kernel)
+    product = patches.reshape(batch * rows * num_tiles, -1) @ matrix.reshape(
+        -1, tile_width * features
     )
     return product.reshape(batch, rows, columns, features)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def fast_conv(x, kernel, strides, pads, spread):
-    """`lax.conv_general_dilated` with gradients that stay fast.
+def fast_conv(x, kernel, strides, padding, lhs_dilation):
+    """Computes `lax.conv_general_dilated` with gradients that are fast on CPUs.
 
     Args:
       x: `[B, H, W, C]`.
       kernel: `[kh, kw, C, F]`.
-      strides: `(sh, sw)`, of the window.
-      pads: `((top, bottom), (left, right))`; what is below 0 is cut off.
-      spread: `(dh, dw)`, the steps by which rows and columns of `x` are spread out first (lax's lhs_dilation);
-        `(1, 1)` unless the strides are.
+      strides: `(sh, sw)`, strides of the window.
+      padding: `((top, bottom), (left, right))`; negative values crop.
+      lhs_dilation: `(dh, dw)`, dilation of `x`: `d - 1` zeros are inserted between neighboring rows
+        or columns before the padding. Must be `(1, 1)` if a stride is above 1.
 
     Returns:
       `[B, H', W', F]`.
     """
     return lax.conv_general_dilated(
-        x, kernel, strides, pads, lhs_dilation=spread, dimension_numbers=LAYOUT
+        x, kernel, strides, padding, lhs_dilation=lhs_dilation, dimension_numbers=LAYOUT
     )
 
 
-def _forward(x, kernel, strides, pads, spread):
-    # Through fast_conv again, so that second derivatives take the fast way too.
-    return fast_conv(x, kernel, strides, pads, spread), (x, kernel)
+def _fast_conv_fwd(x, kernel, strides, padding, lhs_dilation):
+    # Calls fast_conv itself, so that second derivatives use the fast gradients too.
+    return fast_conv(x, kernel, strides, padding, lhs_dilation), (x, kernel)
 
 
-def _backward(strides, pads, spread, saved, g):
-    x, kernel = saved
-    flipped = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
-    sizes = zip(x.shape[1:3], g.shape[1:3], kernel.shape[:2], strides, pads, spread, strict=True)
-    x_gradient = fast_conv(
-        g, flipped, spread, tuple(transposed_pads(*axis) for axis in sizes), strides
+def _fast_conv_bwd(strides, padding, lhs_dilation, residuals, g):
+    x, kernel = residuals
+    # The gradient of the input convolves g with the kernel rotated by 180 degrees, its input and
+    # output channels swapped. Strides and dilation swap roles: g is dilated by the strides, and the
+    # window moves by the dilation of x, because only those positions hold entries of x.
+    rotated_kernel = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
+    axes = zip(
+        x.shape[1:3], g.shape[1:3], kernel.shape[:2], strides, padding, lhs_dilation, strict=True
     )
-    form = {"shape": kernel.shape, "strides": strides, "pads": pads, "spread": spread}
-    by_taps, by_lax = (
-        partial(kernel_gradient_by_taps, **form),
-        partial(kernel_gradient_by_lax, **form),
-    )
-    return x_gradient, lax.platform_dependent(x, g, cpu=by_taps, default=by_lax)
+    x_padding = tuple(input_grad_padding(*axis) for axis in axes)
+    x_grad = fast_conv(g, rotated_kernel, lhs_dilation, x_padding, strides)
+    options = {
+        "kernel_shape": kernel.shape,
+        "strides": strides,
+        "padding": padding,
+        "lhs_dilation": lhs_dilation,
+    }
+    cpu_grad = partial(kernel_grad_by_taps, **options)
+    lax_grad = partial(kernel_grad_by_lax, **options)
+    return x_grad, lax.platform_dependent(x, g, cpu=cpu_grad, default=lax_grad)
 
 
-fast_conv.defvjp(_forward, _backward)
+fast_conv.defvjp(_fast_conv_fwd, _fast_conv_bwd)
 
 
-def transposed_pads(x_size, g_size, k, stride, pads, spread):
-    """The padding with which convolving the output's gradient gives the input's, along one axis; can be below 0."""
-    low = k - 1 - pads[0]
-    return low, dilated_size(x_size, spread) + k - 1 - dilated_size(g_size, stride) - low
+def input_grad_padding(x_size, g_size, kernel_size, stride, padding, dilation):
+    """Returns the padding `(low, high)` along one axis for the gradient of the input.
+
+    The padded gradient of the output, dilated by `stride`, must have the length of the dilated
+    input plus `kernel_size - 1`, so that its convolution has one result per entry of the input.
+    Values are negative, and crop, if the forward padding exceeds `kernel_size - 1`.
+    """
+    low = kernel_size - 1 - padding[0]
+    padded_size = dilated_size(x_size, dilation) + kernel_size - 1
+    return low, padded_size - dilated_size(g_size, stride) - low
 
 
-def dilated_size(size, step):
-    """The length of an axis whose entries are spread out by `step`."""
-    return (size - 1) * step + 1
+def dilated_size(size, dilation):
+    """Returns the length of an axis with `dilation - 1` zeros between neighboring entries."""
+    return (size - 1) * dilation + 1
 
 
-def kernel_gradient_by_lax(x, g, shape, strides, pads, spread):
-    """The kernel's gradient as XLA derives it: `[kh, kw, C, F]`."""
+def kernel_grad_by_lax(x, g, kernel_shape, strides, padding, lhs_dilation):
+    """Computes the gradient of the kernel, `[kh, kw, C, F]`, as `lax` derives it.
+
+    Args:
+      x: `[B, H, W, C]`, the input of the convolution.
+      g: `[B, H', W', F]`, the gradient of its output.
+      kernel_shape: `(kh, kw, C, F)`.
+      strides: See `fast_conv`.
+      padding: See `fast_conv`.
+      lhs_dilation: See `fast_conv`.
+    """
 
     def convolve(kernel):
         return lax.conv_general_dilated(
-            x, kernel, strides, pads, lhs_dilation=spread, dimension_numbers=LAYOUT
+            x, kernel, strides, padding, lhs_dilation=lhs_dilation, dimension_numbers=LAYOUT
         )
 
-    return jax.linear_transpose(convolve, jax.ShapeDtypeStruct(shape, x.dtype))(g)[0]
+    return jax.linear_transpose(convolve, jax.ShapeDtypeStruct(kernel_shape, x.dtype))(g)[0]
 
 
-def kernel_gradient_by_taps(x, g, shape, strides, pads, spread):
-    """The kernel's gradient `[kh, kw, C, F]`, a product `[C, BHW] @ [BHW, F]` for each tap, of the pixels it joins."""
-    taps = [(i, j) for i in range(shape[0]) for j in range(shape[1])]
-    if spread == (1, 1):
-        x = pad_spatial(x, pads)
+def kernel_grad_by_taps(x, g, kernel_shape, strides, padding, lhs_dilation):
+    """Computes the gradient of the kernel, `[kh, kw, C, F]`, as one matrix product per tap.
+
+    A tap connects as many entries of `x` as of `g`. Its gradient is the product of those entries,
+    `[C, N] @ [N, F]`, summed over the N connected pairs of the batch. See `kernel_grad_by_lax` for
+    the arguments.
+    """
+    kh, kw = kernel_shape[:2]
+    taps = [(i, j) for i in range(kh) for j in range(kw)]
+    if lhs_dilation == (1, 1):
+        # Along each axis, tap i connects g[m] with the padded x[m * stride + i], for all m.
+        x = pad_spatial(x, padding)
         pairs = [(strided_slice(x, tap, g.shape, strides), g) for tap in taps]
-    else:  # the gradient is cut into windows, because most of the spread-out input is zeros
-        sizes = zip(x.shape[1:3], g.shape[1:3], shape[:2], pads, spread, strict=True)
-        g = pad_spatial(
-            g, [(k - 1 - low, dilated_size(n, d) + low - m) for n, m, k, (low, _), d in sizes]
-        )
-        pairs = [
-            (x, strided_slice(g, (shape[0] - 1 - i, shape[1] - 1 - j), x.shape, spread))
-            for i, j in taps
+    else:
+        # The strides are 1, and most of the dilated x is zeros, so g is sliced instead of x. Along
+        # each axis, x[m] lies at low + m * dilation of the dilated and padded input, and tap i
+        # connects it with g[low + m * dilation - i], or with nothing if g has no such index.
+        # Padding g with k - 1 - low zeros in front turns the index into m * dilation + k - 1 - i,
+        # which is never negative. The padding at the end gives g the length of the dilated x plus
+        # k - 1, enough for the last m of every tap.
+        axes = zip(x.shape[1:3], g.shape[1:3], kernel_shape[:2], padding, lhs_dilation, strict=True)
+        g_padding = [
+            (k - 1 - low, dilated_size(x_size, dilation) + low - g_size)
+            for x_size, g_size, k, (low, _), dilation in axes
         ]
-    over_pixels = (((0, 1, 2), (0, 1, 2)), ((), ()))
-    return jnp.stack([lax.dot_general(*pair, over_pixels) for pair in pairs]).reshape(shape)
-
-
-def pad_spatial(x, pads):
-    """Adds rows and columns of zeros, or cuts off as many as a padding is below 0."""
-    return lax.pad(
-        x, x.dtype.type(0), ((0, 0, 0), *((low, high, 0) for low, high in pads), (0, 0, 0))
+        g = pad_spatial(g, g_padding)
+        pairs = [
+            (x, strided_slice(g, (kh - 1 - i, kw - 1 - j), x.shape, lhs_dilation)) for i, j in taps
+        ]
+    # [B, H, W, C] x [B, H, W, F] -> [C, F]: contracts the batch, the rows and the columns.
+    contract_pixels = (((0, 1, 2), (0, 1, 2)), ((), ()))
+    return jnp.stack([lax.dot_general(*pair, contract_pixels) for pair in pairs]).reshape(
+        kernel_shape
     )
 
 
-def strided_slice(x, start, shape, steps):
-    """`shape[1]` rows and `shape[2]` columns of `x`, beginning at `start`, by `steps`."""
+def pad_spatial(x, padding):
+    """Pads rows and columns of `x` `[B, H, W, C]` with zeros; negative padding crops."""
+    rows, columns = ((low, high, 0) for low, high in padding)
+    return lax.pad(x, x.dtype.type(0), ((0, 0, 0), rows, columns, (0, 0, 0)))
+
+
+def strided_slice(x, start, shape, strides):
+    """Returns `shape[1]` rows and `shape[2]` columns of `x`, from `start` in steps of `strides`."""
     stops = [
-        begin + dilated_size(size, step)
-        for begin, size, step in zip(start, shape[1:3], steps, strict=True)
+        first + dilated_size(size, stride)
+        for first, size, stride in zip(start, shape[1:3], strides, strict=True)
     ]
-    return lax.slice(x, (0, *start, 0), (len(x), *stops, x.shape[3]), (1, *steps, 1))
+    return lax.slice(x, (0, *start, 0), (len(x), *stops, x.shape[3]), (1, *strides, 1))

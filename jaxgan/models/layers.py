@@ -1,7 +1,7 @@
-"""Layers with PyTorch's initialisation, spectral norms, and max-pooling.
+"""Layers with PyTorch's initialization, spectral normalization, and max-pooling.
 
-`dense`, `conv` and `conv_transpose` make a Linen module and end in `apply(module, x)`, which is `module(x)` unless told
-otherwise: that is where a wrapper such as `spectral_norm` comes in.
+`dense`, `conv` and `conv_transpose` construct a Linen module and return `apply(module, x)`. By
+default `apply` is a plain call, `module(x)`; pass a wrapper such as `spectral_norm` to change it.
 """
 
 import math
@@ -16,7 +16,10 @@ from jaxgan.models.fast_conv import fast_conv, fast_conv_general_dilated
 
 
 def uniform_fan_in(fan_in: int) -> nn.initializers.Initializer:
-    """Uniform on ±1/sqrt(fan_in): PyTorch's default for kernels and biases alike."""
+    """Returns an initializer for U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
+
+    This is PyTorch's default for both kernels and biases.
+    """
     bound = fan_in**-0.5
     return lambda key, shape, dtype=jnp.float32: jax.random.uniform(
         key, shape, dtype, -bound, bound
@@ -24,13 +27,35 @@ def uniform_fan_in(fan_in: int) -> nn.initializers.Initializer:
 
 
 def dense(x, features, apply=operator.call, **options):
-    """`nn.Dense` with PyTorch's initialisation: `[B, F] -> [B, features]`. Options go to `nn.Dense`."""
+    """Applies `nn.Dense` with PyTorch's initialization.
+
+    Args:
+      x: `[B, F]`.
+      features: Number of output features.
+      apply: `(module, x) -> output`, how the module is applied.
+      **options: Passed to `nn.Dense`.
+
+    Returns:
+      `[B, features]`.
+    """
     init = uniform_fan_in(x.shape[-1])
     return apply(nn.Dense(features, kernel_init=init, bias_init=init, **options), x)
 
 
 def conv(x, features, kernel_size, padding="VALID", apply=operator.call, **options):
-    """`nn.Conv` with PyTorch's initialisation: `[B, H, W, C] -> [B, H', W', features]`. Options go to `nn.Conv`."""
+    """Applies `nn.Conv` with PyTorch's initialization and a fast CPU implementation.
+
+    Args:
+      x: `[B, H, W, C]`.
+      features: Number of output channels.
+      kernel_size: `(kh, kw)`.
+      padding: Padding as `nn.Conv` accepts it.
+      apply: `(module, x) -> output`, how the module is applied.
+      **options: Passed to `nn.Conv`.
+
+    Returns:
+      `[B, H', W', features]`.
+    """
     init = uniform_fan_in(math.prod(kernel_size) * x.shape[-1])
     options |= {
         "kernel_init": init,
@@ -41,37 +66,51 @@ def conv(x, features, kernel_size, padding="VALID", apply=operator.call, **optio
 
 
 def conv_transpose(x, features, kernel_size, strides, apply=operator.call, **options):
-    """`ConvTranspose` with PyTorch's initialisation: `[B, H, W, C] -> [B, sH, sW, features]`.
+    """Applies `ConvTranspose` with PyTorch's initialization.
 
-    PyTorch counts a transposed convolution's fan_in as `features * kh * kw`.
+    As in PyTorch, the fan-in of a transposed convolution is `features * kh * kw`.
+
+    Args:
+      x: `[B, H, W, C]`.
+      features: Number of output channels.
+      kernel_size: `(kh, kw)`, each at least its stride.
+      strides: `(sh, sw)`.
+      apply: `(module, x) -> output`, how the module is applied.
+      **options: Passed to `ConvTranspose`.
+
+    Returns:
+      `[B, sh * H, sw * W, features]`.
     """
     init = uniform_fan_in(math.prod(kernel_size) * features)
-    return apply(
-        ConvTranspose(features, kernel_size, strides, kernel_init=init, bias_init=init, **options),
-        x,
+    module = ConvTranspose(
+        features, kernel_size, strides, kernel_init=init, bias_init=init, **options
     )
+    return apply(module, x)
 
 
 def spectral_norm(layer, x, *, train, **options):
-    """`layer(x)` with each kernel divided by its largest singular value; a dense layer's slope is then at most 1.
+    """Applies `layer` to `x` with each kernel divided by its largest singular value.
 
-    A kernel `[kh, kw, C, features]` counts as a matrix `[kh * kw * C, features]`. The singular value is estimated by a
-    step of power iteration a call, which begins where the last call in training ended. It is an `apply` for the layers
-    above:
+    A dense layer then has a Lipschitz constant of at most 1, up to the error of the estimate. A
+    kernel `[kh, kw, C, features]` counts as a matrix `[kh * kw * C, features]`. Each call makes one
+    step of power iteration, which starts from the vector of the last call with `train=True`.
+
+    This is an `apply` function for the layers of this module:
 
         conv(x, 64, (4, 4), strides=2, apply=partial(spectral_norm, train=train))
 
-    Parameters keep the names they have without it. What Linen stores as the first kernel is already divided by the
-    first estimate. A kernel that starts at zero is never normalised, since the iteration never leaves the zero vector.
+    Parameters keep their names. At initialization, Linen stores each kernel already divided by the
+    first estimate. A kernel initialized with zeros is never normalized, since power iteration never
+    leaves the zero vector.
 
     Args:
-      layer: a Linen module.
-      x: `[B, …]`, the layer's input.
-      train: whether the vector and the estimate of this call stay, in the collection `batch_stats`.
-      **options: go to `nn.SpectralNorm`, such as `n_steps`.
+      layer: A Linen module.
+      x: `[B, …]`, the input of the layer.
+      train: Whether to store this call's vector and estimate in the collection `batch_stats`.
+      **options: Passed to `nn.SpectralNorm`, for example `n_steps`.
 
     Returns:
-      The layer's output.
+      The output of the layer.
 
     References:
       Miyato et al. 2018, algorithm 1.
@@ -80,28 +119,36 @@ def spectral_norm(layer, x, *, train, **options):
 
 
 def max_pool(x):
-    """The maxima of 2x2 windows: `[B, H, W, C] -> [B, H//2, W//2, C]`, an odd last row or column dropped.
+    """Returns the maxima of non-overlapping 2x2 windows.
 
-    Written as maxima of shifted images, because the gradient of `nn.max_pool` is slow on CPUs. Equal maxima share their
-    gradient.
+    Equal maxima share their gradient equally. The implementation takes maxima of strided slices,
+    because the gradient of `nn.max_pool` is slow on CPUs.
+
+    Args:
+      x: `[B, H, W, C]`.
+
+    Returns:
+      `[B, H // 2, W // 2, C]`; an odd last row or column is dropped.
     """
     x = x[:, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2]
     left, right = x[:, :, ::2], x[:, :, 1::2]
-    wide = jnp.maximum(left, right)
-    return jnp.maximum(wide[:, ::2], wide[:, 1::2])
+    row_maxima = jnp.maximum(left, right)
+    return jnp.maximum(row_maxima[:, ::2], row_maxima[:, 1::2])
 
 
 class ConvTranspose(nn.Module):
-    """`nn.ConvTranspose` with padding "SAME" and a bias: `[B, H, W, C] -> [B, sH, sW, features]`.
+    """Transposed convolution equal to `nn.ConvTranspose` with padding "SAME", fast on CPUs.
+
+    Maps `x [B, H, W, C]` to `[B, sh * H, sw * W, features]`.
 
     Attributes:
-      features: channels of the output.
+      features: Number of output channels.
       kernel_size: `(kh, kw)`, each at least its stride.
       strides: `(sh, sw)`.
-      dtype: of the computation; None takes what the input and the parameters promote to.
-      param_dtype: of the parameters.
-      kernel_init: of the kernel `[kh, kw, C, features]`, which is not flipped.
-      bias_init: of the bias `[features]`.
+      dtype: Dtype of the computation; None promotes the dtypes of the input and the parameters.
+      param_dtype: Dtype of the parameters.
+      kernel_init: Initializer of the kernel `[kh, kw, C, features]`, which is not flipped.
+      bias_init: Initializer of the bias `[features]`.
     """
 
     features: int
@@ -114,15 +161,13 @@ class ConvTranspose(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        """Spreads the input out by the strides and convolves it."""
-        kernel = self.param(
-            "kernel",
-            self.kernel_init,
-            (*self.kernel_size, x.shape[-1], self.features),
-            self.param_dtype,
-        )
+        """Convolves `x`, dilated by the strides, with the kernel and adds the bias."""
+        kernel_shape = (*self.kernel_size, x.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, kernel_shape, self.param_dtype)
         bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
+        # The dilated input has s * (H - 1) + 1 rows, so k + s - 2 rows of padding give s * H rows.
+        # An odd total puts the extra row on top, as "SAME" does in `lax.conv_transpose`.
         totals = [k + s - 2 for k, s in zip(self.kernel_size, self.strides, strict=True)]
-        pads = tuple((total - total // 2, total // 2) for total in totals)
-        return fast_conv(x, kernel, (1, 1), pads, self.strides) + bias.reshape(1, 1, 1, -1)
+        padding = tuple((total - total // 2, total // 2) for total in totals)
+        return fast_conv(x, kernel, (1, 1), padding, self.strides) + bias.reshape(1, 1, 1, -1)

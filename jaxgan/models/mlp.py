@@ -1,4 +1,4 @@
-"""Multilayer perceptrons for data of any shape, initialised as PyTorch would."""
+"""MLP generator and discriminator for data of any shape, with PyTorch's initialization."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,17 +12,21 @@ from jaxgan.models.layers import dense
 
 
 class MLPGenerator(nn.Module):
-    """`z [B, D] -> x [B, *shape]`; 294,160 parameters for D = 100 and the defaults.
+    """MLP generator for samples of any shape.
+
+    Maps `z [B, latent_dim]` to `x [B, *shape]`. It has 294,160 parameters for `latent_dim` = 100
+    and the defaults.
 
     Attributes:
-      shape: of one sample.
-      widths: of the hidden layers.
-      hidden: the activation of every hidden layer but the last.
-      last_hidden: the activation of the last hidden layer.
-      output: the activation of the output; tanh keeps it in [-1, 1].
-      batch_norm: normalise every hidden layer before its activation: by the batch if `train`, else by averages.
-      dtype: of the computation; None takes what the input and the parameters promote to.
-      param_dtype: of the parameters.
+      shape: Shape of one sample.
+      widths: Number of units of each hidden layer.
+      hidden: Activation function of the hidden layers except the last.
+      last_hidden: Activation function of the last hidden layer.
+      output: Activation function of the output layer; tanh limits the output to [-1, 1].
+      batch_norm: Whether each hidden layer has BatchNorm before its activation function. BatchNorm
+        uses the statistics of the batch if `train`, else the running averages.
+      dtype: Dtype of the computation; None promotes the dtypes of the input and the parameters.
+      param_dtype: Dtype of the parameters.
     """
 
     shape: Sequence[int] = (28, 28, 1)
@@ -36,7 +40,7 @@ class MLPGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, z, *, train):
-        """Dense layers."""
+        """Applies the dense layers and reshapes the output to `[B, *shape]`."""
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         for i, width in enumerate(self.widths, 1):
             z = dense(z, width, **dtypes)
@@ -47,13 +51,16 @@ class MLPGenerator(nn.Module):
 
 
 class MLPDiscriminator(nn.Module):
-    """`x [B, …] -> logits [B]`; 267,009 parameters for 784 numbers a sample and the defaults.
+    """MLP discriminator for samples of any shape.
+
+    Maps `x [B, …]` to `logits [B]`. It has 267,009 parameters for samples of 784 values and the
+    defaults.
 
     Attributes:
-      widths: of the hidden layers.
-      hidden: their activation.
-      dtype: of the computation; None takes what the input and the parameters promote to.
-      param_dtype: of the parameters.
+      widths: Number of units of each hidden layer.
+      hidden: Activation function of the hidden layers.
+      dtype: Dtype of the computation; None promotes the dtypes of the input and the parameters.
+      param_dtype: Dtype of the parameters.
     """
 
     widths: Sequence[int] = (256, 256)
@@ -63,7 +70,7 @@ class MLPDiscriminator(nn.Module):
 
     @nn.compact
     def __call__(self, x, *, train):
-        """Dense layers; the same in training and evaluation."""
+        """Flattens each sample and applies the dense layers; `train` has no effect."""
         del train
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         x = x.reshape(len(x), -1)

@@ -1,21 +1,24 @@
-"""What a run draws into its workdir: samples, how they came about, and the losses."""
+"""Callbacks for the training loop that draw samples, their history and the losses."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import numpy as np
 
-from jaxgan import _io
-from jaxgan._io import save_array
+from jaxgan._io import save_array, write_atomic
 from jaxgan.data.sources import to_pixels
 from jaxgan.gan import GAN
-from jaxgan.plotting import figures, images
+from jaxgan.plotting import figures
+from jaxgan.plotting.images import check_image_shape, read_rgb, save_gif, save_side_by_side
+from jaxgan.plotting.sample_files import load_pixels, make_loader, remove_after, saved_files
 from jaxgan.states import GANState
 from jaxgan.training import metric_log
 
-NUM_DRAWN = 64
+NUM_SAMPLES = 64
 NUM_PROGRESS_ROWS = 6
+NUM_PROGRESS_COLUMNS = 16
 NUM_FRAMES = 60
 
 DrawFn = Callable[[GANState, jax.Array, int], None]
@@ -23,130 +26,156 @@ DrawFn = Callable[[GANState, jax.Array, int], None]
 
 def make_image_callback(
     gan: GAN,
-    workdir: Path,
+    workdir: str | os.PathLike,
     steps_per_epoch: int,
     caption: str,
     *,
-    perfect: dict[str, list[float]] | None = None,
+    real_baseline: dict[str, list[float]] | None = None,
+    log_fn: Callable[[str], None] = print,
 ) -> DrawFn:
-    """A `draw` for `training.train`.
+    """Returns a callback that draws the samples of a GAN that generates images.
 
-    Keeps `samples/STEP.png`, 64 samples from noise that is the same each time, and the same as uint8 `[64, H, W, C]` in
-    `samples/STEP.npy`; `progress.png`, the first samples of a few steps from the first to the last; `losses.png`; and
-    `scores.png`, where scores are recorded.
-    Samples of later steps than the one it is called with are from a run that was not saved, and are removed.
+    Each call writes to `workdir`:
+
+    * `samples/STEP.png`, a grid of 64 samples, and `samples/STEP.npy`, the same samples as uint8
+      `[64, H, W, C]`. The training loop passes the same key each time, so the latent vectors are
+      the same in every file.
+    * `progress.png`, the first 16 samples at up to 6 evenly spaced steps, first and last included.
+    * `losses.png`, after the first step.
+    * `scores.png`, if `real_baseline` has scores that `scores.jsonl` also has.
+
+    It first removes the sample files of steps after the current one, which belong to a part of
+    the run that was not checkpointed. A file in `samples/` that is corrupt or has a different
+    image shape is left out of `progress.png`.
 
     Args:
-      gan: makes the samples.
-      workdir: where.
-      steps_per_epoch: to name the epochs.
-      caption: names the system and the data; drawn into every picture.
-      perfect: `{name: [draws]}`, what perfect samples score.
+      gan: The GAN to sample from. Its samples are in [-1, 1].
+      workdir: Folder of the run.
+      steps_per_epoch: Number of train steps per epoch, for the labels of the pictures.
+      caption: Names the system and the data; drawn into every picture.
+      real_baseline: `{name: [value of each draw]}`, the scores of held-out real samples.
+      log_fn: Receives a message about files that are left out. Each file is reported once.
+
+    Returns:
+      `(state, key, step) -> None`. It raises ShapeError before it writes a file if the samples
+      are not `[N, H, W, C]` with C = 1, 3 or 4.
     """
-    folder, recorded = workdir / "samples", metric_log.tail(workdir / "metrics.jsonl")
-    scored = metric_log.tail(workdir / "scores.jsonl")
+    workdir = Path(workdir)
+    folder = workdir / "samples"
+    read_metrics = metric_log.tail(workdir / "metrics.jsonl")
+    read_scores = metric_log.tail(workdir / "scores.jsonl")
+    load_evenly_spaced = make_loader(load_pixels, log_fn)
 
     def draw(state, key, step):
+        samples = gan.sample(state, key, NUM_SAMPLES)
+        check_image_shape(samples.shape)
+        pixels = to_pixels(samples)
         remove_after(folder, step)
-        images = to_pixels(gan.sample(state, key, NUM_DRAWN))
-        save_array(folder / f"{step:06}.npy", images)
-        figures.save_grid(folder / f"{step:06}.png", images, f"{caption} · {when(step)}")
-        paths = evenly_spaced(saved_files(folder, ".npy"), NUM_PROGRESS_ROWS)
-        rows = [(when(int(path.stem)), np.load(path)[:16]) for path in paths]
-        figures.save_strip(workdir / "progress.png", rows, caption, columns=16)
+        save_array(folder / f"{step:06}.npy", pixels)
+        title = f"{caption} · {step_label(step)}"
+        figures.save_image_grid(folder / f"{step:06}.png", pixels, title)
+        draw_progress(pixels.shape[1:])
         if step:
-            figures.save_losses(workdir / "losses.png", recorded(), caption)
-        if perfect is not None and scored():
-            figures.save_scores(workdir / "scores.png", scored(), perfect, caption)
+            figures.save_loss_curves(workdir / "losses.png", read_metrics(), caption)
+        scores = read_scores()
+        if real_baseline is not None and real_baseline.keys() & scores.keys():
+            figures.save_score_curves(workdir / "scores.png", scores, real_baseline, caption)
 
-    def when(step):
-        epochs, rest = divmod(step, steps_per_epoch)
-        return f"step {step}" if rest or not step else f"epoch {epochs}"
+    def draw_progress(image_shape):
+        paths = saved_files(folder, ".npy")
+        rows = [
+            (step_label(int(path.stem)), pixels[:NUM_PROGRESS_COLUMNS])
+            for path, pixels in load_evenly_spaced(paths, NUM_PROGRESS_ROWS, image_shape)
+        ]
+        path = workdir / "progress.png"
+        figures.save_labeled_rows(path, rows, caption, columns=NUM_PROGRESS_COLUMNS)
+
+    def step_label(step):
+        epochs, remainder = divmod(step, steps_per_epoch)
+        return f"step {step}" if remainder or not step else f"epoch {epochs}"
 
     return draw
 
 
 def make_plot_callback(
     gan: GAN,
-    workdir: Path,
+    workdir: str | os.PathLike,
     steps_per_epoch: int,
     caption: str,
     *,
     save: Callable[[Path, np.ndarray, dict[str, float], dict[str, float], str], None],
     animation: str,
-    num: int = NUM_DRAWN,
+    num: int = NUM_SAMPLES,
     strip: int = 1,
     show: Callable[[Path], None] | None = None,
+    log_fn: Callable[[str], None] = print,
 ) -> DrawFn:
-    """A `draw` for `training.train`, of a GAN whose samples are drawn together in one frame.
+    """Returns a callback that draws all samples in one picture, for example points in the plane.
 
-    Keeps `samples/STEP.png`, samples from noise that is the same each time, and the same in `samples/STEP.npy`; the
-    animation, at most 60 of these pictures one after the other; `progress.png`, the last of them, or several side by
-    side; and `losses.png`.
+    Each call writes to `workdir`:
+
+    * `samples/STEP.png`, the picture, and `samples/STEP.npy`, the samples `[num, …]`. The training
+      loop passes the same key each time, so the latent vectors are the same in every file.
+    * the animation, a GIF of up to 60 evenly spaced pictures, first and last included.
+    * `progress.png`, the last picture, or up to `strip` evenly spaced pictures side by side.
+    * `losses.png`, after the first step.
+
+    It first removes the sample files of steps after the current one, which belong to a part of
+    the run that was not checkpointed. A picture in `samples/` that is corrupt or has a different
+    size is left out of the animation and of `progress.png`.
 
     Args:
-      gan: makes the samples.
-      workdir: where.
-      steps_per_epoch: unused, the pictures name steps.
-      caption: names the system; drawn into every picture.
-      save: draws a picture: `(path, samples [num, …], metrics, probes, caption)`, with the last line of metrics.jsonl,
-        empty before the first step, and that of probes.jsonl, of the GAN that is drawn.
-      animation: name of its file, a GIF.
-      num: how many samples.
-      strip: how many pictures `progress.png` shows.
-      show: given each new picture.
+      gan: The GAN to sample from.
+      workdir: Folder of the run.
+      steps_per_epoch: Ignored; it gives both callbacks of this module the same arguments. The
+        captions of these pictures give the step.
+      caption: Names the system; drawn into every picture.
+      save: `(path, samples, metrics, probes, caption) -> None`, writes a picture. `samples` is
+        `[num, …]`. `metrics` and `probes` are the last rows of `metrics.jsonl` and `probes.jsonl`
+        (of a population, the first member's values); `metrics` is empty before the first step.
+      animation: File name of the GIF.
+      num: Number of samples.
+      strip: Maximum number of pictures in `progress.png`.
+      show: Called with the path of each new picture.
+      log_fn: Receives a message about pictures that are left out. Each file is reported once.
+
+    Returns:
+      `(state, key, step) -> None`.
     """
     del steps_per_epoch
+    workdir = Path(workdir)
     folder = workdir / "samples"
-    recorded, probed = (
-        metric_log.tail(workdir / name) for name in ("metrics.jsonl", "probes.jsonl")
-    )
+    read_metrics = metric_log.tail(workdir / "metrics.jsonl")
+    read_probes = metric_log.tail(workdir / "probes.jsonl")
+    load_evenly_spaced = make_loader(read_rgb, log_fn)
 
     def draw(state, key, step):
         remove_after(folder, step)
         samples = np.asarray(gan.sample(state, key, num))
         save_array(folder / f"{step:06}.npy", samples)
         path = folder / f"{step:06}.png"
-        metrics, probes = (
-            {name: float(np.ravel(column[-1])[0]) for name, column in columns().items()}
-            for columns in (recorded, probed)
-        )
-        save(path, samples, metrics, probes, f"{caption} · step {step:,}")
-        pictures = saved_files(folder, ".png")
-        images.save_gif(workdir / animation, evenly_spaced(pictures, NUM_FRAMES))
-        if strip == 1:
-            _io.write_atomic(workdir / "progress.png", path.read_bytes())
-        else:
-            images.save_side_by_side(workdir / "progress.png", evenly_spaced(pictures, strip))
+        metrics = read_metrics()
+        title = f"{caption} · step {step:,}"
+        save(path, samples, last_row(metrics), last_row(read_probes()), title)
+        draw_history(path)
         if step:
-            figures.save_losses(workdir / "losses.png", recorded(), caption)
+            figures.save_loss_curves(workdir / "losses.png", metrics, caption)
         if show is not None:
             show(path)
+
+    def draw_history(path):
+        paths, shape = saved_files(folder, ".png"), read_rgb(path).shape
+        frames = [picture for _, picture in load_evenly_spaced(paths, NUM_FRAMES, shape)]
+        save_gif(workdir / animation, frames)
+        if strip == 1:
+            write_atomic(workdir / "progress.png", path.read_bytes())
+        else:
+            panels = [picture for _, picture in load_evenly_spaced(paths, strip, shape)]
+            save_side_by_side(workdir / "progress.png", panels)
 
     return draw
 
 
-def saved_files(folder: Path, suffix: str) -> list[Path]:
-    """The files of the steps that a folder has kept, in their order."""
-    return sorted(
-        (path for path in folder.glob(f"*{suffix}") if path.stem.isdecimal()),
-        key=lambda path: int(path.stem),
-    )
-
-
-def remove_after(folder: Path, step: int) -> None:
-    """Removes the files of steps after this one: they are from a run that was not saved."""
-    for late in [
-        path
-        for suffix in (".npy", ".png")
-        for path in saved_files(folder, suffix)
-        if int(path.stem) > step
-    ]:
-        late.unlink()
-
-
-def evenly_spaced(items: list, num: int) -> list:
-    """At most `num` items, evenly spaced, the first and the last among them."""
-    if len(items) <= num:
-        return items
-    return [items[round(i)] for i in np.linspace(0, len(items) - 1, num)]
+def last_row(columns: dict[str, np.ndarray]) -> dict[str, float]:
+    """Returns the first entry of the last row of each column `[N]` or `[N, …]`."""
+    return {name: float(np.ravel(column[-1])[0]) for name, column in columns.items()}

@@ -1,6 +1,11 @@
-"""Figures, as PNG files. The only file that knows matplotlib."""
+"""Figures of samples, losses and scores, saved as PNG files.
+
+Only this module imports matplotlib, and only inside functions: the import is slow, and most
+programs draw nothing.
+"""
 
 import io
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,94 +13,114 @@ from typing import Any
 import numpy as np
 
 from jaxgan._io import write_atomic
-from jaxgan.data.parabola import BASIS, LOWER, POINTS, UPPER
-from jaxgan.plotting.images import tile_images
+from jaxgan.data.parabola import A_MAX, A_MIN, BASIS, POINTS
+from jaxgan.plotting.images import composite_over_white, enlarge, tile_images
 
 DPI = 100
-MARGIN = 0.32  # inches above a picture for its caption
+CAPTION_HEIGHT = 0.32  # inches, above the images
+ROW_GAP = 0.08  # inches
+REFERENCE_LINE = {"color": "black", "linewidth": 0.8, "linestyle": "--"}
 
 
-def save_grid(
-    path: Path, images: np.ndarray, caption: str, columns: int = 8, zoom: int = 2
+def save_image_grid(
+    path: str | os.PathLike, images: np.ndarray, caption: str, columns: int = 8, zoom: int = 2
 ) -> None:
-    """Draws uint8 images `[N, H, W, C]`, C = 1 or 3, `columns` to a row, each pixel `zoom` wide, below a caption."""
-    save_strip(path, [("", images)], caption, columns, zoom)
+    """Draws images in a grid below a caption.
+
+    Args:
+      path: The PNG to write.
+      images: uint8 `[N, H, W, C]`, C = 1, 3 or 4. RGBA images are composited over white.
+      caption: Text above the images.
+      columns: Number of images per row.
+      zoom: Width and height of each image pixel, in pixels of the PNG.
+
+    Raises:
+      ShapeError: If the shape is not `[N, H, W, C]` with C = 1, 3 or 4.
+      DtypeError: If the dtype is not uint8.
+    """
+    save_labeled_rows(path, [("", images)], caption, columns, zoom)
 
 
-def save_strip(
-    path: Path,
+def save_labeled_rows(
+    path: str | os.PathLike,
     rows: Sequence[tuple[str, np.ndarray]],
     caption: str,
     columns: int = 8,
     zoom: int = 2,
 ) -> None:
-    """Draws blocks of uint8 images `[N, H, W, C]` one below the other, each with its label to the left."""
-    tiles = [
-        np.kron(tile_images(images, columns), np.ones((zoom, zoom, 1), np.uint8))
-        for _, images in rows
+    """Draws batches of images below each other, each with a label on its left.
+
+    Args:
+      path: The PNG to write.
+      rows: `(label, images)` pairs. `images` is uint8 `[N, H, W, C]`, C = 1, 3 or 4, with the
+        same H and W in all rows. RGBA images are composited over white.
+      caption: Text above the images.
+      columns: Number of images per line; a batch of more images takes several lines.
+      zoom: Width and height of each image pixel, in pixels of the PNG.
+
+    Raises:
+      ShapeError: If a shape is not `[N, H, W, C]` with C = 1, 3 or 4.
+      DtypeError: If a dtype is not uint8.
+    """
+    blocks = [
+        enlarge(tile_images(composite_over_white(images), columns), zoom) for _, images in rows
     ]
-    heights = [t.shape[0] / DPI for t in tiles]
-    left = 0.09 * max(len(label) for label, _ in rows) + (0.1 if rows[0][0] else 0.0)
-    gap = 0.08
-    wide = tiles[0].shape[1] / DPI
-    width, height = (
-        max(left + wide, 0.075 * len(caption)),
-        MARGIN + sum(heights) + gap * (len(rows) - 1),
-    )
+    # All lengths are in inches. A pixel of a block is 1 / DPI, so images are not resampled.
+    block_heights = [block.shape[0] / DPI for block in blocks]
+    block_width = blocks[0].shape[1] / DPI
+    label_width = 0.09 * max(len(label) for label, _ in rows) + (0.1 if rows[0][0] else 0.0)
+    width = max(label_width + block_width, 0.075 * len(caption))
+    height = CAPTION_HEIGHT + sum(block_heights) + ROW_GAP * (len(rows) - 1)
     figure = new_figure(width, height)
-    top = height - MARGIN
-    for (label, _), pixels, tall in zip(rows, tiles, heights, strict=True):
-        axes = figure.add_axes((left / width, (top - tall) / height, wide / width, tall / height))
-        # As RGB: a colour map would round the greys.
-        axes.imshow(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), interpolation="nearest")
+    top = height - CAPTION_HEIGHT
+    for (label, _), block, block_height in zip(rows, blocks, block_heights, strict=True):
+        bottom = top - block_height
+        bounds = (label_width, bottom, block_width, block_height)
+        axes = figure.add_axes(tuple(np.divide(bounds, (width, height, width, height))))
+        # Gray images are drawn as RGB because a color map would round the gray levels.
+        axes.imshow(np.broadcast_to(block, (*block.shape[:2], 3)), interpolation="nearest")
         axes.set_axis_off()
-        figure.text(0.05 / width, (top - tall / 2) / height, label, va="center", fontsize=9)
-        top -= tall + gap
-    figure.text(0.05 / width, 1 - MARGIN / 2 / height, caption, va="center", fontsize=9)
+        middle = (bottom + top) / 2
+        figure.text(0.05 / width, middle / height, label, va="center", fontsize=9)
+        top = bottom - ROW_GAP
+    figure.text(0.05 / width, 1 - CAPTION_HEIGHT / 2 / height, caption, va="center", fontsize=9)
     save_figure(path, figure)
 
 
 def save_parabola_samples(
-    path: Path,
+    path: str | os.PathLike,
     curves: np.ndarray,
     metrics: dict[str, float],
     probes: dict[str, float],
     caption: str,
 ) -> None:
-    """Draws one painting between the artist's bounds with what D makes of it, and beside it all of a batch.
+    """Draws one generated parabola with the discriminator's metrics, and next to it the batch.
 
     Args:
-      path: of the PNG.
-      curves: `[N, 15]`, painted; the first is the one.
-      metrics: the last line of metrics.jsonl, empty before the first step.
-      probes: `w2_squared` is that of the generator's paintings from the artist's.
-      caption: drawn above.
+      path: The PNG to write.
+      curves: `[N, 15]`, generated samples; the left panel shows the first.
+      metrics: The last row of `metrics.jsonl`; empty before the first step.
+      probes: `w2_squared` is the squared Wasserstein-2 distance of the samples from the data.
+      caption: Text above the panels.
     """
     figure = new_figure(9, 4, title=caption)
     margins = {"left": 0.05, "right": 0.98, "bottom": 0.11, "top": 0.92, "wspace": 0.04}
     left, right = figure.subplots(1, 2, sharey=True, gridspec_kw=margins)
     draw_parabolas(left, curves[:1], 2)
     draw_parabolas(right, curves, 0.6)
-    left.legend(loc="lower center", fontsize=8, ncols=3)
+    left.legend(loc="lower center", fontsize=8, ncols=3, columnspacing=1, handlelength=1.5)
     if "d_real_probability" in metrics:
-        left.text(
-            0,
-            3.25,
-            f"mean D(x) {metrics['d_real_probability']:.2f}  (0.5: D cannot tell)",
-            ha="center",
-        )
-        left.text(0, 2.95, f"D score {-metrics['d_loss']:.2f}  (-1.39: D cannot tell)", ha="center")
-    right.text(
-        0,
-        3.25,
-        f"{len(curves)} paintings. W2² from the artist's {probes['w2_squared']:.3f}",
-        ha="center",
-    )
+        # At equilibrium D is 0.5 everywhere and its loss is 2 log 2 = 1.39.
+        probability, loss = metrics["d_real_probability"], metrics["d_loss"]
+        left.text(0, 3.25, f"mean D(x) = {probability:.2f} (at equilibrium 0.50)", ha="center")
+        left.text(0, 2.95, f"D loss = {loss:.2f} (at equilibrium 1.39)", ha="center")
+    summary = f"{len(curves)} samples, W2² to the data = {probes['w2_squared']:.3f}"
+    right.text(0, 3.25, summary, ha="center")
     save_figure(path, figure)
 
 
-def save_parabolas(path: Path, curves: np.ndarray, caption: str) -> None:
-    """Draws paintings `[N, 15]` between the artist's bounds."""
+def save_parabolas(path: str | os.PathLike, curves: np.ndarray, caption: str) -> None:
+    """Draws generated parabolas `[N, 15]` and the bounds of the data."""
     figure = new_figure(6, 4.5, title=caption)
     axes = figure.add_axes((0.08, 0.1, 0.9, 0.82))
     draw_parabolas(axes, curves, 0.6)
@@ -103,29 +128,29 @@ def save_parabolas(path: Path, curves: np.ndarray, caption: str) -> None:
     save_figure(path, figure)
 
 
-def draw_parabolas(axes, curves: np.ndarray, width: float) -> None:
-    """The artist's bounds, and painted curves `[N, 15]` of so many points' width."""
-    axes.plot(
-        POINTS, UPPER * BASIS - 1, color="tab:blue", linewidth=2, label="upper bound, 2x² + 1"
-    )
-    axes.plot(POINTS, LOWER * BASIS - 1, color="tab:orange", linewidth=2, label="lower bound, x²")
-    lines = axes.plot(POINTS, curves.T, color="tab:green", linewidth=width, alpha=0.7)
-    lines[0].set_label("painted")
+def draw_parabolas(axes: Any, curves: np.ndarray, linewidth: float) -> None:
+    """Draws the bounds of the data and generated curves `[N, 15]` of that line width, in points."""
+    bounds = (("upper bound, 2x² + 1", A_MAX, "tab:blue"), ("lower bound, x²", A_MIN, "tab:orange"))
+    for label, scale, color in bounds:
+        axes.plot(POINTS, scale * BASIS - 1, color=color, linewidth=2, label=label)
+    lines = axes.plot(POINTS, curves.T, color="tab:green", linewidth=linewidth, alpha=0.7)
+    lines[0].set_label("generated")
     axes.set(xlabel="x", ylim=(-0.5, 3.5))
     axes.grid(alpha=0.3)
 
 
 def save_points(
-    path: Path, points: np.ndarray, means: np.ndarray, radius: float, caption: str
+    path: str | os.PathLike, points: np.ndarray, means: np.ndarray, radius: float, caption: str
 ) -> None:
-    """Draws points in the plane, and where they should be.
+    """Draws generated points in the plane and a circle around each mode of the data.
 
     Args:
-      path: of the PNG.
-      points: `[N, 2]`; what lies far outside the frame is not seen.
-      means: `[K, 2]`, the modes.
-      radius: of the circle around each mode.
-      caption: drawn above.
+      path: The PNG to write.
+      points: `[N, 2]`. Points outside the axes are not visible; the axes extend to 1.45 times the
+        largest coordinate of `means`.
+      means: `[K, 2]`, the centers of the modes.
+      radius: Radius of the circle around each mode.
+      caption: Text above the axes.
     """
     from matplotlib.patches import Circle
 
@@ -134,136 +159,171 @@ def save_points(
     for mean in means:
         axes.add_patch(Circle(mean, radius, fill=False, edgecolor="tab:orange"))
     axes.scatter(*points.T, s=4, color="tab:green", alpha=0.4, linewidths=0)
-    reach = 1.45 * float(np.abs(means).max())
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    limit = 1.45 * float(np.abs(means).max())
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     axes.grid(alpha=0.3)
     save_figure(path, figure)
 
 
-def save_losses(path: Path, history: dict[str, np.ndarray], caption: str) -> None:
-    """Draws both losses, and what D makes of real and fake, against the train step.
+def save_loss_curves(path: str | os.PathLike, metrics: dict[str, np.ndarray], caption: str) -> None:
+    """Draws both losses and the discriminator's outputs against the train step.
 
-    Where the loss gives probabilities these are D(x) and D(G(z)), with the line at 0.5 where D cannot tell them apart;
-    otherwise the mean scores. Every step is drawn faintly, and a running mean over it.
+    The outputs are the mean probabilities D(x) and D(G(z)) if the loss defines a probability, with
+    a line at the equilibrium 0.5; otherwise the mean logits. The value of each step is drawn
+    faintly below the running mean.
 
     Args:
-      path: of the PNG.
-      history: the columns of metrics.jsonl.
-      caption: drawn above.
+      path: The PNG to write.
+      metrics: The columns of `metrics.jsonl`, `[steps]` each.
+      caption: Text above the panels.
     """
     figure = new_figure(9, 6, title=caption)
-    margins = {"left": 0.08, "right": 0.98, "bottom": 0.08, "top": 0.94, "hspace": 0.06}
+    margins = {"left": 0.08, "right": 0.98, "bottom": 0.08, "top": 0.91, "hspace": 0.14}
     top, bottom = figure.subplots(2, 1, sharex=True, gridspec_kw=margins)
-    draw_curves(top, history, {"discriminator": "d_loss", "generator": "g_loss"})
-    judged = "d_real_probability" in history
-    top.set_ylabel("loss (nats)" if judged else "loss")
-    if judged:
-        draw_curves(
-            bottom,
-            history,
-            {"D(x), of real": "d_real_probability", "D(G(z)), of fake": "d_fake_probability"},
-        )
-        bottom.axhline(0.5, color="black", linewidth=0.8, linestyle="--", label="0.5: cannot tell")
+    draw_curves(top, metrics, {"discriminator": "d_loss", "generator": "g_loss"})
+    has_probability = "d_real_probability" in metrics
+    top.set_ylabel("loss (nats)" if has_probability else "loss")
+    if has_probability:
+        columns = {"D(x)": "d_real_probability", "D(G(z))": "d_fake_probability"}
+        draw_curves(bottom, metrics, columns)
+        bottom.axhline(0.5, **REFERENCE_LINE, label="equilibrium")
         bottom.set(ylabel="probability of being real", ylim=(0, 1))
     else:
-        draw_curves(bottom, history, {"of real": "d_real_logits", "of fake": "d_fake_logits"})
-        bottom.set_ylabel("mean score")
+        draw_curves(bottom, metrics, {"real": "d_real_logits", "fake": "d_fake_logits"})
+        bottom.set_ylabel("mean logit")
     bottom.set_xlabel("train step")
-    for axes, place in ((top, "upper right"), (bottom, "center right")):
-        axes.legend(loc=place, fontsize=8)
+    for axes in (top, bottom):
+        # Above the axes, because curves can pass through every part of them.
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 0.98), frameon=False, fontsize=8, ncols=3)
         axes.grid(alpha=0.3)
     save_figure(path, figure)
 
 
-def save_scores(
-    path: Path, history: dict[str, np.ndarray], perfect: dict[str, list[float]], caption: str
+def save_score_curves(
+    path: str | os.PathLike,
+    scores: dict[str, np.ndarray],
+    real_baseline: dict[str, list[float]],
+    caption: str,
 ) -> None:
-    """Draws every score against the train step, with the mean of perfect samples as a line.
+    """Draws each score against the train step, with the mean real baseline as a dashed line.
 
     Args:
-      path: of the PNG.
-      history: the columns of scores.jsonl.
-      perfect: `{name: [draws]}`, what perfect samples score.
-      caption: drawn above.
+      path: The PNG to write.
+      scores: The columns of `scores.jsonl`, `[evaluations]` each, including `step`.
+      real_baseline: `{name: [value of each draw]}`, the scores of held-out real samples. Scores
+        without a baseline are not drawn.
+      caption: Text above the panels.
     """
-    names = [name for name in perfect if name in history]
+    names = [name for name in real_baseline if name in scores]
     columns, rows = 3, -(-len(names) // 3)
-    figure = new_figure(
-        10, 2.1 * rows + 0.3, title=f"{caption} · dashed: perfect samples", layout="constrained"
-    )
-    for axes, name in zip(figure.subplots(rows, columns, sharex=True).flat, names, strict=False):
-        axes.plot(history["step"], history[name], color="tab:blue", marker="o", markersize=3)
-        axes.axhline(np.mean(perfect[name]), color="black", linewidth=0.8, linestyle="--")
-        axes.set_title(name, fontsize=9)
+    title = f"{caption} · dashed: real baseline"
+    figure = new_figure(10, 2.1 * rows + 0.5, title=title, layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
+    for axes, name in zip(panels.flat, names, strict=False):
+        axes.plot(scores["step"], scores[name], color="tab:blue", marker="o", markersize=3)
+        axes.axhline(np.mean(real_baseline[name]), **REFERENCE_LINE)
+        axes.set_title(score_title(name), fontsize=9)
         axes.grid(alpha=0.3)
+    for axes in panels.flat[len(names) :]:
+        axes.set_axis_off()
+    figure.supxlabel("train step", fontsize=10)
     save_figure(path, figure)
 
 
-def save_seeds(path: Path, values: dict[str, np.ndarray], perfect: float, caption: str) -> None:
-    """Draws the Fréchet distance of every seed, a row of dots for each system, its mean as a bar.
+def save_seed_scores(
+    path: str | os.PathLike, values: dict[str, np.ndarray], real_baseline: float, caption: str
+) -> None:
+    """Draws the Fréchet distance of each seed: a row of dots per system, and a bar at their mean.
 
     Args:
-      path: of the PNG.
-      values: `[seeds]` by system.
-      perfect: the mean of perfect samples, a dashed line.
-      caption: drawn above.
+      path: The PNG to write.
+      values: `{system: [seeds]}`.
+      real_baseline: Mean distance of held-out real samples, drawn as a dashed line.
+      caption: Text above the axes.
     """
     figure = new_figure(8, 0.4 * len(values) + 1.1, title=caption, layout="constrained")
     axes = figure.subplots()
-    for row, seeds in enumerate(values.values()):
-        axes.plot(seeds, [row] * len(seeds), "o", color="tab:blue", markersize=4, alpha=0.5)
-        axes.plot(seeds.mean(), row, "|", color="black", markersize=16)
-    axes.axvline(perfect, color="black", linewidth=0.8, linestyle="--", label="perfect samples")
-    axes.set(
-        xscale="log", xlabel="Fréchet distance", yticks=range(len(values)), yticklabels=list(values)
-    )
-    axes.invert_yaxis()
+    for row, distances in enumerate(values.values()):
+        axes.plot(distances, [row] * len(distances), "o", color="tab:blue", markersize=4, alpha=0.5)
+        axes.plot(distances.mean(), row, "|", color="black", markersize=16)
+    axes.axvline(real_baseline, **REFERENCE_LINE, label="real baseline")
+    axes.set(xlabel="Fréchet distance", yticks=range(len(values)), yticklabels=list(values))
+    axes.set_ylim(len(values) - 0.5, -0.5)  # the first system on top
+    axes.set_xscale("log")
+    use_plain_log_labels(axes.xaxis)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     save_figure(path, figure)
 
 
-def save_bands(
-    path: Path, systems: dict[str, dict[str, np.ndarray]], name: str, perfect: float, caption: str
+def save_score_bands(
+    path: str | os.PathLike,
+    systems: dict[str, dict[str, np.ndarray]],
+    name: str,
+    real_baseline: float,
+    caption: str,
 ) -> None:
-    """Draws a score against the train step: the mean over seeds, and a band of one standard error.
+    """Draws a score against the train step: the mean over seeds and a band of ± 1 standard error.
 
     Args:
-      path: of the PNG.
-      systems: `[seeds, evaluations]` of each column, `step` among them, by system.
-      name: of the score; its axis is logarithmic.
-      perfect: the mean of perfect samples, a dashed line.
-      caption: drawn above.
+      path: The PNG to write.
+      systems: `{system: {column: [seeds, evaluations]}}`; the columns include `step` and `name`.
+      name: Name of the score. Its axis is logarithmic.
+      real_baseline: Mean score of held-out real samples, drawn as a dashed line.
+      caption: Text above the axes.
     """
     figure = new_figure(8, 4.5, title=caption, layout="constrained")
     axes = figure.subplots()
     for system, columns in systems.items():
-        mean, error = (
-            columns[name].mean(0),
-            columns[name].std(0) / max(1, len(columns[name]) - 1) ** 0.5,
-        )
-        axes.plot(columns["step"][0], mean, marker="o", markersize=3, label=system)
-        axes.fill_between(columns["step"][0], mean - error, mean + error, alpha=0.25)
-    axes.axhline(perfect, color="black", linewidth=0.8, linestyle="--", label="perfect samples")
-    axes.set(yscale="log", xlabel="train step", ylabel=name)
+        steps, values = columns["step"][0], columns[name]
+        mean = values.mean(0)
+        standard_error = values.std(0) / max(1, len(values) - 1) ** 0.5
+        axes.plot(steps, mean, marker="o", markersize=3, label=system)
+        axes.fill_between(steps, mean - standard_error, mean + standard_error, alpha=0.25)
+    axes.axhline(real_baseline, **REFERENCE_LINE, label="real baseline")
+    axes.set(xlabel="train step", ylabel=score_title(name), yscale="log")
+    use_plain_log_labels(axes.yaxis)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     save_figure(path, figure)
 
 
-def draw_curves(axes, history: dict[str, np.ndarray], columns: dict[str, str]) -> None:
-    """A faint line for each column, and its running mean with the column's label."""
+def score_title(name: str) -> str:
+    """Returns a score's key as a title: `"frechet_distance"` becomes `"frechet distance"`."""
+    return name.replace("_", " ")
+
+
+def use_plain_log_labels(axis: Any) -> None:
+    """Labels a logarithmic axis with plain numbers, 20 rather than 2 x 10^1."""
+    from matplotlib.ticker import LogFormatter
+
+    axis.set_major_formatter(LogFormatter())
+    # Labels between powers of 10 only if the axis has few of these.
+    axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.6)))
+
+
+def draw_curves(axes: Any, metrics: dict[str, np.ndarray], columns: dict[str, str]) -> None:
+    """Draws two columns, given as `{label: name}`: each value faintly, and the running mean."""
+    steps = metrics["step"]
+    marker = "o" if len(steps) == 1 else None  # a line through one point is invisible
     for color, (label, name) in zip(("tab:blue", "tab:orange"), columns.items(), strict=True):
-        marker = "o" if len(history["step"]) == 1 else None  # a line of one point is none
-        axes.plot(
-            history["step"], history[name], color=color, alpha=0.25, linewidth=0.6, marker=marker
-        )
-        mean = running_mean(history[name])
-        axes.plot(history["step"], mean, color=color, linewidth=1.4, marker=marker, label=label)
+        values = metrics[name]
+        axes.plot(steps, values, color=color, alpha=0.25, linewidth=0.6, marker=marker)
+        mean = running_mean(values)
+        axes.plot(steps, mean, color=color, linewidth=1.4, marker=marker, label=label)
 
 
 def running_mean(values: np.ndarray) -> np.ndarray:
-    """The mean over a centred window of a fiftieth of all values, narrower at the ends: `[N] -> [N]`."""
+    """Returns the mean over a centered window of 1/50 of all values.
+
+    At both ends the window is cut off at the first and the last value.
+
+    Args:
+      values: `[N]`.
+
+    Returns:
+      `[N]`.
+    """
     half = len(values) // 100
     sums = np.concatenate([[0.0], np.cumsum(values)])
     index = np.arange(len(values))
@@ -271,22 +331,30 @@ def running_mean(values: np.ndarray) -> np.ndarray:
     return (sums[high] - sums[low]) / (high - low)
 
 
-def live_window(title: str) -> Callable[[Path], None] | None:
-    """A function that shows a PNG in one window, in place of the one before; None where no window can be opened."""
-    from matplotlib import pyplot  # only here: it looks for a display
+def live_window(title: str) -> Callable[[str | os.PathLike], None] | None:
+    """Opens a window that shows one picture at a time.
+
+    Args:
+      title: Title of the window.
+
+    Returns:
+      `(path) -> None`, shows a PNG in place of the previous one; or None if no window can be
+      opened, because there is no display or matplotlib has no interactive backend.
+    """
+    from matplotlib import pyplot  # imported nowhere else: it looks for a display
     from matplotlib.backends.registry import BackendFilter, backend_registry
 
     if pyplot.get_backend().lower() not in backend_registry.list_builtin(BackendFilter.INTERACTIVE):
         return None
     figure = pyplot.figure(title, figsize=(9, 4), dpi=DPI)
 
-    def show(path: Path) -> None:
+    def show(path: str | os.PathLike) -> None:
         figure.clear()
         axes = figure.add_axes((0, 0, 1, 1))
-        axes.imshow(pyplot.imread(path))
+        axes.imshow(pyplot.imread(Path(path)))
         axes.set_axis_off()
         figure.canvas.draw()
-        pyplot.pause(0.1)  # seconds in which the window can react
+        pyplot.pause(0.1)  # seconds for the window to handle its events
 
     return show
 
@@ -294,10 +362,8 @@ def live_window(title: str) -> Callable[[Path], None] | None:
 def new_figure(
     width: float, height: float, *, title: str = "", fontsize: int = 10, **options: Any
 ) -> Any:
-    """An empty figure of so many inches, with a title where there is one."""
-    from matplotlib.figure import (
-        Figure,  # only here, as it takes a while, and not every program draws
-    )
+    """Returns an empty matplotlib figure of `width` x `height` inches, with a title if given."""
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=DPI, **options)
     if title:
@@ -305,8 +371,8 @@ def new_figure(
     return figure
 
 
-def save_figure(path: Path, figure: Any) -> None:
-    """Writes the figure as a whole file."""
+def save_figure(path: str | os.PathLike, figure: Any) -> None:
+    """Writes a matplotlib figure to a PNG file atomically."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     write_atomic(path, buffer.getvalue())

@@ -1,0 +1,1 @@
+"""Runs of experiments: configuration, command line, run directory, and loading a run again."""

@@ -1,7 +1,11 @@
-"""TODO."""
+"""Command lines: parsing into a configuration, errors as messages, exit statuses.
+
+The only module, besides the subcommands of `jaxgan.cli`, that knows tyro.
+"""
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,96 +13,94 @@ from typing import Any, TypeVar
 
 import jax
 import tyro
-from rich.console import Console
 
-from jaxgan.distributed.multihost import (
-    barrier,
-    exit_process,
-    is_peer_failure,
-)
+from jaxgan.distributed.multihost import barrier, exit_process, is_peer_failure
 from jaxgan.errors import ConfigError, JaxganError
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.console import print_line
+from jaxgan.training.config_file import read_config
 
 T = TypeVar("T")
-Positional = tyro.conf.Positional
 
 
-def parse_cli(config: type[T]) -> T:
-    """A dataclass as the command line fills it in, its defaults those of `--preset NAME` where there are presets.
+def parse_cli(config_type: type[T]) -> T:
+    """Parses the command line into a dataclass.
 
-    Raises what the dataclass' `__post_init__` does; exits if the command line cannot be read.
+    The defaults are those of `--preset NAME`, if the dataclass has presets. Exits if the command
+    line cannot be parsed. Raises what the dataclass does.
     """
-    description = (sys.modules[config.__module__].__doc__ or "").strip()
-    prog = f"python -m {module_name(config)}"
+    options: dict[str, Any] = {
+        "description": (sys.modules[config_type.__module__].__doc__ or "").strip(),
+        "prog": f"python -m {module_name(config_type)}",
+        "config": (tyro.conf.FlagCreatePairsOff,),
+    }
     finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     finder.add_argument("--preset")
-    with contextlib.suppress(argparse.ArgumentError):  # tyro will complain of it, better
+    with contextlib.suppress(argparse.ArgumentError):  # tyro reports it with a better message
         preset = finder.parse_known_args()[0].preset
-        if issubclass(config, RunConfig) and preset in config.presets:
-            default = config.from_preset(preset)
-            return tyro.cli(
-                config,
-                default=default,
-                description=description,
-                prog=prog,
-                config=(tyro.conf.FlagCreatePairsOff,),
-            )
-    return tyro.cli(
-        config, description=description, prog=prog, config=(tyro.conf.FlagCreatePairsOff,)
-    )
+        if issubclass(config_type, RunConfig) and preset in config_type.presets:
+            options["default"] = config_type.from_preset(preset)
+    return tyro.cli(config_type, **options)
 
 
 @contextlib.contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Turns our own errors and the file system's into a message and exit status 1, and a second Ctrl-C into 130.
+    """Turns errors of a program into a message and an exit status.
 
-    Of several processes those that end well wait here for the others, and where JAX fails, as it does where another has
-    ended, that is said.
+    Errors of jaxgan and of the file system exit with status 1, a second Ctrl-C with 130. In a run
+    of several processes, those that end normally wait for the others; JAX errors that follow from
+    the end of another process are reported as such.
     """
-    console = Console(stderr=True)
     try:
         try:
             yield
         except SystemExit:
-            barrier("the end")
+            barrier("exit")
             raise
-        barrier("the end")
+        barrier("exit")
     except (JaxganError, OSError) as error:
-        more = "\nWhat was saved is as it was; once that is mended, the same command goes on."
-        print_line(console, f"error: {error}{more if isinstance(error, OSError) else ''}")
+        hint = (
+            "\nExisting checkpoints are untouched. Fix the problem and run the same command to "
+            "resume."
+        )
+        print_line(f"error: {error}{hint if isinstance(error, OSError) else ''}", stderr=True)
         exit_process(1)
     except KeyboardInterrupt:
-        print_line(console, "Stopped at once; what was saved is as it was.")
+        print_line("Stopped immediately. Existing checkpoints are untouched.", stderr=True)
         exit_process(130)
     except (jax.errors.JaxRuntimeError, ValueError) as error:
         if not is_peer_failure(error):
             raise
         print_line(
-            console,
-            f"error: JAX has failed, as it does where another process has ended: {error}\n"
-            "What was saved is as it was; started again, all processes go on.",
+            f"error: JAX failed, as it does if another process of the run has ended: {error}\n"
+            "Existing checkpoints are untouched. Start all processes again to resume.",
+            stderr=True,
         )
         exit_process(1)
 
 
-def module_name(thing: Any) -> str:
-    """The module that defines a class or function, by the name under which it can be imported again."""
-    if thing.__module__ != "__main__":
-        return thing.__module__
+def exit_if_stopped(workdir: str | os.PathLike, step: int) -> None:
+    """Exits with status 130 if a run was stopped before its last train step."""
+    config = read_config(workdir)
+    if config is not None and step < config["train"]["options"]["steps"]:
+        sys.exit(130)
+
+
+def module_name(defined: Any) -> str:
+    """Returns the module that defines a class or function, as it can be imported again."""
+    if defined.__module__ != "__main__":
+        return defined.__module__
     spec = sys.modules["__main__"].__spec__
     if spec is None:
         raise ConfigError(
-            "start the experiment as a module, `python -m experiments.NAME`, so that its runs can find it again"
+            "the experiment was started as a file; start it as a module, python -m "
+            "experiments.NAME, so that its runs can import it again"
         )
     return spec.name
 
 
 def python_command(module: str) -> list[str]:
-    """The words that start a module from here with the Python that is running."""
+    """Returns the words of a command that runs a module with this Python from this directory."""
     python = Path(sys.executable)
-    return [
-        str(python.relative_to(Path.cwd())) if python.is_relative_to(Path.cwd()) else "python",
-        "-m",
-        module,
-    ]
+    inside = python.is_relative_to(Path.cwd())
+    return [str(python.relative_to(Path.cwd())) if inside else "python", "-m", module]

@@ -1,99 +1,165 @@
-"""TODO."""
+"""Loads a run from its directory: the GAN, a checkpoint, and samples."""
 
 import importlib
+import os
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from jaxgan.distributed.sharding import select_member
 from jaxgan.errors import CheckpointError, ConfigError, CorruptCheckpointError
 from jaxgan.gan import GAN
 from jaxgan.runs.config import config_from_json
-from jaxgan.runs.run_dir import read_config
-from jaxgan.runs.runtime import configure_jax
 from jaxgan.states import GANState
 from jaxgan.training.checkpoints import Checkpoints
+from jaxgan.training.config_file import read_config
 
 
 class Run(NamedTuple):
-    """A folder that has become a GAN again.
+    """A run that was loaded from its directory.
 
     Attributes:
-      gan: as the experiment's `build` makes it of the settings.
-      state: of the checkpoint.
-      step: the train step it is at.
-      record: config.json.
+      gan: The GAN.
+      state: The state of the checkpoint.
+      step: The train step of the checkpoint.
+      config: The content of config.json.
     """
 
     gan: GAN
     state: GANState
     step: int
-    record: dict[str, Any]
+    config: dict[str, Any]
+
+    def sample(
+        self, key: jax.Array, num: int, condition: jax.typing.ArrayLike | None = None
+    ) -> jax.Array:
+        """Returns samples of the generator, or of its moving average if the run keeps one.
+
+        Args:
+          key: A typed key, which is consumed.
+          num: How many samples.
+          condition: None, or `[num, …]` if the GAN is conditional.
+
+        Returns:
+          `[num, …]`, in the range of the generator's output.
+        """
+        return self.gan.sample(self.state, key, num, condition)
 
 
-def run_title(record: dict[str, Any]) -> str:
-    """What to call a run in its pictures: the system, its preset and the data."""
-    system, data = record["experiment"].rpartition(".")[-1], record["data"]["name"]
-    preset = record["config"].get("preset")
-    return " · ".join(dict.fromkeys(part for part in (system, preset, data) if part))
-
-
-def load_run(workdir: Path, step: int | Literal["best"] | None = None, member: int = 0) -> Run:
-    """The GAN that a run has trained; needs the folder only, not the data. Sets JAX to the run's precision.
+def load_run(
+    workdir: str | os.PathLike,
+    step: int | Literal["best"] | None = None,
+    *,
+    member: int = 0,
+    gan: GAN | None = None,
+) -> Run:
+    """Loads a run; needs only its directory, not its data. Changes no setting of JAX.
 
     Args:
-      workdir: the folder.
-      step: of one of the kept checkpoints; None for the newest, "best" for that with the best scores.
-      member: which of the GANs, where the run trained several at once; counted from 0.
+      workdir: The directory.
+      step: Train step of a checkpoint; None for the latest, "best" for the one with the best
+        scores.
+      member: Which GAN of a run with `num_seeds`, from 0.
+      gan: The GAN. None rebuilds it with the experiment module that config.json names, which must
+        be importable and have `Config` and `build`. Required if the run was trained by
+        `jaxgan.train` from your own code.
 
     Raises:
-      ConfigError: where the folder holds no run.
-      CheckpointError: where it has no such checkpoint, or no such member.
+      ConfigError: If the directory holds no run, the GAN cannot be rebuilt, or the run needs
+        64-bit types that are not enabled.
+      CheckpointError: If there is no such checkpoint or member, or it does not fit the GAN.
     """
-    record = read_config(workdir)
-    if record is None:
-        raise ConfigError(f"{workdir} holds no run: there is no config.json")
+    workdir = Path(workdir)
+    config = read_config(workdir)
+    if config is None:
+        raise ConfigError(f"{workdir} holds no run: it has no config.json")
+    if "train" not in config:
+        raise CheckpointError(f"{workdir} has no checkpoint yet; train it first")
+    if config["train"]["x64"] and not jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
+        raise ConfigError(
+            f"{workdir} was trained with 64-bit types, which are not enabled; run "
+            'jax.config.update("jax_enable_x64", True) first'
+        )
+    gan = rebuild_gan(workdir, config) if gan is None else gan
+    num_seeds = config["train"]["options"]["num_seeds"]
+    check_member(workdir, member, num_seeds)
+    state, step = restore_state(workdir, step, state_shapes(gan, config["train"]))
+    if num_seeds is not None:
+        state = select_member(state, member)
+    return Run(gan, state, step, config)
+
+
+def rebuild_gan(workdir: Path, config: dict[str, Any]) -> GAN:
+    """Returns the GAN that the experiment module of a run builds from its configuration."""
+    hint = f'pass the GAN: load_run("{workdir}", gan=…)'
+    if "experiment" not in config:
+        raise ConfigError(
+            f"{workdir} was trained by jaxgan.train, so that its GAN cannot be rebuilt; {hint}"
+        )
+    name = config["experiment"]
     try:
-        module = importlib.import_module(record["experiment"])
-        config, build = module.Config, module.build
+        module = importlib.import_module(name)
+        config_type, build = module.Config, module.build
     except (ImportError, AttributeError) as error:
         raise ConfigError(
-            f"{workdir} was made by {record['experiment']}, which cannot be imported here: {error}"
+            f"{workdir} was trained by the module {name}, which cannot be used here ({error}); "
+            f"make it importable, or {hint}"
         ) from error
-    settings = config_from_json(config, record["config"])
-    configure_jax(settings)
-    gan = build(settings)
-    seeds = record["config"].get("seeds")
-    if not 0 <= member < (seeds or 1):
+    return build(config_from_json(config_type, config["config"]))
+
+
+def check_member(workdir: Path, member: int, num_seeds: int | None) -> None:
+    """Raises CheckpointError if a run has no such member."""
+    if num_seeds is None and member != 0:
+        raise CheckpointError(f"{workdir} trained a single GAN; leave out member {member}")
+    if not 0 <= member < (num_seeds or 1):
         raise CheckpointError(
-            f"{workdir} has members 0 to {(seeds or 1) - 1}, there is no member {member}"
+            f"{workdir} has members 0 to {(num_seeds or 1) - 1}, not {member}; give one of these"
         )
-    real = jax.ShapeDtypeStruct((1, *record["data"]["shape"]), jnp.float32)
+
+
+def state_shapes(gan: GAN, record: dict[str, Any]) -> GANState:
+    """Returns the shapes of a run's state, from the section "train" of its config.json."""
+    batch = [
+        None if array is None else jax.ShapeDtypeStruct((1, *array["shape"][1:]), array["dtype"])
+        for array in (record["batch"]["real"], record["batch"]["condition"])
+    ]
+    shapes = jax.eval_shape(gan.init, jax.random.key(0), *batch)
+    num_seeds = record["options"]["num_seeds"]
+    if num_seeds is None:
+        return shapes
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct((num_seeds, *x.shape), x.dtype), shapes)
+
+
+def restore_state(
+    workdir: Path, step: int | Literal["best"] | None, like: GANState
+) -> tuple[GANState, int]:
+    """Returns the state and the train step of a checkpoint; see `load_run`."""
+    if not (workdir / "checkpoints").is_dir():
+        raise CheckpointError(f"{workdir} has no checkpoint yet; train it first")
     with Checkpoints(workdir / "checkpoints") as checkpoints:
-        if not checkpoints.all_steps:
+        steps = checkpoints.all_steps
+        if not steps:
             raise CheckpointError(f"{workdir} has no checkpoint yet; train it first")
-        step = (
-            checkpoints.all_steps[-1]
-            if step is None
-            else checkpoints.best_step
-            if step == "best"
-            else step
-        )
-        if step is None:
-            raise CheckpointError(
-                f"{workdir} has no checkpoint with scores; train with --evaluate-every"
-            )
-        like = jax.eval_shape(gan.init, jax.random.key(0), real)
-        if seeds is not None:
-            like = jax.tree.map(lambda x: jax.ShapeDtypeStruct((seeds, *x.shape), x.dtype), like)
+        if step == "best":
+            step = checkpoints.best_step
+            if step is None:
+                raise CheckpointError(
+                    f"{workdir} has no checkpoint with scores; train with --evaluate-every"
+                )
+        step = steps[-1] if step is None else step
         try:
             state, _ = checkpoints.restore(step, like)
         except CorruptCheckpointError as error:
             raise CorruptCheckpointError(
-                f"{error}. The checkpoints are of steps {checkpoints.all_steps}; try another"
+                f"{error}. There are checkpoints of steps {steps}"
             ) from error
-    if seeds is not None:
-        state = select_member(state, member)
-    return Run(gan, state, step, record)
+    return state, step
+
+
+def run_title(config: dict[str, Any]) -> str:
+    """Returns the title of a run's figures: the system, its preset and the data."""
+    system = config.get("experiment", "").rpartition(".")[-1]
+    preset, data = config.get("config", {}).get("preset"), config.get("data", {}).get("name")
+    return " · ".join(dict.fromkeys(part for part in (system, preset, data) if part))

@@ -1,153 +1,128 @@
-"""A run is a folder: its settings in config.json, and how the folder becomes a GAN again."""
+"""The directory of an experiment's run: what is in it, and when it may be resumed."""
 
 import dataclasses
-import importlib
 import json
 import shutil
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from jaxgan._io import write_atomic
 from jaxgan.distributed.multihost import assert_equal, barrier, is_primary_process
 from jaxgan.errors import ConfigError
 from jaxgan.runs.command_line import module_name
 from jaxgan.runs.config import RunConfig, config_from_json
+from jaxgan.training.config_file import (
+    format_config,
+    package_versions,
+    read_config,
+    write_config,
+)
 
-# What may change when a run goes on: the bits of a train step do not depend on it.
+# Fields that may change when a run is resumed: the bits of its train steps do not depend on them.
 CHANGEABLE_ON_RESUME = (
-    *(
-        "workdir",
-        "overwrite",
-        "data_dir",
-        "stream",
-        "devices",
-        "on_nan",
-        "epochs",
-        "steps",
-        "block",
-        "live",
-    ),
-    *("evaluate_every", "coordinator", "num_processes", "process_id"),
+    *("workdir", "overwrite", "data_dir", "stream", "num_devices", "on_nan", "epochs", "steps"),
+    *("steps_per_block", "keep_every", "evaluate_every", "show_window"),
+    *("coordinator", "num_processes", "process_id"),
 )
-NOT_RECORDED = {"overwrite": False, "coordinator": None, "num_processes": None, "process_id": None}
+# Fields that say how this process was started. config.json keeps their defaults.
+NOT_RECORDED = {
+    "overwrite": False,
+    "coordinator": None,
+    "num_processes": None,
+    "process_id": None,
+}
 RUN_FILES = (
-    *(
-        "checkpoints",
-        "metrics.jsonl",
-        "probes.jsonl",
-        "scores.jsonl",
-        "timing.jsonl",
-        "findings.json",
-    ),
-    *("losses.png", "progress.png", "parabola.gif", "distance.json", "samples", "config.json"),
-    *("mixture.gif", "scores.json", "scores.png", "evaluation.json", "nearest.png"),
+    *("checkpoints", "metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl"),
+    *("findings.json", "losses.png", "progress.png", "parabola.gif", "distance.json", "samples"),
+    *("config.json", "mixture.gif", "scores.json", "scores.png", "evaluation.json", "nearest.png"),
 )
 
-Config = TypeVar("Config", bound=RunConfig)
 
+def find_existing_run(config: RunConfig) -> dict[str, Any] | None:
+    """Returns config.json of the run that is to be resumed, or None for a new run.
 
-def read_config(workdir: Path) -> dict[str, Any] | None:
-    """config.json, or None where the folder holds no run. Raises ConfigError where it cannot be read."""
-    path = workdir / "config.json"
-    if not path.exists():
+    Raises:
+      ConfigError: If the workdir holds a run of another experiment, or one whose fields differ in
+        more than `CHANGEABLE_ON_RESUME`; the message names them. Or if it holds checkpoints
+        without a config.json.
+    """
+    if config.overwrite:
         return None
-    try:
-        record = json.loads(path.read_text())
-        missing = [
-            name for name in ("experiment", "config", "data", "versions") if name not in record
-        ]
-    except (ValueError, TypeError) as error:
+    record = read_config(config.workdir)
+    if record is not None:
+        check_same_settings(config, record)
+    elif any((config.workdir / "checkpoints").glob("*")):
         raise ConfigError(
-            f"{path} is damaged ({error}); mend it, or start anew with --overwrite"
-        ) from error
-    if missing:
-        raise ConfigError(
-            f"{path} is damaged ({', '.join(missing)} missing); mend it, or start anew with --overwrite"
+            f"{config.workdir} has checkpoints but no config.json; use another --workdir, or "
+            "start anew with --overwrite"
         )
     return record
 
 
-def find_existing_run(settings: RunConfig) -> dict[str, Any] | None:
-    """config.json of the run that is to go on, or None where one is to begin.
-
-    Raises:
-      ConfigError: where the folder holds a run of another experiment or with other settings than the FREE ones, naming
-        the fields, or checkpoints whose settings are lost.
-    """
-    before = None if settings.overwrite else read_config(settings.workdir)
-    if before is not None:
-        check_same_settings(settings, before)
-    elif not settings.overwrite and any((settings.workdir / "checkpoints").glob("*")):
+def check_same_settings(config: RunConfig, record: dict[str, Any]) -> None:
+    """Raises ConfigError if `config` would not resume the run that config.json describes."""
+    missing = [name for name in ("experiment", "config", "data") if name not in record]
+    if missing:
         raise ConfigError(
-            f"{settings.workdir} has checkpoints but no config.json; take another --workdir, or remove them"
+            f"{config.workdir}/config.json has no {' and no '.join(missing)}: the run was not "
+            "started by an experiment. Use another --workdir, or start anew with --overwrite"
         )
-    return before
-
-
-def check_same_settings(settings: RunConfig, before: dict[str, Any]) -> None:
-    """Raises ConfigError where going on would not be going on with the same run."""
-    name = module_name(type(settings))
-    differing = [] if name == before["experiment"] else [("experiment", before["experiment"], name)]
-    if not differing:
-        old = config_from_json(type(settings), before["config"])
-        fields = [
-            field.name
-            for field in dataclasses.fields(settings)
-            if field.name not in CHANGEABLE_ON_RESUME
-        ]
-        pairs = [(name, getattr(old, name), getattr(settings, name)) for name in fields]
-        undecided = ("dataset", before["data"]["name"], None)
-        differing = [pair for pair in pairs if pair[1] != pair[2] and pair != undecided]
-    if differing:
-        named = "\n  ".join(
-            f"{name}: {old!r} in the run, {new!r} now" for name, old, new in differing
+    name = module_name(type(config))
+    differences = []
+    if name != record["experiment"]:
+        differences.append(("experiment", record["experiment"], name))
+    else:
+        old = config_from_json(type(config), record["config"])
+        fields = [f.name for f in dataclasses.fields(config) if f.name not in CHANGEABLE_ON_RESUME]
+        values = [(name, getattr(old, name), getattr(config, name)) for name in fields]
+        unset = ("dataset", record["data"]["name"], None)  # then the run's data set is used
+        differences += [v for v in values if v[1] != v[2] and v != unset]
+    if differences:
+        lines = "\n  ".join(
+            f"{name}: {old!r} in the run, {new!r} now" for name, old, new in differences
         )
         raise ConfigError(
-            f"{settings.workdir} holds a run with other settings:\n  {named}\n"
-            "Give those, another --workdir, or --overwrite"
+            f"{config.workdir} holds a run with other settings:\n  {lines}\n"
+            "Use these settings, another --workdir, or start anew with --overwrite"
         )
 
 
-def write_config(settings: RunConfig, data: dict[str, Any]) -> dict[str, Any]:
-    """Writes config.json, and returns it; with `overwrite`, first removes the run that is there.
+def begin_run_dir(config: RunConfig, data: dict[str, Any]) -> dict[str, Any]:
+    """Writes config.json and returns its content; with `overwrite`, removes the existing run first.
 
-    Of several processes the first does so, and all others wait for it.
+    In a run of several processes the primary does so, and the others wait.
 
     Args:
-      settings: with the data set decided.
-      data: what the run is trained on, as JSON: at least its name and the shape of a sample.
+      config: With the data set resolved.
+      data: Describes the data; anything that JSON can hold, at least its name.
 
     Raises:
-      ConfigError: as `find` does, or where the run that is there had other data of the same name.
+      ConfigError: As `find_existing_run` does, or if the existing run had other data of the same
+        name.
     """
-    before = find_existing_run(settings)
-    if before is not None and before["data"] != data:
+    existing = find_existing_run(config)
+    if existing is not None and existing["data"] != data:
         raise ConfigError(
-            f"{settings.workdir} holds a run on other data: {before['data']}, now {data}"
+            f"{config.workdir} holds a run on other data: {existing['data']}, now {data}; use "
+            "another --workdir, or start anew with --overwrite"
         )
-    config = dataclasses.asdict(settings) | NOT_RECORDED
-    versions = {
-        package: importlib.import_module(package).__version__
-        for package in ("jaxgan", "jax", "flax", "optax")
-    }
-    record = {
-        "experiment": module_name(type(settings)),
-        "config": config,
+    record = (existing or {}) | {
+        "experiment": module_name(type(config)),
+        "config": dataclasses.asdict(config) | NOT_RECORDED,
         "data": data,
-        "versions": versions,
+        "versions": package_versions(),
     }
-    content = json.dumps(record, indent=2, default=str) + "\n"
-    assert_equal("their settings or data", content)
+    content = format_config(record)
+    assert_equal("settings or data", content)
     if is_primary_process():
-        if settings.overwrite and (settings.workdir / "config.json").exists():
-            clear_run_dir(settings.workdir)
-        write_atomic(settings.workdir / "config.json", content.encode())
-    barrier("the settings are written")
+        if config.overwrite:
+            clear_run_dir(config.workdir)
+        write_config(config.workdir, record)
+    barrier("config.json written")
     return json.loads(content)
 
 
 def clear_run_dir(workdir: Path) -> None:
-    """Removes what a run keeps in its folder, and nothing else."""
+    """Removes the files of a run from its directory, and nothing else."""
     for path in (workdir / name for name in RUN_FILES):
         if path.is_dir():
             shutil.rmtree(path)

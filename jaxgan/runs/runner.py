@@ -1,12 +1,12 @@
-"""From settings to a trained GAN."""
+"""Runs an experiment from its configuration to a trained GAN."""
 
 import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from rich.console import Console
+import jax
 
 from jaxgan.data.sources import Source
 from jaxgan.diagnostics.monitor import make_monitor
@@ -14,136 +14,106 @@ from jaxgan.distributed.multihost import barrier, is_primary_process
 from jaxgan.distributed.sharding import select_member
 from jaxgan.errors import TrainingError
 from jaxgan.gan import GAN
-from jaxgan.plotting.callbacks import DrawFn
-from jaxgan.runs import loading, run_dir
 from jaxgan.runs.command_line import module_name, python_command
-from jaxgan.runs.config import ImageRunConfig, RunConfig
+from jaxgan.runs.config import RunConfig
 from jaxgan.runs.console import print_line, progress_reporter
+from jaxgan.runs.loading import run_title
+from jaxgan.runs.run_dir import begin_run_dir
 from jaxgan.states import GANState
-from jaxgan.training.loop import check_counts, check_steps, make_run_mesh, train
+from jaxgan.training.callbacks import Callbacks
+from jaxgan.training.loop import train
+from jaxgan.training.options import TrainOptions
+from jaxgan.training.program import count_steps_per_epoch, make_program
 from jaxgan.training.workdir_lock import lock_workdir
 
-Config = TypeVar("Config", bound=ImageRunConfig)
+DrawFn = Callable[[GANState, jax.Array, int], None]
 
 
 def run_training(
-    settings: RunConfig,
+    config: RunConfig,
     gan: GAN,
     source: Source,
     *,
     data: dict[str, Any],
-    drawer: Callable[[GAN, Path, int, str], DrawFn],
+    make_draw_fn: Callable[[GAN, Path, int, str], DrawFn],
     probe: Callable,
-    score: Callable | None = None,
-    score_every: int = 1,
-    epoch: str = "",
-) -> GANState:
-    """Trains in the settings' folder, or goes on there, and says what it does; exits with status 130 if interrupted.
-
-    Of several processes all but the first exit here, whose end they wait for.
+    evaluate: Callable | None = None,
+    epoch_note: str = "",
+) -> tuple[GANState, int]:
+    """Trains in the workdir of a configuration, or resumes there, and says what it does.
 
     Args:
-      settings: of the run.
-      gan: the players.
-      source: the data.
-      data: what is kept of the data in config.json.
-      drawer: `(gan, workdir, steps_per_epoch, caption) -> draw`, as in `pictures`.
-      probe: see `train`.
-      score: see `train`.
-      score_every: see `train`.
-      epoch: what else to say of an epoch.
+      config: The configuration.
+      gan: The GAN.
+      source: The data.
+      data: Describes the data in config.json.
+      make_draw_fn: `(gan, workdir, steps_per_epoch, caption) -> draw`, as in `jaxgan.plotting`.
+      probe: See `Callbacks`.
+      evaluate: See `Callbacks`.
+      epoch_note: Added to the description of an epoch.
 
     Returns:
-      The trained state.
+      The state and the train step it is of; see `train`.
+
+    Raises:
+      JaxganError: If the configuration, the data and the workdir do not fit together; nothing in
+        the workdir has been changed then.
     """
-    console = Console(quiet=not is_primary_process())
-    steps_per_epoch = check_counts(source, {"d_steps": settings.d_steps}, settings.seed)
-    steps = settings.total_steps(steps_per_epoch)
-    check_steps(steps, settings.d_steps)
-    make_run_mesh(
-        source, settings.seeds, settings.devices
-    )  # what `train` would refuse, before an old run is removed
-    with lock_workdir(settings.workdir), progress_reporter(console) as report:
-        record = run_dir.write_config(settings, data)
-        print_line(console, f"Run: {plan_message(settings, steps, steps_per_epoch, epoch)}")
-        draw = drawer(gan, settings.workdir, steps_per_epoch, loading.run_title(record))
-        watch = make_monitor(
-            settings.workdir,
-            steps,
-            lambda text: print_line(console, text),
-            population=settings.seeds is not None,
+    steps_per_epoch = count_steps_per_epoch(source, config)
+    options = config.train_options(steps_per_epoch)
+    make_program(gan, source, options)  # raises what `train` would, before a run is overwritten
+    with lock_workdir(config.workdir), progress_reporter() as report:
+        record = begin_run_dir(config, data)
+        print_line(plan_message(config, options, steps_per_epoch, epoch_note))
+        population = config.num_seeds is not None
+        draw = make_draw_fn(gan, config.workdir, steps_per_epoch, run_title(record))
+        monitor = make_monitor(config.workdir, options.steps, print_line, population=population)
+
+        def draw_and_monitor(state, key, step):
+            draw(*(select_member((state, key), 0) if population else (state, key)), step)
+            monitor()
+
+        callbacks = Callbacks(
+            probe=probe, evaluate=evaluate, draw=draw_and_monitor, progress=report, log=print_line
         )
-
-        def draw_and_watch(state, key, step):
-            if settings.seeds is not None:
-                state, key = select_member((state, key), 0)
-            draw(state, key, step)
-            watch()
-
         try:
-            state, step = train(
-                gan,
-                source,
-                settings.workdir,
-                seed=settings.seed,
-                seeds=settings.seeds,
-                devices=settings.devices,
-                steps=steps,
-                block=settings.block,
-                d_steps=settings.d_steps,
-                g_steps=settings.g_steps,
-                order=settings.order,
-                share_noise=settings.share_noise,
-                record=record,
-                probe=probe,
-                score=score,
-                score_every=score_every,
-                on_nan=settings.on_nan,
-                draw=draw_and_watch,
-                report=report,
-                tell=lambda text: print_line(console, text),
-            )
+            state, step = train(gan, source, config.workdir, options, callbacks)
         except TrainingError:
             if is_primary_process():
-                watch()
-            barrier("what has been seen is told")
+                monitor()
+            barrier("findings printed")
             raise
-    print_line(console, exit_message(settings, step, steps))
-    if step < steps or not is_primary_process():
-        sys.exit(130 if step < steps else 0)
-    return state
+    print_line(exit_message(config, step, options.steps))
+    return state, step
 
 
-def plan_message(settings: RunConfig, steps: int, steps_per_epoch: int, epoch: str) -> str:
-    """How much there is to do, how long that takes, and what the documented run is."""
-    size = f"{steps:,} steps of {settings.batch_size} samples ({steps_per_epoch:,} an epoch{epoch})"
-    said = f"{size}, {format_duration(settings, steps)} on 2 cores, into {settings.workdir}."
-    full = type(settings)().total_steps(steps_per_epoch)
-    if steps < full:
-        said += f" The documented run has {full:,} steps, {format_duration(settings, full)}."
-    return said
+def plan_message(
+    config: RunConfig, options: TrainOptions, steps_per_epoch: int, epoch_note: str
+) -> str:
+    """Returns how much there is to do, and the length of the default run if that is longer."""
+    message = (
+        f"Run: {options.steps:,} steps of {config.batch_size} samples ({steps_per_epoch:,} per "
+        f"epoch{epoch_note}), in {config.workdir}."
+    )
+    default_steps = type(config)().total_steps(steps_per_epoch)
+    if options.steps < default_steps:
+        message += f" The default run has {default_steps:,} steps."
+    return message
 
 
-def format_duration(settings: RunConfig, steps: int) -> str:
-    """About how long so many train steps take."""
-    usual = type(settings)
-    share = settings.batch_size / usual.batch_size * (settings.seeds or 1) / (usual.seeds or 1)
-    minutes = steps * settings.seconds_per_step * share / 60
-    return f"about {minutes:.0f} minutes" if minutes >= 1.5 else "about a minute"
-
-
-def exit_message(settings: RunConfig, step: int, steps: int) -> str:
-    """Where things are, and how to go on."""
-    module = module_name(type(settings))
+def exit_message(config: RunConfig, step: int, steps: int) -> str:
+    """Returns where the results are, and how to go on."""
     if step < steps:
-        again = [argument for argument in sys.argv[1:] if argument != "--overwrite"]
-        command = shlex.join([*python_command(module), *again])
-        return f"Stopped at step {step:,} of {steps:,}; all is saved. To go on: {command}"
+        words = [word for word in sys.argv[1:] if word != "--overwrite"]
+        command = shlex.join([*python_command(module_name(type(config))), *words])
+        return (
+            f"Stopped at step {step:,} of {steps:,}; a checkpoint is saved. Resume with: {command}"
+        )
     sample = shlex.join(
-        [*python_command("experiments.sample"), str(settings.workdir), "--out", "samples.png"]
+        [*python_command("jaxgan"), "sample", str(config.workdir), "--out", "samples.png"]
     )
     return (
-        f"Finished at step {step:,}. Look at {settings.workdir}/progress.png and losses.png; draw more with\n"
-        f"  {sample}\n"
-        "Train on with more --steps, or start anew with --overwrite."
+        f"Finished at step {step:,}. See {config.workdir}/progress.png and losses.png. Draw more "
+        f"samples with\n  {sample}\n"
+        "Train longer with more --steps, or start anew with --overwrite."
     )

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Settings of JAX for the whole process, made before anything is computed."""
 
 import contextlib
 import os
@@ -9,31 +9,31 @@ from jaxgan.distributed.multihost import initialize
 from jaxgan.runs.config import RunConfig
 
 
-def configure_jax(settings: RunConfig) -> None:
-    """Tells JAX, for the whole process, what it must know beforehand.
+def configure_jax(config: RunConfig) -> None:
+    """Configures JAX for a run.
 
-    That is whether to compute in float64; which other processes there are; for a population, to count every core as a
-    device, over which the members are shared out; and for tiny networks to keep a CPU device to one core. A process
-    whose devices are made keeps those.
+    Enables 64-bit types for float64, makes every core a CPU device for a population, connects to
+    the other processes, and restricts XLA to one thread if the networks are tiny. The number of
+    devices and threads cannot change once JAX has made its devices; both are then left alone.
 
     Raises:
-      ConfigError: where the other processes are not found.
+      ConfigError: If the other processes do not connect.
     """
-    jax.config.update("jax_enable_x64", settings.precision == "float64")
-    share = (settings.devices or 0) // (settings.num_processes or 1)
+    jax.config.update("jax_enable_x64", config.precision == "float64")
+    num_local_devices = (config.num_devices or 0) // (config.num_processes or 1)
+    default = 1 if config.num_seeds is None else count_cores()
     with contextlib.suppress(RuntimeError):
-        jax.config.update(
-            "jax_num_cpu_devices", share or (1 if settings.seeds is None else usable_cores())
-        )
-    initialize(settings.coordinator, settings.num_processes, settings.process_id)
-    if settings.one_core and "NPROC" not in os.environ:
-        os.environ["NPROC"] = (
-            "1"  # from which XLA's CPU devices, when they are made, take the number of their threads
-        )
+        jax.config.update("jax_num_cpu_devices", num_local_devices or default)
+    initialize(config.coordinator, config.num_processes, config.process_id)
+    if config.single_threaded and "NPROC" not in os.environ:
+        # XLA reads the number of threads of a CPU device from NPROC when it makes the device.
+        os.environ["NPROC"] = "1"
         jax.devices()
         del os.environ["NPROC"]
 
 
-def usable_cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def count_cores() -> int:
+    """Returns the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,5 +1,9 @@
-"""A checkpoint is whole or it is not there. The only file that knows Orbax' checkpoints."""
+"""Checkpoints on disk, by Orbax: each is complete and verified, or it does not count.
 
+The only module besides `orbax_utils` that knows Orbax' checkpoint API.
+"""
+
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,37 +16,47 @@ from jaxgan.distributed.multihost import any_process, barrier, is_primary_proces
 from jaxgan.distributed.sharding import to_host_local
 from jaxgan.errors import CheckpointError, CorruptCheckpointError
 from jaxgan.training.checksums import (
-    array_checksum,
-    dtype_and_shape,
-    first_mismatch,
-    json_checksum,
-    tree_checksums,
+    make_manifest,
+    verify_arrays,
+    verify_manifest,
+    verify_structure,
 )
 from jaxgan.training.orbax_utils import silence_absl, summarize_error, with_sharding
 
-FORMAT_VERSION = 2
-
 
 class Checkpoints:
-    """The checkpoints of a run, by train step; the newest `keep` stay, and the one with the best scores.
+    """The checkpoints of a run, by train step. A context manager.
 
-    A context manager. Each checkpoint holds a state, a JSON record, its scores, a digest of every array and one of all
-    the rest: Orbax's own format would let a flipped bit pass. Saving is synchronous, because a failed asynchronous save
-    keeps the process from ending. Of several processes all have to do the same with it, in one folder that all see.
+    Each holds a state and its manifest (see `checksums`). Saving is synchronous, because a failed
+    asynchronous save keeps the process from ending. In a run of several processes, all of them
+    must make the same calls, on a directory that all of them see.
     """
 
-    def __init__(self, directory: Path, keep: int = 2):
-        self._directory = directory.absolute()
+    def __init__(
+        self, directory: str | os.PathLike, keep: int = 2, *, keep_every: int | None = None
+    ):
+        """Opens the directory, and creates it if it is missing.
+
+        Args:
+          directory: Where the checkpoints are.
+          keep: How many of the latest checkpoints stay. The one with the best scores stays, too.
+          keep_every: If given, those at multiples of this number of train steps stay as well.
+
+        Raises:
+          CheckpointError: If Orbax would take the path for a pattern.
+        """
+        self._directory = Path(directory).absolute()
         if set("[]*?") & set(str(self._directory)):
             raise CheckpointError(
-                f"{self._directory}: Orbax takes [, ], * and ? in a path for patterns; choose another"
+                f"{self._directory}: Orbax takes [, ], * and ? in a path for patterns; use another"
             )
-        # Not by Orbax's own metrics: it reads those of all checkpoints first of all, and ends at damaged ones.
         if is_primary_process():
             self._directory.mkdir(parents=True, exist_ok=True)
-        barrier("the folder of the checkpoints is there")
+        barrier("checkpoint directory exists")
+        # The best step is not found through Orbax' own metrics: Orbax reads those of all
+        # checkpoints when it opens the directory, and fails at corrupt ones.
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=LatestAndBest(keep, self._best_fn),
+            preservation_policy=LatestAndBest(keep, keep_every, self._best_fn),
             enable_async_checkpointing=False,
             create=False,
             multiprocessing_options=ocp.options.MultiprocessingOptions(
@@ -50,7 +64,8 @@ class Checkpoints:
             ),
         )
         self._manager = ocp.CheckpointManager(self._directory, options=options)
-        # Not by the manager: after reading it waits for the other processes, also for one that could not read its part.
+        # Reading does not go through the manager: it waits for the other processes after reading,
+        # also for one that failed to read its part.
         self._reader = ocp.CompositeCheckpointHandler(
             state=ocp.StandardCheckpointHandler(), meta=ocp.JsonCheckpointHandler()
         )
@@ -64,152 +79,132 @@ class Checkpoints:
 
     @property
     def all_steps(self) -> list[int]:
-        """The train steps that are there, ascending."""
+        """The train steps that have a checkpoint, ascending."""
         return sorted(self._manager.all_steps())
 
     @property
     def best_step(self) -> int | None:
-        """The train step of the checkpoint whose first score is the lowest; None where none has scores."""
+        """The train step whose first score is the lowest; None if no checkpoint has scores."""
         return select_best_step(self.all_steps, self._best_fn)
 
     def save(
         self, step: int, state: Any, record: dict[str, Any], scores: dict[str, float] | None = None
     ) -> None:
-        """Saves a pytree of arrays, a JSON record of what they belong to, and its scores, atomically.
+        """Saves a checkpoint atomically.
 
-        By the first of the scores, the lower the better, the best checkpoint is told.
+        Args:
+          step: The train step.
+          state: A pytree of arrays.
+          record: What the state belongs to; anything that JSON can hold.
+          scores: Scores by name. The first selects the best checkpoint: the lower, the better.
 
         Raises:
-          CheckpointError: where that fails, such as on a full disk; the earlier checkpoints stay.
+          CheckpointError: If it cannot be saved, for example on a full disk. Earlier checkpoints
+            are untouched.
         """
-        meta = {"format": FORMAT_VERSION, "record": record, "scores": list((scores or {}).items())}
-        meta |= {"arrays": tree_checksums(to_host_local(state), array_checksum)}
-        meta |= {"digest": json_checksum(meta)}
-        items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
+        manifest = make_manifest(to_host_local(state), record, scores)
+        items = ocp.args.Composite(
+            state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(manifest)
+        )
         try:
             with silence_absl():
                 self._manager.save(step, args=items)
-        except Exception as error:  # Orbax raises whatever comes up
+        except Exception as error:  # Orbax raises errors of many types
             raise CheckpointError(
-                f"{self._directory}/{step} could not be saved: {summarize_error(error)}. The earlier checkpoints, of steps "
-                f"{self.all_steps or 'none'}, are as they were"
+                f"{self._directory}/{step} could not be saved: {summarize_error(error)}. The "
+                f"earlier checkpoints, of steps {self.all_steps or 'none'}, are untouched"
             ) from error
 
     def restore(self, step: int, like: Any) -> tuple[Any, dict[str, Any]]:
-        """The state and the record that were saved at `step`.
+        """Returns the state and the record that were saved at a train step.
 
         Args:
-          step: one of `steps`.
-          like: a pytree of the state's structure, shapes and dtypes, such as `jax.eval_shape` gives. Arrays go where
-            its shardings say, else to the first device.
+          step: One of `all_steps`.
+          like: A pytree with the structure, shapes and dtypes of the state, such as
+            `jax.eval_shape` returns. Arrays are restored to its shardings, or to the first device.
 
         Raises:
-          CheckpointError: where there is none, it is of another format, or its arrays are not like `like`.
-          DamageError: where it cannot be read, or not as it was saved.
+          CheckpointError: If there is no such checkpoint, it has another format, or its arrays
+            differ from `like`.
+          CorruptCheckpointError: If it cannot be read, or not as it was saved.
         """
         if step not in self.all_steps:
             raise CheckpointError(
-                f"{self._directory} has no checkpoint of step {step}, only of {self.all_steps or 'none'}"
+                f"{self._directory} has no checkpoint of step {step}, only of "
+                f"{self.all_steps or 'none'}"
             )
-        meta = self._read_on_all(step, lambda: self._meta(step))
-        shapes = {name: text.partition(" ")[0] for name, text in meta["arrays"].items()}
-        wrong = first_mismatch(shapes, tree_checksums(like, dtype_and_shape))
-        if wrong:
-            raise CheckpointError(
-                f"{self._directory}/{step}: the arrays are of another shape, as those of another network or optimiser "
-                f"would be; {wrong}"
-            )
-        wanted = ocp.args.StandardRestore(jax.tree.map(with_sharding, like))
-        state = self._read_on_all(step, lambda: self._read(step, state=wanted)).state
-        wrong = first_mismatch(meta["arrays"], tree_checksums(to_host_local(state), array_checksum))
-        if wrong:
-            raise CorruptCheckpointError(
-                f"{self._directory}/{step}: the arrays are damaged; {wrong}"
-            )
-        return state, meta["record"]
+        path = f"{self._directory}/{step}"
+        manifest = self._read_on_all(step, lambda: self._read_manifest(step))
+        verify_structure(manifest, like, path)
+        args = ocp.args.StandardRestore(jax.tree.map(with_sharding, like))
+        state = self._read_on_all(step, lambda: self._read(step, state=args)).state
+        verify_arrays(manifest, to_host_local(state), path)
+        return state, manifest["record"]
 
-    def restore_latest(self, like: Any, tell: Callable[[str], None]) -> tuple[Any, int] | None:
-        """The state and the step of the newest checkpoint that is whole; None where there is no checkpoint at all.
+    def restore_latest(self, like: Any, log_fn: Callable[[str], None]) -> tuple[Any, int] | None:
+        """Returns the state and the step of the latest intact checkpoint, or None if none exists.
 
-        Damaged ones are put aside, into the folder `damaged` beside this one, and told of.
+        Corrupt checkpoints are moved to the directory `damaged` beside this one, and reported.
 
         Args:
-          like: see `restore`.
-          tell: takes a text for the user.
+          like: See `restore`.
+          log_fn: Receives the messages.
 
         Raises:
-          CheckpointError: as `restore` does, or where all are damaged.
+          CheckpointError: As `restore` does, or if all checkpoints are corrupt.
         """
         steps = self.all_steps
         for step in reversed(steps):
             try:
                 return self.restore(step, like)[0], step
             except CorruptCheckpointError as error:
-                tell(f"{error}\nIt is kept in {self._quarantine(step)}.")
+                log_fn(f"{error}\nIt was moved to {self._quarantine(step)}.")
         if steps:
             raise CheckpointError(
-                f"{self._directory}: all checkpoints are damaged; start anew with --overwrite"
+                f"{self._directory}: all checkpoints are corrupt; start anew with --overwrite or "
+                "in another workdir"
             )
         return None
 
     def _quarantine(self, step: int) -> Path:
         names = (f"{step}", *(f"{step}-{i}" for i in range(2, 1_000)))
-        place = next(
-            path
-            for name in names
-            if not (path := self._directory.with_name("damaged") / name).exists()
-        )
-        barrier("a place for what is damaged")
+        paths = (self._directory.with_name("damaged") / name for name in names)
+        target = next(path for path in paths if not path.exists())
+        barrier("quarantine path chosen")
         if is_primary_process():
-            place.parent.mkdir(exist_ok=True)
-            (self._directory / str(step)).rename(place)
-        barrier("what is damaged is there")
+            target.parent.mkdir(exist_ok=True)
+            (self._directory / str(step)).rename(target)
+        barrier("corrupt checkpoint moved")
         self._manager.reload()
-        return place
+        return target
 
-    def _meta(self, step: int) -> dict[str, Any]:
-        meta = self._read(step, meta=ocp.args.JsonRestore()).meta
-        if not isinstance(meta, dict) or not isinstance(meta.get("format"), int):
-            raise CorruptCheckpointError(
-                f"{self._directory}/{step} is damaged: its description has no format"
-            )
-        if meta["format"] == FORMAT_VERSION:
-            if meta.pop("digest", None) != json_checksum(meta):
-                raise CorruptCheckpointError(
-                    f"{self._directory}/{step} is damaged: its description is not as it was saved"
-                )
-            return meta
-        writer = meta.get("record", {}).get("versions", {}).get("jaxgan", "of another version")
-        raise CheckpointError(
-            f"{self._directory}/{step} has format {meta['format']}, this release reads format {FORMAT_VERSION}; "
-            f"jaxgan {writer}, which wrote it, can load it"
-        )
+    def _read_manifest(self, step: int) -> dict[str, Any]:
+        manifest = self._read(step, meta=ocp.args.JsonRestore()).meta
+        return verify_manifest(manifest, f"{self._directory}/{step}")
 
     def _best_fn(self, step: int) -> float | None:
-        """Minus the first score; None where there is none to be read."""
+        """Returns minus the first score; None if there is none that can be read."""
         try:
-            scores = self._meta(step)["scores"]
+            scores = self._read_manifest(step)["scores"]
         except CheckpointError:
             return None
         return -scores[0][1] if scores else None
 
-    def _read_on_all(self, step: int, read: Callable[[], Any]) -> Any:
-        """What `read` gives. Of several processes each reads for itself; where one cannot, none can."""
-        found, problem = None, None
+    def _read_on_all(self, step: int, read_fn: Callable[[], Any]) -> Any:
+        """Calls `read_fn` on every process; if it raises on one, it raises on all of them."""
+        result, error = None, None
         try:
-            found = read()
-        except CheckpointError as error:
-            problem = error
-        barrier("each has read its part")
-        elsewhere = f"{self._directory}/{step} cannot be read by another process"
-        damaged = isinstance(problem, CorruptCheckpointError)
-        for refusal, own in (
-            (CheckpointError, problem is not None and not damaged),
-            (CorruptCheckpointError, damaged),
-        ):
-            if any_process(own):
-                raise (problem if own else None) or refusal(elsewhere)
-        return found
+            result = read_fn()
+        except CheckpointError as read_error:
+            error = read_error
+        barrier("checkpoint part read")
+        corrupt = isinstance(error, CorruptCheckpointError)
+        refused = error is not None and not corrupt
+        for kind, raised in ((CheckpointError, refused), (CorruptCheckpointError, corrupt)):
+            if any_process(raised):
+                message = f"{self._directory}/{step} cannot be read by another process"
+                raise (error if raised else None) or kind(message)
+        return result
 
     def _read(self, step: int, **items: ocp.args.CheckpointArgs) -> Any:
         try:
@@ -219,23 +214,26 @@ class Checkpoints:
                 )
         except jax.errors.JaxRuntimeError:  # another process has ended
             raise
-        except (
-            Exception
-        ) as error:  # Orbax raises whatever comes up when it reads what it has not written
-            there = not isinstance(error, OSError) or isinstance(
-                error, FileNotFoundError | NotADirectoryError
-            )
-            which = CorruptCheckpointError if there else CheckpointError
-            raise which(
-                f"{self._directory}/{step} cannot be read: {summarize_error(error)}"
-            ) from error
+        except Exception as error:  # Orbax raises errors of many types for damaged files
+            missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+            # Any other OSError, such as a failing disk, does not mean that the files are corrupt.
+            corrupt = missing or not isinstance(error, OSError)
+            kind = CorruptCheckpointError if corrupt else CheckpointError
+            message = f"{self._directory}/{step} cannot be read: {summarize_error(error)}"
+            raise kind(message) from error
 
 
 class LatestAndBest:
-    """Orbax's policy: which checkpoints stay. The newest `keep`, and the best."""
+    """Orbax preservation policy: the latest, the best, and every N-th checkpoint stay.
 
-    def __init__(self, keep: int, goodness: Callable[[int], float | None]):
-        self._keep, self._goodness = keep, goodness
+    Args:
+      keep: How many of the latest stay.
+      keep_every: If given, train steps that are multiples of it stay.
+      best_fn: Maps a train step to its merit, the higher the better, or to None.
+    """
+
+    def __init__(self, keep: int, keep_every: int | None, best_fn: Callable[[int], float | None]):
+        self._keep, self._keep_every, self._best_fn = keep, keep_every, best_fn
 
     def should_preserve(
         self,
@@ -243,14 +241,16 @@ class LatestAndBest:
         *,
         context: checkpoint_managers.PreservationContext,
     ) -> Sequence[bool]:
-        """Whether each of them is, in their order, oldest first."""
+        """Returns for each checkpoint, oldest first, whether it stays."""
         del context
         steps = [checkpoint.step for checkpoint in checkpoints]
-        staying = {*steps[-self._keep :], select_best_step(steps, self._goodness)}
-        return [step in staying for step in steps]
+        kept = {*steps[-self._keep :], select_best_step(steps, self._best_fn)}
+        if self._keep_every is not None:
+            kept |= {step for step in steps if step % self._keep_every == 0}
+        return [step in kept for step in steps]
 
 
-def select_best_step(steps: Sequence[int], goodness: Callable[[int], float | None]) -> int | None:
-    """The step that is best, the later of equals; None where none has a goodness."""
-    found = [(value, step) for step in steps if (value := goodness(step)) is not None]
-    return max(found)[1] if found else None
+def select_best_step(steps: Sequence[int], best_fn: Callable[[int], float | None]) -> int | None:
+    """Returns the step with the highest value, the later of equals; None if none has a value."""
+    values = [(value, step) for step in steps if (value := best_fn(step)) is not None]
+    return max(values)[1] if values else None

@@ -1,4 +1,7 @@
-"""Short texts by which one pytree of arrays, or one record, is told from another."""
+"""The manifest of a checkpoint: what it holds, with a checksum of every array and of the rest.
+
+Orbax does not notice a flipped bit in an array. These pure functions do.
+"""
 
 import hashlib
 import json
@@ -8,34 +11,94 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxgan.errors import CheckpointError, CorruptCheckpointError
+
+FORMAT_VERSION = 3
+
+
+def make_manifest(
+    state: Any, record: dict[str, Any], scores: dict[str, float] | None
+) -> dict[str, Any]:
+    """Returns the manifest of a checkpoint, which JSON can hold.
+
+    Args:
+      state: Pytree of host-local arrays.
+      record: What the arrays belong to, such as the content of config.json.
+      scores: Scores by name, the one that selects the best checkpoint first.
+    """
+    manifest = {"format": FORMAT_VERSION, "record": record, "scores": list((scores or {}).items())}
+    manifest |= {"arrays": tree_checksums(state, array_checksum)}
+    return manifest | {"checksum": json_checksum(manifest)}
+
+
+def verify_manifest(manifest: Any, path: str) -> dict[str, Any]:
+    """Returns a manifest that was read from `path`, if it is the one that was written.
+
+    Raises:
+      CorruptCheckpointError: If it is not.
+      CheckpointError: If it has the format of another release.
+    """
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
+        raise CorruptCheckpointError(f"{path} is corrupt: its manifest has no format")
+    if manifest["format"] != FORMAT_VERSION:
+        writer = manifest.get("record", {}).get("versions", {}).get("jaxgan", "of another version")
+        raise CheckpointError(
+            f"{path} has format {manifest['format']}, this release reads format {FORMAT_VERSION}; "
+            f"load it with jaxgan {writer}, which wrote it, or train anew in another workdir"
+        )
+    content = {name: value for name, value in manifest.items() if name != "checksum"}
+    if manifest.get("checksum") != json_checksum(content):
+        raise CorruptCheckpointError(f"{path} is corrupt: its manifest has another checksum")
+    return content
+
+
+def verify_structure(manifest: dict[str, Any], like: Any, path: str) -> None:
+    """Raises CheckpointError if the saved arrays differ from `like` in paths, shapes or dtypes."""
+    saved = {name: text.partition(" ")[0] for name, text in manifest["arrays"].items()}
+    mismatch = first_mismatch(saved, tree_checksums(like, dtype_and_shape))
+    if mismatch:
+        raise CheckpointError(
+            f"{path}: the arrays do not match this GAN; it has other networks, optimizers or "
+            f"hyperparameters. {mismatch}"
+        )
+
+
+def verify_arrays(manifest: dict[str, Any], state: Any, path: str) -> None:
+    """Raises CorruptCheckpointError if an array of `state` is not, bit for bit, what was saved."""
+    mismatch = first_mismatch(manifest["arrays"], tree_checksums(state, array_checksum))
+    if mismatch:
+        raise CorruptCheckpointError(f"{path}: the arrays are corrupt. {mismatch}")
+
 
 def first_mismatch(saved: dict[str, str], found: dict[str, str]) -> str:
-    """How many of the arrays differ, and the first of them; empty where none does."""
-    wrong = sorted(
-        name for name in saved.keys() | found.keys() if saved.get(name) != found.get(name)
-    )
-    if not wrong:
+    """Returns how many entries differ and the first of them; an empty text if none does."""
+    names = sorted(n for n in saved.keys() | found.keys() if saved.get(n) != found.get(n))
+    if not names:
         return ""
-    return f"{len(wrong)} of them, first {wrong[0]}: {saved.get(wrong[0])} saved, {found.get(wrong[0])} here"
+    name = names[0]
+    return (
+        f"{len(names)} arrays differ, first {name}: {saved.get(name)} saved, {found.get(name)} "
+        "expected"
+    )
 
 
-def tree_checksums(tree: Any, how: Callable[[Any], str]) -> dict[str, str]:
-    """A text for each array of a pytree, by its path."""
-    return {
-        jax.tree_util.keystr(path): how(x) for path, x in jax.tree_util.tree_leaves_with_path(tree)
-    }
+def tree_checksums(tree: Any, describe_fn: Callable[[Any], str]) -> dict[str, str]:
+    """Returns a text for each array of a pytree, by its path."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path): describe_fn(x) for path, x in leaves}
 
 
 def dtype_and_shape(x: Any) -> str:
-    """Dtype and shape, such as `float32[3,4]`."""
+    """Returns a text such as `float32[3,4]`."""
     return f"{x.dtype}[{','.join(map(str, x.shape))}]"
 
 
 def array_checksum(x: jax.Array) -> str:
-    """Dtype, shape and a 128-bit BLAKE2b of the bytes."""
-    return f"{dtype_and_shape(x)} {hashlib.blake2b(np.asarray(x).tobytes(), digest_size=16).hexdigest()}"
+    """Returns dtype, shape and the 128-bit BLAKE2b of the bytes."""
+    digest = hashlib.blake2b(np.asarray(x).tobytes(), digest_size=16).hexdigest()
+    return f"{dtype_and_shape(x)} {digest}"
 
 
-def json_checksum(meta: Any) -> str:
-    """A 128-bit BLAKE2b of something JSON can hold."""
-    return hashlib.blake2b(json.dumps(meta, sort_keys=True).encode(), digest_size=16).hexdigest()
+def json_checksum(content: Any) -> str:
+    """Returns the 128-bit BLAKE2b of anything that JSON can hold."""
+    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()

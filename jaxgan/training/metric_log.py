@@ -1,4 +1,4 @@
-"""What a run has recorded: JSON lines, each with the train step it belongs to."""
+"""The logs of a run: JSON lines, one object per line, each with the train step it belongs to."""
 
 import json
 import os
@@ -12,70 +12,74 @@ from jaxgan._io import with_filename, write_atomic
 from jaxgan.errors import DataError
 
 
-def append_rows(path: Path, lines: Iterable[dict[str, Any]]) -> None:
-    """Adds lines to the file, and sees to it that they are on the disk."""
-    with with_filename(path), path.open("a") as file:
-        file.writelines(json.dumps(line) + "\n" for line in lines)
+def append_rows(path: str | os.PathLike, rows: Iterable[dict[str, Any]]) -> None:
+    """Appends rows to the file and flushes them to the disk."""
+    with with_filename(path), Path(path).open("a") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
         file.flush()
         os.fsync(file.fileno())
 
 
-def read_columns(path: Path) -> dict[str, np.ndarray]:
-    """The file by columns, `[number of lines]` each: `{"step": …, "d_loss": …}`. Empty where there is no file."""
+def read_columns(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Returns the columns of a log, `[number of rows]` each, such as `{"step": …, "d_loss": …}`.
+
+    Returns an empty dict if the file does not exist.
+
+    Raises:
+      DataError: If a row is damaged, or rows have different keys.
+    """
     return tail(path)()
 
 
-def tail(path: Path) -> Callable[[], dict[str, np.ndarray]]:
-    """`read`, for a file that grows by whole lines: the function returned parses only what is new since its last call.
+def tail(path: str | os.PathLike) -> Callable[[], dict[str, np.ndarray]]:
+    """Returns a function like `read_columns` that parses only the rows added since its last call.
 
-    Where the file has been cut back in between, it is read anew.
+    If the file became shorter in between, it is read from the start.
     """
-    lines: list[dict[str, Any]] = []
+    path = Path(path)
+    rows: list[dict[str, Any]] = []
     end = 0
 
-    def columns() -> dict[str, np.ndarray]:
+    def read_new() -> dict[str, np.ndarray]:
         nonlocal end
         if not path.exists():
             return {}
         if path.stat().st_size < end:
-            lines.clear()
+            rows.clear()
             end = 0
         with path.open("rb") as file:
             file.seek(end)
-            lines.extend(parse_row(path, line) for line in file)
+            rows.extend(parse_row(path, line) for line in file)
             end = file.tell()
-        if any(line.keys() != lines[0].keys() for line in lines):
+        if any(row.keys() != rows[0].keys() for row in rows):
             raise DataError(
-                f"{path} is damaged: its lines have different fields; mend those that differ, or remove them"
+                f"{path} is damaged: its rows have different keys; fix or remove those that differ"
             )
-        return to_columns(lines)
+        return to_columns(rows)
 
-    return columns
-
-
-def to_columns(lines: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-    """`[{"step": 1, …}, …]` as `{"step": [1, …], …}`."""
-    return {name: np.array([line[name] for line in lines]) for name in (lines[0] if lines else ())}
+    return read_new
 
 
-def truncate_after(path: Path, step: int) -> None:
-    """Drops the lines after a train step, and a last line that was cut off while being written."""
+def to_columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Returns `{"step": [1, …], …}` for `[{"step": 1, …}, …]`."""
+    return {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())}
+
+
+def truncate_after(path: str | os.PathLike, step: int) -> None:
+    """Removes the rows after a train step, and a last row that was only partly written."""
+    path = Path(path)
     if not path.exists():
         return
-    kept = [
-        line
-        for line in path.read_bytes().splitlines(keepends=True)
-        if line.endswith(b"\n") and parse_row(path, line)["step"] <= step
-    ]
-    write_atomic(path, b"".join(kept))
+    lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    write_atomic(path, b"".join(line for line in lines if parse_row(path, line)["step"] <= step))
 
 
 def parse_row(path: Path, line: str | bytes) -> dict[str, Any]:
-    """A line of the file. Raises DataError where it is damaged."""
+    """Parses one row. Raises DataError if it is not a JSON object with an integer `step`."""
     try:
-        content = json.loads(line)
-        if isinstance(content["step"], int):
-            return content
+        row = json.loads(line)
+        if isinstance(row["step"], int):
+            return row
     except (ValueError, KeyError, TypeError):
         pass
-    raise DataError(f"{path} is damaged at the line {line[:60]!r}; mend that line, or remove it")
+    raise DataError(f"{path} is damaged at the line {line[:60]!r}; fix or remove that line")

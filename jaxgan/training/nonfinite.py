@@ -1,8 +1,8 @@
-"""What is to happen where a loss or a gradient is not finite."""
+"""What happens if a loss or a gradient is not finite: updates are skipped, or the run stops."""
 
 from collections import Counter
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,91 +12,128 @@ from jaxgan.gan import GAN, jit_steps
 from jaxgan.states import GANState
 
 MAX_CONSECUTIVE_SKIPS = 20
-OnNan = Literal["stop", "skip"]
 ADVICE = {
-    "stop": "Going on would end in the same way: leave such steps out (--on-nan skip), or start anew (--overwrite, or "
-    "another --workdir) with a lower learning rate or another loss.",
-    "skip": f"That were more than {MAX_CONSECUTIVE_SKIPS} train steps in a row: start anew (--overwrite, or another "
-    "--workdir) with a lower learning rate or another loss.",
+    "stop": "The same command would stop at the same step. Skip such updates (--on-nan skip), or "
+    "start anew (--overwrite, or another --workdir) with a lower learning rate or another loss.",
+    "skip": f"More than {MAX_CONSECUTIVE_SKIPS} train steps in a row were skipped. Start anew "
+    "(--overwrite, or another --workdir) with a lower learning rate or another loss.",
 }
+# In the order of computation: the first that is not finite is closest to the cause.
 METRIC_ORDER = ("real_logits", "fake_logits", "loss", "penalty", "grad_norm")
 
 
 def skip_nonfinite_updates(gan: GAN) -> GAN:
-    """The same players, but an update whose loss or gradient is not finite is left out.
+    """Returns a GAN that skips the updates whose loss or gradient is not finite.
 
-    The whole NetworkState of the player stays as it was, and so does the average with the generator's. The metrics are
-    those of the update that was left out.
+    A skipped update leaves the network's whole `NetworkState` as it was, and with the generator's
+    its moving average. The metrics are those of the skipped update.
     """
 
     def d_step(state, real, key, condition=None):
-        moved, metrics = gan.d_step(state, real, key, condition)
-        return state.replace(d=tree_where(metrics["finite"], moved.d, state.d)), metrics
+        updated, metrics = gan.d_step(state, real, key, condition)
+        return state.replace(d=tree_where(metrics["finite"], updated.d, state.d)), metrics
 
     def g_step(state, real, key, condition=None):
-        moved, metrics = gan.g_step(state, real, key, condition)
-        return select_g(state, moved, metrics["finite"]), metrics
+        updated, metrics = gan.g_step(state, real, key, condition)
+        return select_g(state, updated, metrics["finite"]), metrics
 
     def step(state, real, key, condition=None, simultaneous=False):
-        moved, metrics = gan.step(state, real, key, condition, simultaneous)
-        d = tree_where(metrics["d"]["finite"], moved.d, state.d)
-        return select_g(state, moved, metrics["g"]["finite"]).replace(d=d), metrics
+        updated, metrics = gan.step(state, real, key, condition, simultaneous)
+        d = tree_where(metrics["d"]["finite"], updated.d, state.d)
+        return select_g(state, updated, metrics["g"]["finite"]).replace(d=d), metrics
 
     return gan._replace(**jit_steps(d_step, g_step, step))
 
 
-def select_g(state: GANState, moved: GANState, finite: jax.Array) -> GANState:
-    """The state, with what an update of G has moved where that is finite."""
-    g, average = tree_where(finite, (moved.g, moved.g_ema), (state.g, state.g_ema))
-    return state.replace(g=g, g_ema=average)
+def select_g(state: GANState, updated: GANState, finite: jax.Array) -> GANState:
+    """Returns the state with G and its average from `updated` if finite, else unchanged."""
+    g, g_ema = tree_where(finite, (updated.g, updated.g_ema), (state.g, state.g_ema))
+    return state.replace(g=g, g_ema=g_ema)
 
 
-def tree_where(finite: jax.Array, moved: Any, before: Any) -> Any:
-    """The one pytree or the other."""
-    return jax.tree.map(partial(jnp.where, finite), moved, before)
+def tree_where(condition: jax.Array, x: Any, y: Any) -> Any:
+    """Returns pytree `x` if the scalar condition holds, else `y`."""
+    return jax.tree.map(partial(jnp.where, condition), x, y)
+
+
+class Failure(NamedTuple):
+    """The train step at which too many consecutive ones were not finite.
+
+    Attributes:
+      step: Its number, from 1.
+      networks: Which of "d" and "g" failed.
+      row: Its metrics.
+    """
+
+    step: int
+    networks: list[str]
+    row: dict[str, Any]
 
 
 class NonfiniteCounter:
-    """Counts how many train steps in a row a player has not been finite."""
+    """Counts the consecutive train steps in which a network's loss or gradient is not finite."""
 
-    def __init__(self, most: int):
-        self._most, self._rows = most, Counter()
+    def __init__(self, limit: int):
+        """Allows up to `limit` such steps in a row."""
+        self._limit, self._counts = limit, Counter()
 
-    def lost(self, lines: list[dict[str, Any]]) -> tuple[int, list[str]] | None:
-        """The first of the new lines at which there were more than `most` of them in a row, and the players."""
-        for i, line in enumerate(lines):
-            for player in "dg":
-                self._rows[player] = 0 if line[f"{player}_finite"] else self._rows[player] + 1
-            players = [player for player in "dg" if self._rows[player] > self._most]
-            if players:
-                return i, players
+    def first_failure(self, step: int, rows: list[dict[str, Any]]) -> Failure | None:
+        """Counts new rows of metrics, which follow train step `step`.
+
+        Returns:
+          The first that exceeds the limit; None if none does.
+        """
+        for number, row in enumerate(rows, step + 1):
+            for network in "dg":
+                finite = row[f"{network}_finite"]
+                self._counts[network] = 0 if finite else self._counts[network] + 1
+            networks = [network for network in "dg" if self._counts[network] > self._limit]
+            if networks:
+                return Failure(number, networks, row)
         return None
 
 
-def find_nonfinite(line: dict[str, Any], state: GANState) -> str:
-    """The first number of a train step's metrics that is not finite, and the first of the arrays it has left."""
-    computed = (f"{player}_{name}" for player in "dg" for name in METRIC_ORDER)
-    numbers = [name for name in computed if name in line and not np.isfinite(line[name])]
-    arrays = [
-        jax.tree_util.keystr(p)
-        for p, x in jax.tree_util.tree_leaves_with_path(state)
-        if not is_finite(x)
-    ]
-    found = (("metrics", numbers), ("arrays", arrays))
+def find_nonfinite(row: dict[str, Any], state: GANState) -> str:
+    """Describes the metrics and the arrays after a train step that are not finite.
+
+    Args:
+      row: The metrics of the train step.
+      state: The state after it.
+
+    Returns:
+      The first metric and the first array, with how many more there are.
+    """
+    names = (f"{network}_{name}" for network in "dg" for name in METRIC_ORDER)
+    metrics = [name for name in names if name in row and not np.isfinite(row[name])]
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    arrays = [jax.tree_util.keystr(path) for path, x in leaves if not is_finite(x)]
     return ", ".join(
-        f"{names[0]} and {len(names) - 1} more {kind}" for kind, names in found if names
+        found[0] if len(found) == 1 else f"{found[0]} and {len(found) - 1} more {kind}"
+        for kind, found in (("metrics", metrics), ("arrays", arrays))
+        if found
     )
 
 
 def failure_message(
-    step: int, players: list[str], found: str, on_nan: OnNan, saved: list[int]
+    failure: Failure, found: str, on_nan: Literal["stop", "skip"], saved: list[int]
 ) -> str:
-    """At which train step a run ends because of whom and what, what may help, and what is saved."""
-    newest = f"The newest checkpoint is from step {max(saved)}" if saved else "Nothing is saved yet"
-    who = " and ".join(players)
-    return f"step {step}: the loss or the gradient of {who} is not finite; first {found}. {ADVICE[on_nan]} {newest}"
+    """Returns the message of the TrainingError that stops a run.
+
+    Args:
+      failure: Where it stops.
+      found: What `find_nonfinite` returned.
+      on_nan: The option of that name.
+      saved: Train steps that have a checkpoint.
+    """
+    checkpoint = (
+        f"The latest checkpoint is of step {max(saved)}" if saved else "No checkpoint was saved"
+    )
+    return (
+        f"step {failure.step}: the loss or gradient of {' and '.join(failure.networks)} is not "
+        f"finite; first {found}. {ADVICE[on_nan]} {checkpoint}"
+    )
 
 
 def is_finite(x: jax.Array) -> bool:
-    """Whether all numbers of an array are."""
+    """Returns whether all entries of an array are finite."""
     return not jnp.issubdtype(x.dtype, jnp.inexact) or bool(jnp.isfinite(x).all())

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Small helpers around Orbax: quiet errors, short messages, shardings of what is restored."""
 
 import contextlib
 import logging
@@ -22,12 +22,15 @@ def silence_absl() -> Iterator[None]:
 
 
 def summarize_error(error: Exception) -> str:
-    """Of what it says, or its name where it says nothing; of a long one both ends, since causes come last."""
+    """Returns the first line of an error's message, or its type if it has none.
+
+    Of a long line both ends are kept, since Orbax states the cause last.
+    """
     line = (str(error) or type(error).__name__).partition("\n")[0]
     return line if len(line) <= 200 else f"{line[:100]} … {line[-100:]}"
 
 
 def with_sharding(x: Any) -> jax.ShapeDtypeStruct:
-    """Like `x`, and where: on the first device, if it does not say."""
-    place = getattr(x, "sharding", None) or SingleDeviceSharding(jax.local_devices()[0])
-    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place)
+    """Returns the shape, dtype and sharding of `x`: the first local device if it has none."""
+    sharding = getattr(x, "sharding", None) or SingleDeviceSharding(jax.local_devices()[0])
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)

@@ -1,4 +1,22 @@
-"""The random streams of a run."""
+"""The random keys of a run: one seed is split into streams, and every key is consumed once.
+
+The path of the keys, from the seed to each random draw:
+
+    jax.random.key(seed)
+     └─ split ── init      gan.init, split: D's parameters, G's parameters, an example of z
+              ├─ shuffle   fold_in(epoch)                   the order of the samples in that epoch
+              ├─ batch     fold_in(step * d_steps + i)      what a source draws for its batch i
+              ├─ step      fold_in(step)                    one train step
+              │             └─ fold_in(j)                   its j-th update (`make_train_step`)
+              │                 └─ split into G's forward pass (z, dropout), D's update
+              │                    (dropout; penalty) and G's update (dropout)
+              ├─ sample    z of the figures, the same in every figure
+              ├─ probe     z of the probes, the same at every probe
+              └─ eval      z of the evaluations, the same at every evaluation
+
+`step` counts train steps from 0. A seed and a step therefore determine every draw, however often
+the run was stopped and resumed. The member i of a population uses the streams of `seed + i`.
+"""
 
 from typing import Any, NamedTuple
 
@@ -7,29 +25,35 @@ import numpy as np
 
 
 class RngStreams(NamedTuple):
-    """The random streams of a run. With the step they determine all it draws.
+    """The streams of a run: typed keys, each with a leading axis of members for a population.
 
     Attributes:
-      init: the networks' first parameters.
-      order: folded with the epoch, its order.
-      batch: folded with the batch's number, what a source draws for it.
-      play: folded with the train step, all that the players draw.
-      sample: the fixed noise of the pictures.
-      probe: the fixed noise of the probe.
-      score: of what judges the trained GAN.
+      init: Initializes the networks.
+      shuffle: Orders the samples of an epoch; folded with the epoch.
+      batch: Draws the batches of a source; folded with the number of the batch.
+      step: Serves the updates of both networks; folded with the train step.
+      sample: Fixed latent noise of the figures.
+      probe: Fixed latent noise of the probes.
+      eval: Fixed latent noise of the evaluations.
     """
 
     init: jax.Array
-    order: jax.Array
+    shuffle: jax.Array
     batch: jax.Array
-    play: jax.Array
+    step: jax.Array
     sample: jax.Array
     probe: jax.Array
-    score: jax.Array
+    eval: jax.Array
 
 
-def make_rng_streams(seed: Any, seeds: int | None = None) -> RngStreams:
-    """The streams of a seed, or those of `seed`, `seed + 1`, … on a first axis, for so many GANs at once."""
-    if seeds is not None:
-        return jax.vmap(make_rng_streams)(np.arange(seed, seed + seeds, dtype=np.uint32))
+def make_rng_streams(seed: Any, num_seeds: int | None = None) -> RngStreams:
+    """Returns the streams of a seed.
+
+    Args:
+      seed: Integer from 0 to 2**32 - 1; may be traced.
+      num_seeds: If given, the streams of `seed`, `seed + 1`, … are stacked on a leading axis of
+        this length. None returns those of `seed`, without the axis.
+    """
+    if num_seeds is not None:
+        return jax.vmap(make_rng_streams)(np.arange(seed, seed + num_seeds, dtype=np.uint32))
     return RngStreams(*jax.random.split(jax.random.key(seed), len(RngStreams._fields)))

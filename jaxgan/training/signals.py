@@ -1,4 +1,4 @@
-"""Ending a run when asked to, between two blocks."""
+"""Stops a run at the end of a block when the user or the system asks for it."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def stop_on_signal() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C, or SIGTERM, sets. A second one raises KeyboardInterrupt at once.
+    """Yields an event that the first Ctrl-C or SIGTERM sets; a second raises KeyboardInterrupt.
 
     Outside the main thread, where Python delivers no signals, the event is never set.
     """
@@ -18,15 +18,15 @@ def stop_on_signal() -> Iterator[threading.Event]:
         yield event
         return
 
-    def handle(signum, frame):
+    def handle_signal(signum, frame):
         if event.is_set():
             raise KeyboardInterrupt
         event.set()
-        os.write(2, b"\nStopping after this block; press Ctrl-C again to stop at once.\n")
+        os.write(2, b"\nStopping after this block; press Ctrl-C again to stop immediately.\n")
 
-    before = {which: signal.signal(which, handle) for which in (signal.SIGINT, signal.SIGTERM)}
+    previous = {s: signal.signal(s, handle_signal) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield event
     finally:
-        for which, handler in before.items():
-            signal.signal(which, handler)
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)

@@ -1,4 +1,4 @@
-"""What can be known of the benchmarks without PyTorch: that they measure what the experiments do."""
+"""The parts of the benchmarks that do not need PyTorch."""
 
 import importlib
 import io
@@ -8,101 +8,110 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import jax_side, quality, scaling, scaling_report, side, versus, versus_report
+from benchmarks import compare_pytorch, compare_report, scaling, scaling_report
+from benchmarks.jax_worker import JaxWorker
 from benchmarks.systems import SYSTEMS
+from benchmarks.time_to_quality import measure_time_to_quality, train_to_target
+from benchmarks.worker import serve_commands
+from benchmarks.worker_process import FRAMEWORKS
 from jaxgan.errors import ConfigError
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_the_peer_is_fed_what_the_experiment_is(name):
+def test_systems_have_the_shapes_of_their_experiments(name):
     system = SYSTEMS[name]
-    config = importlib.import_module(f"experiments.{system.experiment}").Config.of_preset(
-        system.preset
-    )
-    assert (system.batch, system.noise, system.d_steps) == (
+    experiment = importlib.import_module(f"experiments.{system.experiment}")
+    config = experiment.Config.from_preset(system.preset)
+    assert (system.batch_size, system.latent_dim, system.d_steps) == (
         config.batch_size,
-        config.noise,
+        config.latent_dim,
         config.d_steps,
     )
-    assert system.draws == config.d_steps + (not config.share_noise)
-    assert system.steps % config.block == 0
+    assert system.latent_batches == config.d_steps + (not config.share_noise)
+    assert system.steps_per_round % config.steps_per_block == 0
 
 
-def test_a_side_trains_and_answers(monkeypatch, capsys, tmp_path):
-    trainer = jax_side.Side("parabola", tmp_path)
-    monkeypatch.setattr(
-        "sys.stdin", io.StringIO(f"train 3\ntrain 500\nsample 4 {tmp_path / 'x.npy'}\nmemory\n")
-    )
-    side.serve(trainer)
+def test_serve_commands_trains_samples_and_answers(monkeypatch, capsys, tmp_path):
+    worker = JaxWorker("parabola", tmp_path)
+    commands = f"train 3\ntrain 500\nsample 4 {tmp_path / 'x.npy'}\nmemory\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(commands))
+    serve_commands(worker)
     first, second, _, memory = map(json.loads, capsys.readouterr().out.splitlines())
-    assert trainer.step == 503 == int(trainer.state.d.step)
+    assert worker.step == 503 == int(worker.state.d.step)
     assert first["loss"] != second["loss"]
     assert min(first["seconds"], second["seconds"]) > 0
-    assert memory["bytes"] > 2**20
+    assert memory["peak_bytes"] > 2**20
     assert np.load(tmp_path / "x.npy").shape == (4, 15)
 
 
-def test_ratios_are_of_rounds():
-    figures = {"warm": [1.0], "cold": [2.0], "bytes": [2**20]}
-    found = {
+def test_serve_commands_rejects_an_unknown_command(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("stop\n"))
+    with pytest.raises(ValueError, match="unknown command 'stop"):
+        serve_commands(None)
+
+
+def test_jax_worker_shards_a_population_over_all_devices(tmp_path):
+    worker = JaxWorker("parabola_64", tmp_path)
+    worker.train(1)
+    assert all(len(x.sharding.device_set) == 2 for x in jax.tree.leaves(worker.state))
+    assert worker.sample(3).shape == (3, 15)
+
+
+def test_speed_table_takes_ratios_round_by_round():
+    figures = {"warm_start_seconds": [1.0], "cold_start_seconds": [2.0], "peak_bytes": [2**20]}
+    results = {
         "mnist_cnn": {
             "jaxgan": figures | {"steps_per_second": [8.0, 2.0, 300.0]},
             "PyTorch": figures | {"steps_per_second": [4.0, 2.0, 100.0]},
         }
     }
-    lines = versus_report.speed_table(found).splitlines()
+    lines = compare_report.speed_table(results).splitlines()
     assert lines[2] == "| mnist_cnn | jaxgan | 8 (2 to 300) |  |  | 1.0 | 2.0 | 1 |"
     assert lines[3] == "| mnist_cnn | PyTorch | 4 (2 to 100) | 2 (1 to 3) | 2 | 1.0 | 2.0 | 1 |"
 
 
-def test_what_cannot_be_compared_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="there is no system 'none', only mnist_cnn"):
-        versus.Config(system=("none",))
+def test_config_rejects_an_unknown_system():
+    with pytest.raises(ConfigError, match="unknown system 'none', expected one of mnist_cnn"):
+        compare_pytorch.Config(systems=("none",))
+
+
+def test_measure_time_to_quality_rejects_a_system_without_images(tmp_path):
     with pytest.raises(ConfigError, match="parabola has no Fréchet distance"):
-        quality.quality("parabola", versus.SIDES[:2], 100.0, 10.0, tmp_path, tmp_path)
+        measure_time_to_quality("parabola", FRAMEWORKS[:2], 100.0, 10.0, tmp_path, tmp_path)
 
 
-def test_a_side_trains_until_it_is_good(tmp_path):
-    class Process:
+def test_train_to_target_stops_at_the_target_distance(tmp_path):
+    class FakeProcess:
         def ask(self, *words):
             if words[0] == "sample":
                 np.save(words[2], np.zeros(3))
             return {"seconds": 2.0}
 
     distances = iter((300.0, 200.0, 100.0))
-    course = quality.approach(
-        Process(),
+    curve = train_to_target(
+        FakeProcess(),
         SYSTEMS["mnist_mlp"],
         tmp_path / "x.npy",
         lambda samples: next(distances),
-        150.0,
-        60.0,
+        target=150.0,
+        time_limit=60.0,
     )
-    stride = SYSTEMS["mnist_mlp"].steps
-    assert course == [[stride * i, 2.0 * i, 400.0 - 100.0 * i] for i in (1, 2, 3)]
-    lines = versus_report.quality_table(
-        {"mnist_mlp": {"jaxgan": course, "PyTorch": course[:1]}}, 150.0
-    ).splitlines()
-    assert lines[2:] == [
+    stride = SYSTEMS["mnist_mlp"].steps_per_round
+    assert curve == [[stride * i, 2.0 * i, 400.0 - 100.0 * i] for i in (1, 2, 3)]
+    results = {"mnist_mlp": {"jaxgan": curve, "PyTorch": curve[:1]}}
+    assert compare_report.quality_table(results, 150.0).splitlines()[2:] == [
         f"| mnist_mlp | jaxgan | {3 * stride:,} | 6 | 100.0 |",
         f"| mnist_mlp | PyTorch | {stride:,} | not in 2 | 300.0 |",
     ]
 
 
-def test_a_population_is_shared_out_as_a_run_shares_it(tmp_path):
-    trainer = jax_side.Side("parabola_64", tmp_path)
-    trainer.train(1)
-    assert all(len(x.sharding.device_set) == 2 for x in jax.tree.leaves(trainer.state))
-    assert trainer.sample(3).shape == (3, 15)
-
-
-def test_a_case_is_measured():
-    figures = scaling.measure(
-        scaling.Case("parabola", 2, scaling.of_parabolas, 128, 2, "simultaneous"), 0.01
-    )
-    # Of each of two GANs: D's and G's weights, two for a product, three products a pass with gradients, 64 samples.
-    weights = {"d": 15 * 128 + 128, "g": 5 * 128 + 128 * 15}
-    least = 2 * 2 * 64 * (2 * 2 * weights["d"] + 2 * weights["g"])
+def test_measure_point_returns_all_figures():
+    point = scaling.SweepPoint("parabola", 2, scaling.build_parabola, 128, 2, "simultaneous")
+    figures = scaling.measure_point(point, 0.01)
+    # For each of two GANs and 64 samples: two FLOPs per weight and matrix product. D has two
+    # forward passes with gradients of weights and inputs, G one with gradients of weights.
+    num_weights = {"d": 15 * 128 + 128, "g": 5 * 128 + 128 * 15}
+    least = 2 * 2 * 64 * (2 * 2 * num_weights["d"] + 2 * num_weights["g"])
     assert least < figures["flops_per_step"] < 4 * least
     assert all(np.isfinite(figures[name]) and figures[name] > 0 for name in scaling_report.COLUMNS)
-    assert "| parabola | 2 |" in scaling_report.tables({"gans": [figures]})
+    assert "| parabola | 2 |" in scaling_report.markdown_tables({"gans": [figures]})

@@ -1,8 +1,7 @@
-"""What is read while a run trains is what would have been in memory."""
+"""A streaming source gives the same batches as a source in memory."""
 
 import threading
 
-import jax
 import numpy as np
 import pytest
 
@@ -11,50 +10,58 @@ from jaxgan.data.streaming import streaming_source
 from jaxgan.errors import ConfigError, DataError, DtypeError, ShapeError
 from jaxgan.training import metric_log
 from jaxgan.training.loop import train
+from jaxgan.training.options import TrainOptions
 from tests.helpers.networks import SHAPE, assert_same_bits, small_gan
 
+# 42 images: the last 2 of an epoch of batches of 8 are dropped.
 IMAGES = np.random.default_rng(0).integers(0, 256, (42, *SHAPE), np.uint8)
 
 
 def run(source, workdir, **options):
-    return train(small_gan(), source, workdir, **({"seed": 3, "steps": 12, "block": 4} | options))
+    options = {"seed": 3, "steps": 12, "steps_per_block": 4} | options
+    return train(small_gan(), source, workdir, TrainOptions(**options))
 
 
-@pytest.mark.parametrize(("repeats", "d_steps", "devices"), [(2, 2, 1), (1, 1, 2)])
-def test_the_same_bits_as_from_memory(repeats, d_steps, devices, tmp_path, count):
-    if not count(devices == 1, True):
+@pytest.mark.parametrize(("repeats", "d_steps", "num_devices"), [(2, 2, 1), (1, 1, 2)])
+def test_streaming_source_trains_to_the_same_bits_as_array_source(
+    repeats, d_steps, num_devices, tmp_path, count
+):
+    if not count(num_devices == 1, True):
         pytest.skip("only with --full")
-    streamed = streaming_source(IMAGES.__getitem__, len(IMAGES), 8, repeats=repeats)
-    options = {"d_steps": d_steps, "devices": devices}
-    expected, _ = run(array_source(IMAGES, 8, repeats=repeats), tmp_path / "memory", **options)
-    run(streamed, tmp_path / "disk", steps=5, **options)  # in the midst of an epoch and of a block
-    found, step = run(streamed, tmp_path / "disk", **options)
+    options = {"d_steps": d_steps, "num_devices": num_devices}
+    in_memory = array_source(IMAGES, 8, repeats=repeats)
+    expected, _ = run(in_memory, tmp_path / "memory", **options)
+    streaming = streaming_source(IMAGES.__getitem__, len(IMAGES), 8, repeats=repeats)
+    # The run is stopped and resumed within an epoch and within a block.
+    run(streaming, tmp_path / "disk", steps=5, **options)
+    actual, step = run(streaming, tmp_path / "disk", **options)
     assert step == 12
-    assert_same_bits(found, expected)
+    assert_same_bits(actual, expected)
     logs = [(tmp_path / name / "metrics.jsonl").read_bytes() for name in ("memory", "disk")]
     assert logs[0] == logs[1]
 
 
-def test_every_image_is_read_once_an_epoch_and_no_more(tmp_path):
-    rows, lock = [], threading.Lock()
+def test_streaming_source_reads_each_image_once_per_epoch(tmp_path):
+    read_indices, lock = [], threading.Lock()
 
-    def read(wanted):
+    def read(indices):
         with lock:
-            rows.extend(wanted.tolist())
-        return IMAGES[wanted]
+            read_indices.extend(indices.tolist())
+        return IMAGES[indices]
 
     run(streaming_source(read, len(IMAGES), 7), tmp_path, steps=6)  # one epoch
-    assert sorted(rows[1:]) == list(range(len(IMAGES)))  # the first is read for its shape
-    assert rows[1:] != sorted(rows[1:])
+    epoch = read_indices[1:]  # The first image was read to learn its shape.
+    assert sorted(epoch) == list(range(len(IMAGES)))
+    assert epoch != sorted(epoch)
 
 
-def test_what_cannot_be_read_ends_the_run_and_loses_nothing(tmp_path):
+def test_streaming_source_read_error_ends_the_run_without_loss(tmp_path):
     broken = threading.Event()
 
-    def read(wanted):
+    def read(indices):
         if broken.is_set():
             raise DataError("the disk is gone")
-        return IMAGES[wanted]
+        return IMAGES[indices]
 
     source = streaming_source(read, len(IMAGES), 8)
     expected, _ = run(source, tmp_path / "whole")
@@ -63,20 +70,19 @@ def test_what_cannot_be_read_ends_the_run_and_loses_nothing(tmp_path):
     with pytest.raises(DataError, match="the disk is gone"):
         run(source, tmp_path / "parts")
     broken.clear()
-    found, _ = run(source, tmp_path / "parts")
-    assert_same_bits(found, expected)
-    assert metric_log.read_columns(tmp_path / "parts" / "metrics.jsonl")["step"].tolist() == list(
-        range(1, 13)
-    )
+    actual, _ = run(source, tmp_path / "parts")
+    assert_same_bits(actual, expected)
+    columns = metric_log.read_columns(tmp_path / "parts" / "metrics.jsonl")
+    assert columns["step"].tolist() == list(range(1, 13))
 
 
-def test_what_a_stream_cannot_do_is_refused(tmp_path):
-    with pytest.raises(DtypeError, match="float64"):
+def test_streaming_source_rejects_what_it_does_not_support(tmp_path):
+    with pytest.raises(DtypeError, match="images are float64, expected uint8"):
         streaming_source((IMAGES / 255).__getitem__, len(IMAGES), 8)
-    with pytest.raises(ShapeError, match=r"\[N, H, W, C\]"):
+    with pytest.raises(ShapeError, match=r"expected \[N, H, W, C\]"):
         streaming_source(IMAGES[..., 0].__getitem__, len(IMAGES), 8)
     with pytest.raises(ConfigError, match="batch_size is 43, expected 1 to 42"):
         streaming_source(IMAGES.__getitem__, len(IMAGES), 43)
-    with pytest.raises(ConfigError, match="a streamed source feeds one GAN"):
-        run(streaming_source(IMAGES.__getitem__, len(IMAGES), 8), tmp_path, seeds=2)
-    assert jax.tree.leaves(list(tmp_path.iterdir())) == []
+    with pytest.raises(ConfigError, match="a streaming source feeds only one GAN"):
+        run(streaming_source(IMAGES.__getitem__, len(IMAGES), 8), tmp_path, num_seeds=2)
+    assert list(tmp_path.iterdir()) == []

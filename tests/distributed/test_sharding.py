@@ -1,4 +1,4 @@
-"""Many devices, same result."""
+"""Training on several devices gives the results of training on one."""
 
 import jax
 import jax.numpy as jnp
@@ -7,10 +7,19 @@ import pytest
 
 from jaxgan import losses, make_gan, models, optimizers, penalties, priors
 from jaxgan.data.sources import array_source
-from jaxgan.distributed.sharding import BATCH_SPEC, MEMBER_SPEC, make_mesh, shard_batch
+from jaxgan.distributed import (
+    BATCH_SPEC,
+    MEMBER_SPEC,
+    make_mesh,
+    replicate,
+    select_member,
+    shard_batch,
+    state_sharding,
+    to_global,
+    to_host_local,
+)
 from jaxgan.errors import ConfigError
-from jaxgan.training import metric_log
-from jaxgan.training.loop import train
+from jaxgan.training import TrainOptions, read_columns, train
 from tests.helpers.networks import SHAPE, assert_same_bits
 
 SOURCE = array_source(np.random.default_rng(0).integers(0, 256, (40, *SHAPE), np.uint8), 8)
@@ -27,66 +36,79 @@ GAN = make_gan(
 )
 
 
-def run(workdir, steps, **options):
-    return train(GAN, SOURCE, workdir, **({"seed": 0, "steps": steps, "block": 3} | options))
+def run(workdir, steps, num_devices):
+    options = TrainOptions(steps=steps, steps_per_block=3, num_devices=num_devices)
+    return train(GAN, SOURCE, workdir, options)[0]
 
 
-@pytest.mark.parametrize("stops", [((7, 2),), ((4, 2), (7, 1)), ((4, 1), (7, 2))])
-def test_losses_do_not_depend_on_the_number_of_devices(tmp_path, stops):
-    for workdir, parts in (("alone", ((7, 1),)), ("shared", stops)):
-        for steps, devices in parts:
-            run(tmp_path / workdir, steps, devices=devices)
-    alone, shared = (
-        metric_log.read_columns(tmp_path / name / "metrics.jsonl") for name in ("alone", "shared")
-    )
-    assert shared["step"].tolist() == list(range(1, 8))
+# Each run is a sequence of (last train step, number of devices).
+@pytest.mark.parametrize("parts", [((7, 2),), ((4, 2), (7, 1)), ((4, 1), (7, 2))])
+def test_train_losses_do_not_depend_on_the_number_of_devices(tmp_path, parts):
+    for name, sequence in (("one", ((7, 1),)), ("several", parts)):
+        for steps, num_devices in sequence:
+            run(tmp_path / name, steps, num_devices)
+    one, several = (read_columns(tmp_path / name / "metrics.jsonl") for name in ("one", "several"))
+    assert several["step"].tolist() == list(range(1, 8))
     for name in ("d_loss", "d_penalty", "d_grad_norm", "g_loss", "g_grad_norm"):
-        np.testing.assert_allclose(shared[name], alone[name], rtol=1e-4, err_msg=name)
+        np.testing.assert_allclose(several[name], one[name], rtol=1e-4, err_msg=name)
 
 
-def test_going_on_with_as_many_devices_leads_to_the_same_bits(tmp_path):
-    for steps in (3, 7):
-        parts, _ = run(tmp_path / "parts", steps, devices=2)
-    assert_same_bits(parts, run(tmp_path / "whole", 7, devices=2)[0])
+def test_train_resumed_on_as_many_devices_gives_the_same_bits(tmp_path):
+    run(tmp_path / "resumed", 3, num_devices=2)
+    resumed = run(tmp_path / "resumed", 7, num_devices=2)
+    assert_same_bits(resumed, run(tmp_path / "uninterrupted", 7, num_devices=2))
 
 
-def test_each_device_computes_with_rows_of_its_own():
+def test_gan_step_divides_its_work_over_the_devices():
     state, key = GAN.init(jax.random.key(0), jnp.zeros((1, *SHAPE))), jax.random.key(1)
 
-    def work(devices):
-        with jax.set_mesh(make_mesh(BATCH_SPEC, 512, devices)):
+    def compile_step(num_devices):
+        with jax.set_mesh(make_mesh(BATCH_SPEC, 512, num_devices)):
             compiled = GAN.step.lower(state, jnp.zeros((512, *SHAPE)), key).compile()
         return compiled.cost_analysis()["flops"], compiled.as_text()
 
-    alone, together = work(1), work(2)
-    assert together[0] < 0.6 * alone[0]
-    assert "all-reduce" in together[1]
-    assert "all-reduce" not in alone[1]
+    (flops_1, program_1), (flops_2, program_2) = compile_step(1), compile_step(2)
+    assert flops_2 < 0.6 * flops_1
+    assert "all-reduce" in program_2
+    assert "all-reduce" not in program_1
 
 
-def test_what_cannot_be_shared_out_stays_as_it_is():
+def test_shard_batch_shards_even_batches_only():
     with jax.set_mesh(make_mesh(BATCH_SPEC, 8, 2)):
         assert shard_batch(jnp.zeros(3)).is_fully_replicated
         assert not shard_batch(jnp.zeros(4)).is_fully_replicated
+        assert replicate(shard_batch(jnp.zeros(4))).is_fully_replicated
     assert shard_batch(jnp.zeros(4)).is_fully_replicated
 
 
+@pytest.mark.parametrize("spec", [BATCH_SPEC, MEMBER_SPEC])
+def test_to_global_and_to_host_local_keep_the_values(spec):
+    tree = {"x": np.arange(8.0).reshape(4, 2)}
+    mesh = make_mesh(spec, 4, 2)
+    placed = to_global(tree, state_sharding(mesh))
+    assert placed["x"].is_fully_replicated == (spec == BATCH_SPEC)
+    np.testing.assert_array_equal(to_host_local(placed)["x"], tree["x"])
+    member = select_member(placed, 1)["x"]
+    assert member.devices() == {jax.local_devices()[0]}
+    np.testing.assert_array_equal(member, tree["x"][1])
+
+
 @pytest.mark.parametrize(
-    ("share", "num", "devices", "said"),
+    ("spec", "size", "num_devices", "message"),
     [
-        (BATCH_SPEC, 8, 3, "devices is 3, expected 1 to 2"),
-        (BATCH_SPEC, 8, 0, "devices is 0"),
-        (MEMBER_SPEC, 5, 2, "by which 5 cannot be divided"),
+        (BATCH_SPEC, 8, 3, "num_devices is 3, expected 1 to 2, the number of devices"),
+        (BATCH_SPEC, 8, 0, "num_devices is 0, expected 1 to 2"),
+        (BATCH_SPEC, 5, 2, "num_devices is 2, which does not divide the batch size 5"),
+        (MEMBER_SPEC, 5, 2, "num_devices is 2, which does not divide the number of seeds 5"),
     ],
 )
-def test_impossible_shares_are_refused(share, num, devices, said):
-    with pytest.raises(ConfigError, match=said):
-        make_mesh(share, num, devices)
+def test_make_mesh_rejects_an_unsuitable_number_of_devices(spec, size, num_devices, message):
+    with pytest.raises(ConfigError, match=message):
+        make_mesh(spec, size, num_devices)
 
 
-def test_unset_takes_what_can_be_used():
-    sizes = [
-        make_mesh(*arguments).size
-        for arguments in ((BATCH_SPEC, 8), (MEMBER_SPEC, 8), (MEMBER_SPEC, 3))
-    ]
-    assert sizes == [1, 2, 1]
+@pytest.mark.parametrize(
+    ("spec", "size", "num_devices"), [(BATCH_SPEC, 8, 1), (MEMBER_SPEC, 8, 2), (MEMBER_SPEC, 3, 1)]
+)
+def test_make_mesh_chooses_the_number_of_devices(spec, size, num_devices):
+    assert make_mesh(spec, size).size == num_devices

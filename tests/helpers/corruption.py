@@ -1,4 +1,7 @@
-"""Damages checkpoints at random, and looks what comes of it: `python tests/helpers/corruption.py FOLDER TRIALS`."""
+"""Damages checkpoints at random and checks that the damage is noticed.
+
+Usage: `python -m tests.helpers.corruption FOLDER TRIALS`.
+"""
 
 import random
 import shutil
@@ -18,51 +21,69 @@ NEWEST = {
 }
 BEFORE = jax.tree.map(lambda x: x + 1, NEWEST)
 LIKE = jax.eval_shape(lambda: NEWEST)
+DAMAGES = ("flip", "cut", "empty", "zeros", "grow", "remove")
 
 
 def save(folder):
-    """Two checkpoints."""
+    """Saves two checkpoints, of steps 1 and 2, below `folder`."""
     with Checkpoints(folder / "checkpoints") as checkpoints:
-        checkpoints.save(1, BEFORE, {"seed": 3}, {"frechet": 2.0})
-        checkpoints.save(2, NEWEST, {"seed": 3}, {"frechet": 1.0})
+        checkpoints.save(1, BEFORE, {"seed": 3}, {"frechet_distance": 2.0})
+        checkpoints.save(2, NEWEST, {"seed": 3}, {"frechet_distance": 1.0})
 
 
-def damage(folder, chance):
-    """Does something to one of the files; what, and to which."""
-    path = chance.choice(sorted(p for p in folder.rglob("*") if p.is_file()))
-    content, how = (
-        bytearray(path.read_bytes()),
-        chance.choice(("flip", "cut", "empty", "zeros", "grow", "remove")),
-    )
-    if how == "flip" and content:
-        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
-    elif how == "cut" and content:
-        content = content[: chance.randrange(len(content))]
-    elif how == "empty":
+def damage(folder, rng):
+    """Damages or removes a random file below `folder`.
+
+    Args:
+      folder: The folder; files in its subfolders are included.
+      rng: A `random.Random`.
+
+    Returns:
+      The kind of damage and the file, as text.
+    """
+    path = rng.choice(sorted(p for p in folder.rglob("*") if p.is_file()))
+    content, kind = bytearray(path.read_bytes()), rng.choice(DAMAGES)
+    if kind == "flip" and content:
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    elif kind == "cut" and content:
+        content = content[: rng.randrange(len(content))]
+    elif kind == "empty":
         content = b""
-    elif how == "zeros":
+    elif kind == "zeros":
         content = bytes(len(content))
-    elif how == "grow":
+    elif kind == "grow":
         content += b"?"
     path.write_bytes(content)
-    if how == "remove":
+    if kind == "remove":
         path.unlink()
-    return f"{how} {path.relative_to(folder)}"
+    return f"{kind} {path.relative_to(folder)}"
 
 
-def trial(saved, folder, chance):
-    """Whether the damage was noticed; then the checkpoint must be aside and the one before it in use."""
-    told = []
+def run_trial(saved, folder, rng):
+    """Damages a copy of the latest checkpoint and restores.
+
+    Either the damage does not matter and the latest checkpoint is restored bit for bit; or it is
+    noticed, the checkpoint is quarantined and the previous one is restored.
+
+    Args:
+      saved: Folder with the two checkpoints of `save`.
+      folder: Folder to create for the copy. It is removed if the trial succeeds.
+      rng: A `random.Random`.
+
+    Returns:
+      Whether the damage was noticed.
+    """
+    messages = []
     shutil.copytree(saved, folder)
-    what = damage(folder / "checkpoints" / "2", chance)
+    what = damage(folder / "checkpoints" / "2", rng)
     with Checkpoints(folder / "checkpoints") as checkpoints:
-        state, step = checkpoints.restore_latest(LIKE, told.append)
+        state, step = checkpoints.restore_latest(LIKE, messages.append)
         assert_same_bits(state, {1: BEFORE, 2: NEWEST}[step])
         if step == 2:
-            assert not told, what
+            assert not messages, what
         else:
-            assert f"{folder}/checkpoints/2" in told[0], what
-            assert f"kept in {folder}/damaged/2" in told[0], what
+            assert f"{folder}/checkpoints/2" in messages[0], what
+            assert f"moved to {folder}/damaged/2" in messages[0], what
             assert (folder / "damaged" / "2").is_dir(), what
             assert checkpoints.all_steps == [1], what
             checkpoints.save(2, NEWEST, {})
@@ -72,9 +93,10 @@ def trial(saved, folder, chance):
 
 
 if __name__ == "__main__":
-    root, trials = Path(sys.argv[1]), int(sys.argv[2])
+    root, num_trials = Path(sys.argv[1]), int(sys.argv[2])
     save(root / "saved")
     noticed = sum(
-        trial(root / "saved", root / str(seed), random.Random(seed)) for seed in range(trials)
+        run_trial(root / "saved", root / str(seed), random.Random(seed))
+        for seed in range(num_trials)
     )
-    print(f"{trials} damages, {noticed} noticed; the others had spoiled nothing that is read")
+    print(f"{num_trials} damages, {noticed} noticed; the others did not affect any restored value")

@@ -2,7 +2,7 @@
 
 LAYERS = (
     ("errors",),
-    ("_checks", "_io"),
+    ("_checks", "_io", "_lazy"),
     ("distributed",),
     ("losses", "penalties", "priors", "optimizers", "states"),
     ("gan",),

@@ -1,6 +1,8 @@
-"""Runs an experiment on one number of CPU devices after another, all in one process, because it starts slowly.
+"""Runs an experiment on several numbers of CPU devices, one after the other.
 
-`python -m tests.helpers.on_devices FOLDER 1,2,4 NAME ARGUMENTS…`; each run has a folder in FOLDER, named like the number.
+Usage: `python -m tests.helpers.on_devices FOLDER 1,2,4 NAME ARGUMENTS…`, NAME being a module of
+`experiments`. The workdir of each run is `FOLDER/NUMBER`. All runs share one process because a
+process takes long to start.
 """
 
 import importlib
@@ -9,11 +11,12 @@ import sys
 import jax
 
 if __name__ == "__main__":
-    folder, numbers, name, *arguments = sys.argv[1:]
-    numbers = [int(number) for number in numbers.split(",")]
-    jax.config.update("jax_num_cpu_devices", max(numbers))
-    jax.devices()  # made here, they stay; the experiments would make as many as each needs
+    folder, counts, name, *arguments = sys.argv[1:]
+    counts = [int(count) for count in counts.split(",")]
+    # JAX creates its devices once. Created here, there are enough of them for every run.
+    jax.config.update("jax_num_cpu_devices", max(counts))
+    jax.devices()
     experiment = importlib.import_module(f"experiments.{name}")
-    for number in numbers:
-        sys.argv = [name, *arguments, "--devices", str(number), "--workdir", f"{folder}/{number}"]
+    for count in counts:
+        sys.argv = [name, *arguments, "--num-devices", str(count), "--workdir", f"{folder}/{count}"]
         experiment.main()

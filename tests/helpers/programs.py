@@ -1,4 +1,4 @@
-"""Programs as their users run them."""
+"""Where and how tests start programs of the repository."""
 
 import os
 from pathlib import Path
@@ -7,5 +7,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def as_used():
-    """The environment without what the suite tells XLA, to compile faster."""
+    """Returns the environment of a user's shell.
+
+    It lacks `XLA_FLAGS`, which the tests set to compile faster.
+    """
     return {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}

@@ -1,6 +1,6 @@
-"""An experiment whose epochs go through the digits once only, so that it saves often.
+"""Runs an experiment with epochs of one pass over the data, so that it saves often.
 
-`python -m tests.helpers.short_epochs NAME ARGUMENTS…`
+Usage: `python -m tests.helpers.short_epochs NAME ARGUMENTS…`, NAME being a module of `experiments`.
 """
 
 import importlib

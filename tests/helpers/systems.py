@@ -1,6 +1,7 @@
-"""Command lines of the systems that are run on several devices and processes."""
+"""Command lines of the systems that tests run on several devices and in several processes."""
 
-SYSTEMS = {  # the slowest first, so that no worker is left with it alone
+# The slowest first, so that it is not left alone to one test worker at the end.
+SYSTEMS = {
     "mnist_cnn": ("mnist_cnn", "--dataset", "digits"),
     "mnist_wgan_clip": ("mnist_wgan", "--dataset", "digits", "--preset", "clip"),
     "mnist_wgan_gradient_penalty": (

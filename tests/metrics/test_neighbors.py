@@ -1,4 +1,4 @@
-"""Nearest neighbours and what is made of them, against brute force in float64."""
+"""Nearest neighbors and the metrics built on them, against brute force in float64."""
 
 from functools import partial
 
@@ -8,31 +8,29 @@ import pytest
 
 from jaxgan.errors import ConfigError, ShapeError
 from jaxgan.metrics import neighbors
+from tests.helpers.arrays import normal
 
-NUM, BLOCK = 150, 64  # the same in most tests, which thus share their programs
+NUM, BATCH_SIZE = 150, 64  # shared by most tests, which therefore share compiled programs
+
+
+@partial(jax.jit, static_argnums=2)
+def compute_scores(real, fake, k):
+    radii = neighbors.knn_radii(real, k, batch_size=BATCH_SIZE)
+    options = {"real_radii": radii, "batch_size": BATCH_SIZE}
+    precision_recall = neighbors.precision_recall(real, fake, k, **options)
+    return *precision_recall, *neighbors.density_coverage(real, fake, k, **options)
 
 
 def scores(real, fake, k=3):
     """Precision, recall, density and coverage."""
-    return np.array(compute(real, fake, k))
-
-
-@partial(jax.jit, static_argnums=2)
-def compute(real, fake, k):
-    options = {"real_radii": neighbors.knn_radii(real, k, block=BLOCK), "block": BLOCK}
-    precise = neighbors.precision_recall(real, fake, k, **options)
-    return *precise, *neighbors.density_coverage(real, fake, k, **options)
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape)
+    return np.array(compute_scores(real, fake, k))
 
 
 def all_distances(x, y):
     return np.sqrt(np.sum((x[:, None] - y[None]) ** 2, -1))
 
 
-def brute(real, fake, k):
+def brute_force_scores(real, fake, k):
     """Precision, recall, density and coverage."""
     real_radii, fake_radii = (np.sort(all_distances(x, x), 1)[:, k] for x in (real, fake))
     between = all_distances(real, fake)
@@ -46,18 +44,18 @@ def brute(real, fake, k):
     )
 
 
-@pytest.mark.parametrize(("num", "dim", "block"), [(50, 3, 16), (333, 20, 64), (7, 9, 100)])
-def test_nearest_is_that_of_brute_force(num, dim, block):
+@pytest.mark.parametrize(("num", "dim", "batch_size"), [(50, 3, 16), (333, 20, 64), (7, 9, 100)])
+def test_nearest_neighbors_match_brute_force(num, dim, batch_size):
     x, y = normal(num + 20, dim), 0.5 + normal(num, dim, seed=1)
     distances, indices = neighbors.nearest_neighbors(
-        np.float32(x + 10), np.float32(y + 10), 5, block=block
+        np.float32(x + 10), np.float32(y + 10), 5, batch_size=batch_size
     )
     between = all_distances(x, y)
     np.testing.assert_array_equal(indices, np.argsort(between, 1)[:, :5])
     np.testing.assert_allclose(distances, np.sort(between, 1)[:, :5], rtol=1e-4)
 
 
-def test_nearest_finds_what_was_memorised():
+def test_nearest_neighbors_find_copies():
     real, copied = np.float32(normal(300, 40)), np.arange(0, 100, 7)
     distances, indices = neighbors.nearest_neighbors(real[copied], real, 1)
     np.testing.assert_array_equal(indices[:, 0], copied)
@@ -66,7 +64,7 @@ def test_nearest_finds_what_was_memorised():
     assert np.min(new) > 1
 
 
-def test_all_of_the_references_can_be_asked_for():
+def test_nearest_neighbors_can_return_all_references():
     x, y = normal(3, 9), normal(200, 9, seed=1)
     distances, indices = neighbors.nearest_neighbors(np.float32(x), np.float32(y), 200)
     np.testing.assert_allclose(distances, np.sort(all_distances(x, y), 1), rtol=1e-4)
@@ -74,94 +72,102 @@ def test_all_of_the_references_can_be_asked_for():
 
 
 @pytest.mark.parametrize(("dim", "num", "k"), [(2, NUM, 3), (30, NUM, 3), (9, 110, 5)])
-def test_scores_are_those_of_brute_force(dim, num, k):
+def test_precision_recall_density_coverage_match_brute_force(dim, num, k):
     real, fake = normal(NUM, dim), 0.3 + 0.8 * normal(num, dim, seed=1)
-    np.testing.assert_allclose(
-        scores(np.float32(real), np.float32(fake), k), brute(real, fake, k), rtol=1e-5
-    )
+    expected = brute_force_scores(real, fake, k)
+    np.testing.assert_allclose(scores(np.float32(real), np.float32(fake), k), expected, rtol=1e-5)
 
 
-def test_scores_find_the_radii_themselves():
+def test_precision_recall_density_coverage_compute_missing_radii():
     real, fake = normal(NUM, 2), 0.3 + normal(NUM, 2, seed=1)
     pair = np.float32(real), np.float32(fake)
-    found = *neighbors.precision_recall(*pair), *neighbors.density_coverage(*pair)
-    np.testing.assert_allclose(
-        found, [*brute(real, fake, 3)[:2], *brute(real, fake, 5)[2:]], rtol=1e-5
-    )
+    values = *neighbors.precision_recall(*pair), *neighbors.density_coverage(*pair)
+    expected = *brute_force_scores(real, fake, 3)[:2], *brute_force_scores(real, fake, 5)[2:]
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dim", [2, 30])
-def test_a_copy_has_everything(dim):
+def test_precision_recall_coverage_of_a_copy_are_1(dim):
     real = np.float32(100 + normal(NUM, dim))  # far from 0, where float32 is coarse
-    found = scores(real, real[::-1])
-    np.testing.assert_array_equal(found[[0, 1, 3]], 1)
-    np.testing.assert_allclose(
-        found[2], 1 + 1 / 3, rtol=1e-6
-    )  # a ball holds its centre and k others
+    precision, recall, density, coverage = scores(real, real[::-1])
+    assert precision == recall == coverage == 1
+    np.testing.assert_allclose(density, 1 + 1 / 3, rtol=1e-6)  # a ball holds its center and k more
 
 
 @pytest.mark.parametrize("dim", [2, 30])
-def test_sets_of_one_point(dim):
-    real, same = np.float32(normal(NUM, dim)), np.tile(np.float32(5 + normal(1, dim)), (NUM, 1))
-    np.testing.assert_allclose(scores(same, same), [1, 1, NUM / 3, 1], rtol=1e-6)
-    np.testing.assert_array_equal(scores(real, same + 50), 0)
-    precision, recall, _, coverage = scores(
-        real, np.tile(real[:1], (NUM, 1))
-    )  # a good sample, over and over
+def test_precision_recall_density_coverage_of_repeated_samples(dim):
+    real, repeated = np.float32(normal(NUM, dim)), np.float32(5 + normal(1, dim))
+    repeated = np.tile(repeated, (NUM, 1))
+    np.testing.assert_allclose(scores(repeated, repeated), [1, 1, NUM / 3, 1], rtol=1e-6)
+    np.testing.assert_array_equal(scores(real, repeated + 50), 0)
+    collapsed = np.tile(real[:1], (NUM, 1))  # one good sample, repeated
+    precision, recall, _, coverage = scores(real, collapsed)
     np.testing.assert_allclose([precision, recall], [1, 1 / NUM], rtol=1e-6)
     assert coverage < 0.2
 
 
-def test_each_fault_shows_where_it_should():
-    """Four far modes in 30 dimensions; mode 0 may be missing, the samples noisy, or all of it elsewhere."""
+def test_precision_recall_density_coverage_detect_failure_modes():
+    """Four distant modes in 30 dimensions: mode 0 dropped, samples noisy, or all shifted away."""
     rng = np.random.default_rng(0)
-    labels, centres = np.arange(NUM) % 4, 100 * np.eye(30)[:4]
-    real, fake = (np.float32(centres[labels] + rng.normal(size=(NUM, 30))) for _ in range(2))
-    kept = np.where(labels == 0, np.arange(NUM) + 1, np.arange(NUM))
+    labels, centers = np.arange(NUM) % 4, 100 * np.eye(30)[:4]
+    real, fake = (np.float32(centers[labels] + rng.normal(size=(NUM, 30))) for _ in range(2))
+    without_mode_0 = np.where(labels == 0, np.arange(NUM) + 1, np.arange(NUM))
     share = np.mean(labels > 0)
-    good, dropped, noisy = scores(real, fake), scores(real, fake[kept]), scores(real, fake * 1.5)
+    good, dropped = scores(real, fake), scores(real, fake[without_mode_0])
+    noisy = scores(real, fake * 1.5)
     assert good[0] > 0.7
     np.testing.assert_array_less(good[[1, 3]] * 0.6, dropped[[1, 3]])
     np.testing.assert_array_less(dropped[[1, 3]], share + 0.01)
-    np.testing.assert_allclose(scores(real, real[kept])[[0, 1, 3]], [1, share, share], rtol=1e-6)
+    incomplete_copy = scores(real, real[without_mode_0])
+    np.testing.assert_allclose(incomplete_copy[[0, 1, 3]], [1, share, share], rtol=1e-6)
     assert noisy[0] < 0.3 * good[0]
     assert noisy[2] < 0.3 * good[2]
     np.testing.assert_array_equal(scores(real, fake + 50), 0)
 
 
-def test_close_clusters_far_apart():
-    """Modes of deviation 0.001 at distance 1, as rings of Gaussians have: no distance may drown in rounding."""
+def test_precision_recall_density_coverage_resolve_narrow_distant_clusters():
+    """Modes of standard deviation 0.001 at distance 1, as in a ring of Gaussians."""
     rng = np.random.default_rng(0)
     corners = np.array([[0, 1], [1, 0], [-1, 0], [0, -1]])
     real, fake = (
         np.float32(corners[rng.integers(4, size=NUM)] + 0.001 * rng.normal(size=(NUM, 2)))
         for _ in range(2)
     )
-    np.testing.assert_allclose(
-        scores(real, fake), brute(np.float64(real), np.float64(fake), 3), atol=1e-6
-    )
+    expected = brute_force_scores(np.float64(real), np.float64(fake), 3)
+    np.testing.assert_allclose(scores(real, fake), expected, atol=1e-6)
 
 
-def test_expectations_for_equal_laws():
+def test_expected_coverage_is_the_mean_for_equal_distributions():
     draws = [np.float32(normal(100, num, 3, seed=seed)) for seed, num in enumerate((60, 90))]
-    found = jax.vmap(partial(neighbors.density_coverage, k=4))(*draws)
-    for values, expected in zip(found, (1, neighbors.expected_coverage(60, 90, 4)), strict=True):
-        assert abs(np.mean(values) - expected) < 4 * np.std(values) / 100**0.5
-    assert np.std(found.coverage) / 100**0.5 < 0.01
+    result = jax.vmap(partial(neighbors.density_coverage, k=4))(*draws)
+    expected = 1, neighbors.expected_coverage(60, 90, 4)
+    for values, mean in zip(result, expected, strict=True):
+        assert abs(np.mean(values) - mean) < 4 * np.std(values) / 100**0.5
+    assert np.std(result.coverage) / 100**0.5 < 0.01
 
 
-def test_what_is_wrong_is_refused():
-    x, y = np.zeros((8, 3)), np.zeros((6, 2))
-    for call in (
+@pytest.mark.parametrize(
+    "function",
+    [
         neighbors.precision_recall,
         neighbors.density_coverage,
-        lambda a, b: neighbors.nearest_neighbors(a, b, 1),
-    ):
-        for pair in ((x, y), (x[0], x[0]), (x, x[None])):
-            with pytest.raises(ShapeError, match=r"expected \[N, F\]"):
-                call(*pair)
+        partial(neighbors.nearest_neighbors, k=1),
+    ],
+)
+def test_neighbor_metrics_reject_wrong_shapes(function):
+    x, y = np.zeros((8, 3)), np.zeros((6, 2))
+    for pair in ((x, y), (x[0], x[0]), (x, x[None])):
+        with pytest.raises(ShapeError, match=r"expected \[N, F\]"):
+            function(*pair)
+
+
+def test_nearest_neighbors_reject_k_above_the_number_of_references():
+    x = np.zeros((8, 3))
     with pytest.raises(ConfigError, match="k is 9, expected 1 to 8"):
         neighbors.nearest_neighbors(x, x, 9)
-    for k in (0, 8):
-        with pytest.raises(ConfigError, match=f"k is {k}, expected 1 to 7"):
-            neighbors.knn_radii(x, k)
+
+
+@pytest.mark.parametrize("k", [0, 8])
+def test_knn_radii_reject_k_out_of_range(k):
+    with pytest.raises(ConfigError, match=f"k is {k}, expected 1 to 7"):
+        neighbors.knn_radii(np.zeros((8, 3)), k)

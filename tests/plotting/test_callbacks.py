@@ -1,48 +1,42 @@
-"""What a run draws and says of its curves."""
-
-import json
+"""Callbacks that draw during training."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
-from jaxgan import losses, make_gan, models, optimizers, priors
-from jaxgan.diagnostics import monitor
-from jaxgan.diagnostics.probes import make_sample_probe, total_std
-from jaxgan.diagnostics.rules import Finding
-from jaxgan.plotting import callbacks, figures, images
+from jaxgan.errors import ShapeError
+from jaxgan.plotting import callbacks, images
 from jaxgan.training import metric_log
 from jaxgan.training.rng import make_rng_streams
+from tests.helpers.networks import small_gan
 
-TX = optimizers.adam(1e-3)
-GAN = make_gan(
-    models.MLPGenerator(shape=(6, 6, 1), widths=(8,)),
-    models.MLPDiscriminator(widths=(8,)),
-    losses.non_saturating,
-    TX,
-    TX,
-    priors.uniform(4),
-)
+METRICS = {"d_loss": 1.0, "g_loss": 0.7, "d_real_probability": 0.6, "d_fake_probability": 0.4}
 
 
-def metrics(num, **columns):
-    rows = {
-        "d_loss": 1.0,
-        "g_loss": 0.7,
-        "d_real_probability": 0.6,
-        "d_fake_probability": 0.4,
-    } | columns
-    return [{"step": i} | rows for i in range(1, num + 1)]
+def gan_with_samples(*shape):
+    """A GAN without networks whose samples `[num, *shape]` are all 0."""
+    return small_gan()._replace(sample=lambda state, key, num: jnp.zeros((num, *shape)))
 
 
-def test_pictures_of_steps_that_were_not_saved_are_removed_and_files_of_the_user_are_not(tmp_path):
-    state = GAN.init(jax.random.key(0), jnp.zeros((1, 6, 6, 1)))
+def write_metrics(workdir, num):
+    rows = [{"step": i} | METRICS for i in range(1, num + 1)]
+    metric_log.append_rows(workdir / "metrics.jsonl", rows)
+
+
+def save_square(path, samples, metrics, probes, caption):
+    """The `save` function of a plot callback: a square image whose gray level is the loss."""
+    level = int(100 * metrics.get("d_loss", 0))
+    images.save_png(path, Image.fromarray(np.full((8, 8, 3), level, np.uint8)))
+
+
+def test_make_image_callback_removes_later_steps_and_keeps_other_files(tmp_path):
+    gan = small_gan()
+    state = gan.init(jax.random.key(0), jnp.zeros((1, 6, 6, 1)))
     key = make_rng_streams(0).sample
-    draw = callbacks.make_image_callback(GAN, tmp_path, 10, "toy")
-    metric_log.append_rows(tmp_path / "metrics.jsonl", metrics(20))
+    draw = callbacks.make_image_callback(gan, tmp_path, 10, "toy")
+    write_metrics(tmp_path, 20)
     for step in (0, 20, 1_000_000, 10):
         draw(state, jax.random.clone(key), step)
         (tmp_path / "samples" / "notes.txt").write_text("mine")
@@ -50,149 +44,138 @@ def test_pictures_of_steps_that_were_not_saved_are_removed_and_files_of_the_user
     assert kept == {"000000.npy", "000000.png", "000010.npy", "000010.png", "notes.txt"}
 
 
-def test_steps_are_sorted_as_numbers(tmp_path):
-    for step in (999_999, 1_000_000, 5):
-        (tmp_path / f"{step:06}.npy").touch()
-    assert [path.stem for path in callbacks.saved_files(tmp_path, ".npy")] == [
-        "000005",
-        "999999",
-        "1000000",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("num", "expected"),
-    [(1, [0]), (6, [0, 1, 2, 3, 4, 5]), (11, [0, 2, 4, 6, 8, 10]), (101, [0, 20, 40, 60, 80, 100])],
-)
-def test_rows_are_chosen_evenly_with_the_first_and_the_last(num, expected):
-    assert callbacks.evenly_spaced(list(range(num)), 6) == expected
-
-
-def test_running_means():
-    np.testing.assert_allclose(figures.running_mean(np.arange(5.0)), np.arange(5.0))
-    values = np.random.default_rng(0).normal(size=300)
-    expected = [values[max(i - 3, 0) : i + 4].mean() for i in range(300)]
-    np.testing.assert_allclose(figures.running_mean(values), expected)
-
-
-@pytest.mark.parametrize("scores", ["probability", "logits"])
-def test_the_curves_bear_their_own_names(tmp_path, monkeypatch, scores):
-    drawn = []
-    monkeypatch.setattr(figures, "save_figure", lambda path, figure: drawn.append(figure))
-    columns = {
-        "d_loss": 1.0,
-        "g_loss": 2.0,
-        f"d_real_{scores}": 0.75,
-        f"d_fake_{scores}": 0.25,
-        "step": 1,
-    }
-    figures.save_losses(
-        tmp_path / "x.png", {name: np.full(1, value) for name, value in columns.items()}, "toy"
+def test_make_image_callback_draws_all_files_in_a_workdir_given_as_a_string(tmp_path):
+    baseline = {"frechet_distance": [1.0, 2.0]}
+    rows = [{"step": 10, "frechet_distance": 3.0}]
+    metric_log.append_rows(tmp_path / "scores.jsonl", rows)
+    draw = callbacks.make_image_callback(
+        gan_with_samples(6, 6, 3), str(tmp_path), 10, "toy", real_baseline=baseline
     )
-    found = {
-        line.get_label(): line.get_ydata()[0]
-        for axes in drawn[0].axes
-        for line in axes.get_lines()
-        if not line.get_label().startswith("_")
-    }
-    names = (
-        ("D(x), of real", "D(G(z)), of fake") if scores == "probability" else ("of real", "of fake")
+    draw(None, None, 0)
+    assert not (tmp_path / "losses.png").exists()
+    write_metrics(tmp_path, 10)
+    draw(None, None, 10)
+    for name in ("samples/000010.png", "progress.png", "losses.png", "scores.png"):
+        with Image.open(tmp_path / name) as image:
+            assert min(image.size) > 30
+    pixels = np.load(tmp_path / "samples" / "000010.npy")
+    assert (pixels.shape, pixels.dtype) == ((64, 6, 6, 3), np.uint8)
+
+
+def test_make_image_callback_draws_no_scores_without_a_baseline_for_them(tmp_path):
+    metric_log.append_rows(tmp_path / "scores.jsonl", [{"step": 10, "other_score": 3.0}])
+    draw = callbacks.make_image_callback(
+        gan_with_samples(6, 6, 1), tmp_path, 10, "toy", real_baseline={"recall": [1.0]}
     )
-    assert found["discriminator"] == 1
-    assert found["generator"] == 2
-    assert [found[name] for name in names] == [0.75, 0.25]
-    assert isinstance(drawn[0], Figure)
-    assert all(
-        line.get_marker() != "None" for line in drawn[0].axes[0].get_lines()
-    )  # one step is a point
+    draw(None, None, 0)
+    assert not (tmp_path / "scores.png").exists()
 
 
-def test_an_animation_has_every_picture(tmp_path):
-    paths = []
-    for i in range(3):
-        paths.append(tmp_path / f"{i}.png")
-        Image.fromarray(np.full((8, 8, 3), 80 * i, np.uint8)).save(paths[-1])
-    images.save_gif(tmp_path / "all.gif", paths)
-    with Image.open(tmp_path / "all.gif") as gif:
-        shades = []
-        for i in range(gif.n_frames):
-            gif.seek(i)
-            shades.append(int(np.asarray(gif.convert("L")).mean()))
-    assert shades == [0, 80, 160]
-
-
-def test_the_probe_tells_the_same_from_the_different():
-    probe = make_sample_probe(GAN, np.random.default_rng(0).uniform(-1, 1, (50, 6, 6, 1)), 32)
-    state = GAN.init(jax.random.key(0), jnp.zeros((1, 6, 6, 1)))
-    flat = state.replace(g=state.g.replace(params=jax.tree.map(jnp.zeros_like, state.g.params)))
-    assert float(probe(flat, jax.random.key(1))["diversity"]) == 0
-    assert 0 < float(probe(state, jax.random.key(1))["diversity"]) < 1
-    np.testing.assert_allclose(
-        total_std(jnp.array([[0.0, 1.0], [2.0, 1.0], [4.0, 4.0]])) ** 2, 8 / 3 + 2, rtol=1e-6
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_make_image_callback_accepts_gray_rgb_and_rgba(tmp_path, channels):
+    callbacks.make_image_callback(gan_with_samples(6, 6, channels), tmp_path, 10, "toy")(
+        None, None, 0
     )
+    with Image.open(tmp_path / "progress.png") as image:
+        assert image.width > 16 * 6
 
 
-def test_sketches_are_as_far_apart_as_the_samples():
-    """Means over many keys: one estimate alone has a relative error of about 18 %."""
-    probe = make_sample_probe(GAN, np.random.default_rng(0).uniform(-1, 1, (50, 6, 6, 1)), 32)
-    one, other = (GAN.init(jax.random.key(seed), jnp.zeros((1, 6, 6, 1))) for seed in range(2))
-    keys = jax.random.split(jax.random.key(5), 64)
-
-    def squares(key):
-        z_key, _ = jax.random.split(key)
-        a, b = (GAN.sample(state, jax.random.clone(z_key), 32) for state in (one, other))
-        key = jax.random.clone(key)
-        c, d = (probe(state, jax.random.clone(key))["sketch"] for state in (one, other))
-        return jnp.mean((a - b) ** 2), jnp.sum((c - d) ** 2)
-
-    true, estimated = jax.jit(jax.vmap(squares))(keys)
-    ratio = np.asarray(estimated / true)
-    assert abs(ratio.mean() - 1) < 4 * ratio.std() / 8
-    assert 0.2 < ratio.std() < 0.6
+@pytest.mark.parametrize("shape", [(6, 6, 2), (6, 6, 5), (15,)])
+def test_make_image_callback_refuses_other_shapes_and_writes_nothing(tmp_path, shape):
+    draw = callbacks.make_image_callback(gan_with_samples(*shape), tmp_path, 10, "toy")
+    found = ", ".join(map(str, (64, *shape)))
+    with pytest.raises(ShapeError, match=rf"shape \[{found}\], expected \[N, H, W, C\] with C = 1"):
+        draw(None, None, 0)
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_the_watch_says_what_is_new_and_at_the_end_everything(tmp_path, monkeypatch):
-    found, said = [], []
-    monkeypatch.setattr(monitor, "diagnose", lambda history, probes: list(found))
-    look = monitor.make_monitor(tmp_path, 3000, said.append)
-    look()
-    assert said == []
-    found.append(Finding("mode collapse", "diversity 0.1", "All alike", ("more --d-steps",)))
-    for num in (10, 10):
-        metric_log.append_rows(tmp_path / "metrics.jsonl", metrics(num))
-        look()
-    assert said == [
-        "At step 10, mode collapse: diversity 0.1. All alike. To try:\n    - more --d-steps"
-    ]
-    kept = json.loads((tmp_path / "findings.json").read_text())
-    assert kept == {"step": 10, "findings": [found[0]._asdict() | {"advice": ["more --d-steps"]}]}
-    metric_log.append_rows(tmp_path / "metrics.jsonl", [metrics(1)[0] | {"step": 3000}])
-    look()
-    assert len(said) == 2
-    found.clear()
-    look()
-    assert said[-1] == "The curves look healthy."
-    said.clear()
-    monitor.make_monitor(tmp_path / "short", 0, said.append)()
-    assert said == []  # too short to tell
+def test_make_image_callback_skips_unusable_files_and_reports_each_once(tmp_path, monkeypatch):
+    folder, messages, drawn = tmp_path / "samples", [], []
+    folder.mkdir()
+    (folder / "000022.npy").touch()
+    (folder / "000033.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00{'descr': ((((")
+    np.save(folder / "000044.npy", np.zeros((64, 5, 5, 1), np.uint8))
+    np.save(folder / "000055.npy", np.zeros((64, 6, 6, 1), np.float32))
+    (folder / "000066.npy").mkdir()
+    write_metrics(tmp_path, 100)
+    draw = callbacks.make_image_callback(
+        gan_with_samples(6, 6, 1), tmp_path, 10, "toy", log_fn=messages.append
+    )
+    monkeypatch.setattr(
+        callbacks.figures,
+        "save_labeled_rows",
+        lambda path, rows, *args, **options: drawn.append((path.name, [row[0] for row in rows])),
+    )
+    for step in (100, 110):
+        draw(None, None, step)
+    progress = [labels for name, labels in drawn if name == "progress.png"]
+    assert progress == [["epoch 10"], ["epoch 10", "epoch 11"]]
+    assert len(messages) == 1
+    for part in (
+        "4 files are left out",
+        "000022.npy is not a readable array",
+        "000033.npy is not a readable array",
+        "000044.npy has uint8[64, 5, 5, 1], expected uint8[N, 6, 6, 1]",
+        "and 1 more",
+    ):
+        assert part in messages[0]
 
 
-def test_a_population_is_read_as_one():
-    column = np.arange(6.0).reshape(3, 2)
-    np.testing.assert_array_equal(monitor.merge_members(column), [0.5, 2.5, 4.5])
-    sketches = np.random.default_rng(0).normal(size=(3, 2, 4))
-    together = monitor.merge_members(sketches)
-    squares = [np.sum((sketches[1] - sketches[0])[m] ** 2) for m in range(2)]
-    np.testing.assert_allclose(np.sum((together[1] - together[0]) ** 2), np.mean(squares))
+def test_make_plot_callback_draws_all_files(tmp_path):
+    shown = []
+    draw = callbacks.make_plot_callback(
+        gan_with_samples(2),
+        str(tmp_path),
+        10,
+        "toy",
+        save=save_square,
+        animation="toy.gif",
+        num=5,
+        strip=3,
+        show=shown.append,
+    )
+    draw(None, None, 0)
+    write_metrics(tmp_path, 20)
+    for step in (10, 20):
+        draw(None, None, step)
+    assert np.load(tmp_path / "samples" / "000010.npy").shape == (5, 2)
+    assert [path.name for path in shown] == ["000000.png", "000010.png", "000020.png"]
+    with Image.open(tmp_path / "progress.png") as image:
+        assert image.size == (3 * 8 + 2 * 2, 8)
+    with Image.open(tmp_path / "losses.png") as image:
+        assert image.size == (900, 600)
+    with Image.open(tmp_path / "toy.gif") as image:
+        assert image.n_frames == 2  # Pillow merges the two last frames, which are equal
 
 
-def test_following_reads_what_is_new_and_starts_anew_after_a_cut(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    columns = metric_log.tail(path)
-    assert columns() == {}
-    metric_log.append_rows(path, metrics(3))
-    assert columns()["step"].tolist() == [1, 2, 3]
-    metric_log.append_rows(path, [{"step": 4} | metrics(1)[0] | {"step": 4}])
-    assert columns()["step"].tolist() == [1, 2, 3, 4]
-    metric_log.truncate_after(path, 2)
-    assert columns()["step"].tolist() == [1, 2]
+@pytest.mark.parametrize("strip", [1, 4])
+def test_make_plot_callback_skips_unusable_pictures_and_reports_each_once(tmp_path, strip):
+    folder, messages = tmp_path / "samples", []
+    folder.mkdir()
+    (folder / "000003.png").touch()
+    Image.new("RGB", (9, 8)).save(folder / "000004.png")
+    write_metrics(tmp_path, 20)
+    draw = callbacks.make_plot_callback(
+        gan_with_samples(2),
+        tmp_path,
+        10,
+        "toy",
+        save=save_square,
+        animation="toy.gif",
+        strip=strip,
+        log_fn=messages.append,
+    )
+    for step in (10, 20):
+        draw(None, None, step)
+    assert len(messages) == 1
+    assert "2 files are left out" in messages[0]
+    assert "000003.png is not a readable image" in messages[0]
+    assert "000004.png has shape [8, 9, 3], expected [8, 8, 3]" in messages[0]
+    with Image.open(tmp_path / "progress.png") as image:
+        assert image.size == ((8, 8) if strip == 1 else (2 * 8 + 2, 8))
+
+
+def test_last_row_takes_the_first_member_of_a_population():
+    columns = {"step": np.array([1, 2]), "diversity": np.array([[0.1, 0.2], [0.3, 0.4]])}
+    assert callbacks.last_row(columns) == {"step": 2, "diversity": 0.3}
+    assert callbacks.last_row({}) == {}

@@ -1,0 +1,24 @@
+"""The `jaxgan` command; `python -m jaxgan` is the same."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Runs a subcommand of `jaxgan.cli`; says what to install if a package is missing."""
+    # As `python -m` does, so that the experiment modules of a project can be imported.
+    sys.path.insert(0, os.getcwd())
+    try:
+        from jaxgan import cli
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("jaxgan"):
+            raise
+        sys.exit(
+            f"error: the jaxgan command needs the package {error.name}; install it with: "
+            "pip install 'jaxgan[run]'"
+        )
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

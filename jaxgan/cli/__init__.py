@@ -1,0 +1,30 @@
+"""The subcommands of the `jaxgan` command, which work on the directory of any run."""
+
+from typing import Annotated
+
+import tyro
+
+from jaxgan.cli import classifier, evaluate, sample
+from jaxgan.runs.command_line import exit_on_error
+
+SUBCOMMANDS = {"sample": sample, "evaluate": evaluate, "classifier": classifier}
+
+
+def main() -> None:
+    """Parses the command line and runs the subcommand."""
+    with exit_on_error():
+        config = tyro.cli(
+            Annotated[sample.Config, describe("sample")]
+            | Annotated[evaluate.Config, describe("evaluate")]
+            | Annotated[classifier.Config, describe("classifier")],
+            prog="jaxgan",
+            description="Tools for runs of jaxgan.",
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+        module = next(m for m in SUBCOMMANDS.values() if isinstance(config, m.Config))
+        module.run(config)
+
+
+def describe(name: str):
+    """Returns tyro's configuration of a subcommand, with its module's docstring as the help."""
+    return tyro.conf.subcommand(name, description=SUBCOMMANDS[name].__doc__)

@@ -1,0 +1,155 @@
+"""Scores the generator of a run, beside the scores of real images.
+
+Draws samples several times, compares each draw with the training images through a classifier that
+is trained on them once, and prints every score as mean and standard error; evaluation.json in the
+run's directory keeps them. The real baseline scores training images that are held out from those
+they are compared with. Scores are comparable among runs on one data set that were evaluated with
+the same classifier and number of samples, not with figures from other networks.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+from jaxgan._io import write_atomic
+from jaxgan.cli.run_tools import load_run_with_precision
+from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, load_split
+from jaxgan.data.sources import to_pixels
+from jaxgan.errors import ConfigError
+from jaxgan.evaluation.evaluator import SCORES, Evaluator
+from jaxgan.evaluation.tables import format_mean_sem
+from jaxgan.plotting import figures
+from jaxgan.runs.console import print_line
+from jaxgan.runs.image_runner import load_evaluator
+from jaxgan.runs.loading import Run, run_title
+from jaxgan.training.options import check_ranges
+
+NUM_SHOWN = 32
+NUM_COLUMNS = 16
+BATCH_SIZE = 1_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Options of `jaxgan evaluate`."""
+
+    workdir: tyro.conf.Positional[Path]
+    """Directory of the run."""
+    num: int | None = None
+    """Samples per draw. Unset: 10,000, or half of a small data set."""
+    draws: int = 3
+    """Number of draws."""
+    step: int | None = None
+    """Train step of the checkpoint. Unset: the latest."""
+    best: bool = False
+    """Evaluate the checkpoint with the best scores of the run; see --evaluate-every."""
+    member: int = 0
+    """Which GAN of a run with --num-seeds, from 0."""
+    seed: int = 0
+    """Seed of the latent noise."""
+    nearest: bool = False
+    """Also draw nearest.png: samples, each above its nearest training image in feature space."""
+    data_dir: Path = DEFAULT_DATA_DIR
+    """Directory of the prepared data sets."""
+
+    def __post_init__(self):
+        """Raises ConfigError at the first option that is invalid."""
+        check_ranges(self)
+        object.__setattr__(self, "data_dir", self.data_dir.expanduser())
+        if self.best and self.step is not None:
+            raise ConfigError(f"--best and --step {self.step} are both given; leave out one")
+
+
+def run(config: Config) -> None:
+    """Evaluates a run, prints the scores, and writes evaluation.json."""
+    step = "best" if config.best else config.step
+    loaded = load_run_with_precision(config.workdir, step, config.member)
+    data = check_image_run(loaded, config.workdir)
+    evaluator = load_evaluator(
+        load_split(data["name"], config.data_dir), config.data_dir, config.num
+    )
+    generators = {"generator": loaded.state.g.variables}
+    if loaded.state.g_ema is not None:
+        generators["average"] = loaded.state.g_ema
+    scores = {
+        name: score_draws(loaded, evaluator, variables, config)
+        for name, variables in generators.items()
+    }
+    record = {"step": loaded.step, "member": config.member, "num_samples": evaluator.num_samples}
+    record |= {"real_baseline": evaluator.real_baseline, "generators": scores}
+    path = config.workdir / "evaluation.json"
+    write_atomic(path, (json.dumps(record, indent=2) + "\n").encode())
+    draws = f"{config.draws} draws of {evaluator.num_samples:,} samples"
+    print_line(f"{evaluation_title(loaded, config)} · mean ± standard error of {draws}")
+    print_line(format_table(scores, evaluator))
+    if config.nearest:
+        draw_nearest(loaded, evaluator, config)
+
+
+def check_image_run(loaded: Run, workdir: Path) -> dict[str, Any]:
+    """Returns the description of a run's data. Raises ConfigError if they are not images."""
+    data = loaded.config.get("data")
+    if data is None or len(data["shape"]) != 3:
+        name = "other data" if data is None else data["name"]
+        raise ConfigError(f"{workdir} is a run on {name}; only runs on images can be evaluated")
+    return data
+
+
+def evaluation_title(loaded: Run, config: Config) -> str:
+    """Returns the name of what is evaluated."""
+    population = loaded.config["train"]["options"]["num_seeds"] is not None
+    member = f" · member {config.member}" if population else ""
+    return f"{run_title(loaded.config)}{member} · step {loaded.step:,}"
+
+
+def score_draws(
+    loaded: Run, evaluator: Evaluator, variables: Any, config: Config
+) -> dict[str, list[float]]:
+    """Returns every score of a generator, `[draws]`."""
+    keys = jax.random.split(jax.random.key(config.seed), config.draws)
+    scores = [
+        evaluator.compute_scores(generate(loaded, variables, key, evaluator.num_samples))
+        for key in keys
+    ]
+    return {name: [each[name] for each in scores] for name in SCORES}
+
+
+def generate(loaded: Run, variables: Any, key: jax.Array, num: int) -> jax.Array:
+    """Returns float32 samples `[num, H, W, C]`, made in batches that fit into memory."""
+    z = loaded.gan.prior(key, num)
+    batches = [z[i : i + BATCH_SIZE] for i in range(0, num, BATCH_SIZE)]
+    return jnp.concatenate([loaded.gan.generate(variables, batch) for batch in batches])
+
+
+def format_table(scores: dict[str, dict[str, list[float]]], evaluator: Evaluator) -> str:
+    """Returns a table with a line per score: of the generators, and of real images."""
+    rows = [["", *scores, "real images", "better"]]
+    for name, spec in SCORES.items():
+        columns = [*scores.values(), evaluator.real_baseline]
+        cells = [format_mean_sem(np.array(column[name]), spec.digits) for column in columns]
+        rows.append([spec.label, *cells, spec.better or "as real"])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def draw_nearest(loaded: Run, evaluator: Evaluator, config: Config) -> None:
+    """Draws samples, each above its nearest training image."""
+    samples = to_pixels(loaded.sample(jax.random.key(config.seed), NUM_SHOWN))
+    nearest = evaluator.reference_images[evaluator.find_nearest(samples)]
+    rows = []
+    for start in range(0, NUM_SHOWN, NUM_COLUMNS):
+        shown = slice(start, start + NUM_COLUMNS)
+        rows += [("samples", samples[shown]), ("nearest", nearest[shown])]
+    path = config.workdir / "nearest.png"
+    title = evaluation_title(loaded, config)
+    figures.save_labeled_rows(path, rows, title, columns=NUM_COLUMNS)
+    print_line(f"Samples beside the nearest training images: {path}")

@@ -1,0 +1,152 @@
+"""Callbacks of the training loop, and when they are called."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxgan.distributed.multihost import barrier, is_primary_process
+from jaxgan.distributed.sharding import to_host_local
+from jaxgan.states import GANState
+from jaxgan.training import metric_log
+from jaxgan.training.blocks import maybe_vmap
+from jaxgan.training.options import TrainOptions
+from jaxgan.training.program import Program
+from jaxgan.training.progress import Progress, make_line_reporter
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Callbacks:
+    """Functions that `train` calls, in the primary process only. None means that there is none.
+
+    Keys are the same at every call, so that figures and scores of different steps are comparable.
+    For a population, the arrays of the state and the keys of `evaluate` and `draw` have a leading
+    axis of members.
+
+    Attributes:
+      probe: `(state, key) -> {name: scalar or [n]}`, pure, of one GAN; it is jit-compiled, and for
+        a population mapped over the members. Called at the start, at every `probe_every`-th train
+        step of an epoch and at its end. Logged to probes.jsonl.
+      evaluate: `(state, key) -> {name: float}`. Called after every `evaluate_every`-th epoch and at
+        the end. Logged to scores.jsonl. The checkpoint with the lowest first score is kept.
+      draw: `(state, key, step) -> None`. Called at the start, after every epoch and at the end,
+        once the checkpoint is saved. If it raises an error, the error is logged and training goes
+        on.
+      progress: `(Progress) -> None`. Called after every block. Prints lines by default; None is
+        silent.
+      log: `(text) -> None`. Receives messages such as that a checkpoint is corrupt; prints them by
+        default.
+    """
+
+    probe: Callable[[GANState, jax.Array], dict[str, jax.Array]] | None = None
+    evaluate: Callable[[GANState, jax.Array], dict[str, float]] | None = None
+    draw: Callable[[GANState, jax.Array, int], None] | None = None
+    progress: Callable[[Progress], None] | None = dataclasses.field(
+        default_factory=make_line_reporter
+    )
+    log: Callable[[str], None] = print
+
+
+class CallbackRunner:
+    """Calls the callbacks of a run when they are due, and logs what they return."""
+
+    def __init__(
+        self,
+        callbacks: Callbacks,
+        workdir: Path,
+        program: Program,
+        options: TrainOptions,
+    ):
+        """Silences the callbacks in all processes but the primary."""
+        if not is_primary_process():
+            callbacks = Callbacks(progress=None, log=lambda text: None)
+        self._callbacks, self._workdir, self._options = callbacks, workdir, options
+        self._streams, self._steps_per_epoch = program.streams, program.steps_per_epoch
+        self._probe = callbacks.probe and jax.jit(
+            maybe_vmap(callbacks.probe, (0, 0), options.num_seeds is not None)
+        )
+        self._scores: dict[str, float] = {}
+        self._error: Exception | None = None
+
+    def log(self, text: str) -> None:
+        """Passes on a message."""
+        self._callbacks.log(text)
+
+    def append(self, name: str | os.PathLike, rows: list[dict[str, Any]]) -> None:
+        """Appends rows to a log of the workdir, in the primary process."""
+        if is_primary_process():
+            metric_log.append_rows(self._workdir / name, rows)
+
+    def begin(self, state: GANState, step: int) -> None:
+        """Probes a new run, and draws the figures of the train step at which the run begins."""
+        if step == 0:
+            self.measure(state, step)
+            self._raise_error()
+        if self._epoch_ended(step):  # they may be missing if the run was killed while drawing
+            self._draw(state, step)
+
+    def saves_at(self, step: int) -> bool:
+        """Returns whether a checkpoint is due."""
+        every = self._options.keep_every
+        return self._epoch_ended(step) or (every is not None and step % every == 0)
+
+    def measure(self, state: GANState, step: int) -> dict[str, float] | None:
+        """Calls `probe` and `evaluate` if they are due, and returns the scores if there are any.
+
+        An exception is held back until `after_save`.
+        """
+        probes = step % self._steps_per_epoch % self._options.probe_every == 0
+        if not (probes or self._epoch_ended(step)):
+            return None
+        state, scores = to_host_local(state), None
+        try:
+            if probes and self._probe is not None:
+                values = jax.device_get(self._probe(state, jax.random.clone(self._streams.probe)))
+                row = {name: value.tolist() for name, value in values.items()}
+                self.append("probes.jsonl", [{"step": step} | row])
+            if self._callbacks.evaluate is not None and self._is_evaluated(step):
+                scores = self._callbacks.evaluate(state, jax.random.clone(self._streams.eval))
+                self.append("scores.jsonl", [{"step": step} | scores])
+                self._scores = scores
+        except Exception as error:
+            self._error = error
+        barrier("probes and scores computed")
+        return scores
+
+    def after_save(
+        self, state: GANState, step: int, metrics: dict[str, float], timing: dict[str, float]
+    ) -> None:
+        """Raises what `measure` held back, draws figures if they are due, reports progress."""
+        self._raise_error()
+        if self._epoch_ended(step):
+            self._draw(state, step)
+        if self._callbacks.progress is not None:
+            speed, total = timing["steps"] / timing["seconds"], self._options.steps
+            self._callbacks.progress(
+                Progress(step, total, self._steps_per_epoch, speed, metrics, self._scores)
+            )
+
+    def _draw(self, state: GANState, step: int) -> None:
+        state = to_host_local(state)
+        if self._callbacks.draw is not None:
+            try:
+                self._callbacks.draw(state, jax.random.clone(self._streams.sample), step)
+            except Exception as error:  # a figure must not cost training progress
+                self.log(f"Drawing step {step:,} failed: {type(error).__name__}: {error}")
+        barrier("figures drawn")
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _epoch_ended(self, step: int) -> bool:
+        return step % self._steps_per_epoch == 0 or step == self._options.steps
+
+    def _is_evaluated(self, step: int) -> bool:
+        if step == self._options.steps:
+            return True
+        every, (epoch, index) = self._options.evaluate_every, divmod(step, self._steps_per_epoch)
+        return every is not None and index == 0 and epoch > 0 and epoch % every == 0

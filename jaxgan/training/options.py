@@ -1,0 +1,155 @@
+"""The options of the training loop, validated once."""
+
+import dataclasses
+import math
+import numbers
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal
+
+from jaxgan.errors import ConfigError
+from jaxgan.train_step import UpdateOrder
+
+MAX_STEPS = 2**31 - 1  # compiled programs count train steps and batches in int32
+MAX_SEED = 2**32 - 1
+MAY_BE_ZERO = ("seed", "member", "process_id")
+UPPER_BOUNDS = {"g_layers": 100, "g_steps": 1_000}  # both are unrolled in the compiled program
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoopOptions:
+    """The options that `train` and the command line share.
+
+    Integers are counts of at least 1, except for the seed.
+
+    Raises:
+      ConfigError: If an option has the wrong type or is out of its range.
+    """
+
+    seed: int = 0
+    """Seed of all randomness, from 0 to 4,294,967,295."""
+    num_seeds: int | None = None
+    """Train this many GANs at once, with the seeds SEED, SEED + 1, …. On CPUs a multiple of the
+    number of cores is fastest. Metrics are means over them; figures show the first. Unset: one."""
+    d_steps: int = 1
+    """Discriminator updates per train step, each on a batch of its own."""
+    g_steps: int = 1
+    """Generator updates per train step, all against the last batch."""
+    update_order: UpdateOrder = "d_first"
+    """Which network a train step updates first. With simultaneous, neither sees the other's
+    update."""
+    share_noise: bool = True
+    """Reuse the latent noise of the last discriminator update for the first generator update. If
+    switched off, the generator's update draws its own."""
+    num_devices: int | None = None
+    """Number of devices over which each batch, or the seeds, are sharded. Unset: all devices that
+    divide the work evenly, but one CPU device for a single GAN, because XLA already uses all
+    cores."""
+    steps_per_block: int = 20
+    """Train steps per call of the compiled program, and between two progress reports."""
+    keep_every: int | None = None
+    """Also save and keep a checkpoint at every multiple of this number of train steps. Unset: only
+    the latest checkpoints and the best one are kept."""
+    evaluate_every: int | None = None
+    """Epochs between evaluations; the best checkpoint is then kept besides the latest. Unset:
+    none."""
+    on_nan: Literal["stop", "skip"] = "stop"
+    """What to do about a loss or gradient that is not finite: stop, or skip the update. More than
+    20 consecutive skipped train steps stop the run."""
+
+    def __post_init__(self):
+        """Raises ConfigError at the first option that is invalid."""
+        check_ranges(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainOptions(LoopOptions):
+    """The options of `jaxgan.train`; see `LoopOptions` for those inherited.
+
+    Attributes:
+      steps: Total number of train steps, including those before a checkpoint that is resumed.
+      probe_every: Train steps between probes within an epoch; see `Callbacks.probe`.
+      evaluate_every: Epochs between evaluations; see `Callbacks.evaluate`. None evaluates only at
+        the end.
+
+    Raises:
+      ConfigError: If an option has the wrong type or is out of its range.
+    """
+
+    steps: int
+    probe_every: int = 100
+    evaluate_every: int | None = 1
+
+    def __post_init__(self):
+        """Raises ConfigError at the first option that is invalid."""
+        super().__post_init__()
+        if self.steps * self.d_steps > MAX_STEPS:
+            raise ConfigError(
+                f"steps is {self.steps:,} with {self.d_steps} batches each, expected at most "
+                f"{MAX_STEPS // self.d_steps:,}; train for fewer steps"
+            )
+
+
+def check_ranges(options: Any) -> None:
+    """Validates the types and ranges of a dataclass of options.
+
+    Integers must be at least 1 (0 for the fields in `MAY_BE_ZERO`), floats finite and at least 0,
+    and the seeds at most `MAX_SEED`.
+
+    Raises:
+      ConfigError: At the first field that is invalid; the message names it and its value.
+    """
+    hints = typing.get_type_hints(type(options))
+    for field in dataclasses.fields(options):
+        name, value, hint = field.name, getattr(options, field.name), hints[field.name]
+        if not matches_type(value, hint):
+            raise ConfigError(f"{name} is {value!r}, expected {describe_type(hint)}")
+        if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+            object.__setattr__(options, name, int(value))  # NumPy integers are not JSON
+            upper = MAX_STEPS
+            if name == "seed":
+                upper = MAX_SEED + 1 - (getattr(options, "num_seeds", None) or 1)
+            check_integer(name, int(value), UPPER_BOUNDS.get(name, upper))
+        elif isinstance(value, float) and not 0 <= value < math.inf:
+            raise ConfigError(f"{name} is {value}, expected a finite number of at least 0")
+
+
+def check_integer(name: str, value: int, upper: int) -> None:
+    """Raises ConfigError if an integer option is below its lower or above its upper bound."""
+    lower = 0 if name in MAY_BE_ZERO else 1
+    if value < lower:
+        raise ConfigError(f"{name} is {value}, expected at least {lower}")
+    if value > upper:
+        raise ConfigError(f"{name} is {value:,}, expected at most {upper:,}")
+
+
+def matches_type(value: Any, hint: Any) -> bool:
+    """Returns whether a value is of an annotated type: a class, Literal, union or tuple."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return matches_type(value, args[0])
+    if origin is Literal:
+        return value in args
+    if origin in (typing.Union, types.UnionType):
+        return any(matches_type(value, arg) for arg in args)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(matches_type(item, args[0]) for item in value)
+    if hint in (int, float) and isinstance(value, bool):
+        return False
+    if hint is int:
+        return isinstance(value, numbers.Integral)
+    if hint is float:
+        return isinstance(value, int | float | numbers.Real)
+    return isinstance(value, str | Path if hint is Path else hint)
+
+
+def describe_type(hint: Any) -> str:
+    """Returns a readable name of an annotated type, such as `an integer or None`."""
+    args = typing.get_args(hint)
+    if typing.get_origin(hint) is Literal:
+        return f"one of {', '.join(map(str, args))}"
+    if args:
+        return " or ".join(describe_type(arg) for arg in args)
+    names = {int: "an integer", float: "a number", bool: "True or False", type(None): "None"}
+    return names.get(hint, getattr(hint, "__name__", str(hint)))

@@ -1,0 +1,199 @@
+"""What a run computes with: the compiled train steps, its data, its keys and its devices."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+
+from jaxgan.data.sources import Source
+from jaxgan.distributed.multihost import assert_equal, barrier
+from jaxgan.distributed.sharding import (
+    BATCH_SPEC,
+    MEMBER_SPEC,
+    REPLICATED,
+    identity,
+    is_population_mesh,
+    make_mesh,
+    state_sharding,
+    to_global,
+    to_host_local,
+)
+from jaxgan.errors import CheckpointError, ConfigError
+from jaxgan.gan import GAN
+from jaxgan.states import GANState
+from jaxgan.train_step import make_train_step
+from jaxgan.training.blocks import make_train_block, maybe_vmap, metrics_to_rows
+from jaxgan.training.checkpoints import Checkpoints
+from jaxgan.training.nonfinite import skip_nonfinite_updates
+from jaxgan.training.options import LoopOptions, TrainOptions
+from jaxgan.training.rng import RngStreams, make_rng_streams
+
+Batch = tuple[jax.Array, jax.Array | None]
+
+
+class Program(NamedTuple):
+    """What a run computes with.
+
+    Attributes:
+      gan: The GAN; with `on_nan="skip"`, the one that skips updates.
+      source: The data.
+      streams: The random keys.
+      mesh: The devices, with an axis "data" for one GAN or "member" for a population.
+      train_block: As `make_train_block` returns it.
+      d_steps: Batches per train step.
+      steps_per_epoch: Train steps per epoch; batches that are too few for one are unused.
+    """
+
+    gan: GAN
+    source: Source
+    streams: RngStreams
+    mesh: Mesh
+    train_block: Callable
+    d_steps: int
+    steps_per_epoch: int
+
+
+def make_program(gan: GAN, source: Source, options: TrainOptions) -> Program:
+    """Builds the program of a run; nothing is compiled or written yet.
+
+    Raises:
+      ConfigError: If the options do not fit the GAN, the source or the devices, or differ between
+        the processes of the run.
+    """
+    population = options.num_seeds is not None
+    steps_per_epoch = count_steps_per_epoch(source, options)
+    members = None if gan.hyperparams is None else len(jax.tree.leaves(gan.hyperparams)[0])
+    if members not in (None, options.num_seeds):
+        raise ConfigError(
+            f"num_seeds is {options.num_seeds}, expected {members}, the number of members of the "
+            "GAN"
+        )
+    mesh = make_run_mesh(source, options)
+    if options.on_nan == "skip":
+        gan = skip_nonfinite_updates(gan)
+    train_step = make_train_step(
+        gan,
+        options.d_steps,
+        options.g_steps,
+        update_order=options.update_order,
+        share_noise=options.share_noise,
+    )
+    length = min(options.steps_per_block, steps_per_epoch)
+    block = make_train_block(train_step, source, length, options.d_steps, population=population)
+    assert_equal("options", f"{options} {mesh}")
+    streams = make_rng_streams(options.seed, options.num_seeds)
+    return Program(gan, source, streams, mesh, block, options.d_steps, steps_per_epoch)
+
+
+def count_steps_per_epoch(source: Source, options: LoopOptions) -> int:
+    """Returns the train steps per epoch. Raises ConfigError if an epoch is too short for one."""
+    if source.batches_per_epoch < options.d_steps:
+        raise ConfigError(
+            f"an epoch has {source.batches_per_epoch} batches, but a train step takes "
+            f"{options.d_steps} (d_steps); use a smaller batch size"
+        )
+    return source.batches_per_epoch // options.d_steps
+
+
+def make_run_mesh(source: Source, options: LoopOptions) -> Mesh:
+    """Returns the devices of a run. Raises ConfigError if they do not divide its work evenly."""
+    if options.num_seeds is None:
+        return make_mesh(BATCH_SPEC, len(zeros_like_batch(source)[0]), options.num_devices)
+    if source.stream is not None:
+        raise ConfigError(
+            f"num_seeds is {options.num_seeds}, but a streaming source feeds only one GAN; leave "
+            "out one of the two"
+        )
+    return make_mesh(MEMBER_SPEC, options.num_seeds, options.num_devices)
+
+
+def zeros_like_batch(source: Source) -> Batch:
+    """Returns zeros with the shapes and dtypes of the source's batches."""
+    streams = jax.eval_shape(make_rng_streams, 0)
+    order = jax.eval_shape(source.order, streams.shuffle, 0)
+    batch = jax.eval_shape(source.batch, source.arrays, order, streams.batch, 0)
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), batch)
+
+
+def init_or_restore(
+    program: Program, checkpoints: Checkpoints, log_fn: Callable[[str], None] = print
+) -> tuple[GANState, int]:
+    """Returns the state and train step of the latest intact checkpoint, or new networks and 0.
+
+    Either is laid out on the devices in the same way.
+
+    Raises:
+      CheckpointError: If the checkpoint is of other networks, optimizers or hyperparameters.
+    """
+    gan, batch = program.gan, zeros_like_batch(program.source)
+    init = maybe_vmap(gan.init, (0, None, None), is_population_mesh(program.mesh))
+    sharding = state_sharding(program.mesh)
+    shapes = jax.eval_shape(init, program.streams.init, *batch)
+    like = jax.tree.map(lambda x: x.update(sharding=sharding), shapes)
+    restored = checkpoints.restore_latest(like, log_fn)
+    if restored is None:
+        state = init(program.streams.init, *batch).replace(hyperparams=gan.hyperparams)
+        return to_global(state, sharding), 0
+    saved = to_host_local(restored[0].hyperparams)
+    if not jax.tree.all(jax.tree.map(np.array_equal, saved, gan.hyperparams)):
+        raise CheckpointError(
+            f"the members of the checkpoint have the hyperparameters {saved}, now they are "
+            f"{gan.hyperparams}; give those, or use another workdir"
+        )
+    return restored
+
+
+def run_blocks(
+    program: Program, state: GANState, blocks: Iterable[tuple[int, int, int]]
+) -> Iterator[tuple[GANState, list[dict[str, Any]], dict[str, float]]]:
+    """Runs blocks of train steps; compiles the program before the first.
+
+    Args:
+      program: See `Program`.
+      state: Laid out as `init_or_restore` does; donated.
+      blocks: As `plan_blocks` yields them.
+
+    Yields:
+      After each block the state, one row of metrics per train step, and the block's timing:
+      `steps`, `seconds`, `compile_seconds`.
+    """
+    source, sharding, compiled = program.source, state_sharding(program.mesh), None
+    order_fn = jax.jit(
+        maybe_vmap(source.order, (0, None), is_population_mesh(program.mesh)),
+        out_shardings=sharding,
+    )
+    # Through jit, because `to_global` cannot place keys on the devices of other processes.
+    streams = jax.jit(identity, out_shardings=sharding)(program.streams)
+    for (epoch, index, count), arrays in feed_blocks(program, blocks):
+        if compiled is None or index == 0:
+            order = order_fn(program.streams.shuffle, np.int32(epoch))
+        arguments = (state, streams, arrays, order, *map(np.int32, (epoch, index, count)))
+        timing = {"steps": count, "compile_seconds": 0.0}
+        start = time.perf_counter()
+        if compiled is None:
+            with jax.set_mesh(program.mesh):
+                compiled = program.train_block.lower(*arguments).compile()
+            barrier("train block compiled")
+            timing["compile_seconds"] = time.perf_counter() - start
+        state, metrics = compiled(*arguments)
+        metrics = jax.device_get(metrics)
+        timing["seconds"] = time.perf_counter() - start - timing["compile_seconds"]
+        yield state, metrics_to_rows(metrics, count), timing
+
+
+def feed_blocks(
+    program: Program, blocks: Iterable[tuple[int, int, int]]
+) -> Iterable[tuple[tuple[int, int, int], Any]]:
+    """Pairs each block with the arrays from which it takes its batches."""
+    source, mesh = program.source, program.mesh
+    if source.stream is None:
+        arrays = to_global(source.arrays, NamedSharding(mesh, REPLICATED))
+        return zip(blocks, itertools.repeat(arrays))
+    blocks = list(blocks)
+    stream = source.stream(program.streams.shuffle, blocks, program.d_steps, mesh)
+    return zip(blocks, stream, strict=True)

@@ -1,0 +1,32 @@
+import errno
+
+import numpy as np
+import pytest
+
+from jaxgan import _io
+
+
+@pytest.mark.parametrize("path_type", [str, lambda path: path], ids=["str", "Path"])
+def test_write_atomic_replaces_the_file_and_leaves_no_other(tmp_path, path_type):
+    path = tmp_path / "new" / "file"
+    _io.write_atomic(path_type(path), b"old")
+    _io.write_atomic(path_type(path), b"new")
+    assert path.read_bytes() == b"new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("path_type", [str, lambda path: path], ids=["str", "Path"])
+def test_with_filename_names_the_file_in_an_oserror(tmp_path, path_type):
+    path = tmp_path / "file"
+    with (
+        pytest.raises(OSError, match="No space left") as raised,
+        _io.with_filename(path_type(path)),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert raised.value.filename == str(path)
+
+
+def test_save_array_writes_an_npy_file(tmp_path):
+    array = np.arange(6.0).reshape(2, 3)
+    _io.save_array(str(tmp_path / "array.npy"), array)
+    np.testing.assert_array_equal(np.load(tmp_path / "array.npy"), array)
