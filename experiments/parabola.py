@@ -114,9 +114,10 @@ def train_on_parabolas(config: Config, gan: GAN) -> tuple[GANState, int]:
         data={"name": "parabola", "shape": [len(POINTS)]},
         make_draw_fn=partial(
             make_plot_callback,
-            save=figures.save_parabola_samples,
-            animation="parabola.gif",
-            show=open_window(config),
+            save_fn=figures.save_parabola_samples,
+            animation_name="parabola.gif",
+            show_fn=open_window(config),
+            log_fn=print_line,
         ),
         probe=make_sample_probe(
             gan, parabolas(np.linspace(A_MIN, A_MAX, NUM_PROBED)), NUM_PROBED, measure

@@ -1,4 +1,4 @@
-"""The strictest JAX there is: what is silently wrong elsewhere is an error here."""
+"""Strict JAX settings for every test, and the fixtures that several packages of tests share."""
 
 import os
 import sys
@@ -13,11 +13,12 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
 jax.config.update("jax_debug_key_reuse", True)
 jax.config.update("jax_num_cpu_devices", 2)
-
+jax.devices()  # creates them now, before an experiment asks for another number
 
 worker = os.environ.get("PYTEST_XDIST_WORKER")
 if worker and hasattr(os, "sched_setaffinity"):
-    # A core each: threads of several processes that wait for each other on the same cores take many times as long.
+    # One core per worker: XLA's threads of several processes that wait for each other on the same
+    # cores take many times as long.
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
@@ -26,18 +27,12 @@ def pytest_addoption(parser):
     parser.addoption(
         "--full",
         action="store_true",
-        help="as many kills, damages and inputs as `make torture` tries",
+        help="run as many kills, corruptions and random inputs as the long robustness runs do",
     )
 
 
-@pytest.fixture(scope="session")
-def count(request):
-    """How often to try: the first number, or with --full the second."""
-    return lambda few, many: many if request.config.getoption("full") else few
-
-
 def pytest_configure(config):
-    """Programs are compiled once, not once a test; processes that tests start find them too."""
+    """Caches compiled programs on disk, also for the processes that tests start."""
     folder = str(config.cache.mkdir("jax"))
     os.environ |= {
         "JAX_COMPILATION_CACHE_DIR": folder,
@@ -48,17 +43,23 @@ def pytest_configure(config):
 
 
 @pytest.fixture(scope="session")
+def count(request):
+    """Returns a function of two numbers of trials: the second is for --full."""
+    return lambda few, many: many if request.config.getoption("full") else few
+
+
+@pytest.fixture(scope="session")
 def mnist_files():
-    """The folder of the four official MNIST files; skips where JAXGAN_MNIST does not name it."""
+    """Returns the folder of the four official MNIST files; skips if JAXGAN_MNIST is not set."""
     folder = os.environ.get("JAXGAN_MNIST")
     if not folder:
-        pytest.skip("JAXGAN_MNIST names no folder with MNIST's files")
+        pytest.skip("JAXGAN_MNIST does not name a folder with the files of MNIST")
     return Path(folder)
 
 
 @pytest.fixture
 def offline(monkeypatch, tmp_path):
-    """The test does not reach for the network, or for the data of whoever runs it."""
+    """Makes downloads fail, and hides the data sets in the home directory of the user."""
 
     def refuse(url, path, *args, **kwargs):
         raise DataError(f"{url} cannot be fetched: no network in tests.")
@@ -69,15 +70,34 @@ def offline(monkeypatch, tmp_path):
 
 @pytest.fixture
 def command(monkeypatch, capfd):
-    """Calls an experiment's main as a command line would: (exit status, what it said, what it complained of)."""
+    """Returns `(main, *arguments) -> (exit status, stdout, stderr)`, which calls a main function.
+
+    The arguments are those of its command line.
+    """
 
     def call(main, *arguments):
         monkeypatch.setattr(sys, "argv", ["program", *map(str, arguments)])
         try:
             main()
             status = 0
-        except SystemExit as end:
-            status = end.code
+        except SystemExit as error:
+            status = error.code
         return status, *capfd.readouterr()
 
     return call
+
+
+@pytest.fixture
+def train_toy(command, offline):
+    """Returns `(workdir, *arguments, dataset="digits")`, which runs the toy experiment.
+
+    The result is that of `command`. An epoch has 926 train steps.
+    """
+    from tests.helpers import toy_experiment
+
+    def train(workdir, *arguments, dataset="digits"):
+        options = () if dataset is None else ("--dataset", dataset)
+        options += ("--workdir", workdir, "--batch-size", 64, "--steps-per-block", 50)
+        return command(toy_experiment.main, *options, *arguments)
+
+    return train

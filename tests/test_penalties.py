@@ -125,7 +125,8 @@ def test_gradient_penalty_interpolates_with_one_weight_per_sample():
 
 
 def test_dragan_perturbs_real_samples_as_documented():
-    # The gradient of a quadratic critic centered at the data is the perturbation; E ε² = E u² = 1/3.
+    # The gradient of a quadratic critic centered at the data is the perturbation, and
+    # E ε² = E u² = 1/3.
     num, dim, scale = 20_000, 4, 0.8
     # The columns have different means, because std(x) is over all entries.
     real = draw(num, dim) + 2 * jnp.arange(4.0)[None]

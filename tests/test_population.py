@@ -73,5 +73,5 @@ def test_train_raises_if_num_seeds_is_not_the_number_of_members(num_seeds, tmp_p
 
 def test_train_raises_if_the_checkpoint_has_other_hyperparams(tmp_path):
     train_population(tmp_path, 1)
-    with pytest.raises(CheckpointError, match="hyperparameters"):
+    with pytest.raises(CheckpointError, match="have the hyperparameters"):
         train_population(tmp_path, 2, HYPERPARAMS | {"gamma": [1.0, 1.0, 1.0]})

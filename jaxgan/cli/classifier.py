@@ -28,7 +28,7 @@ def run(config: Config) -> None:
     """Trains the classifier if it is missing, and prints its accuracy."""
     with progress_bar(f"Training the classifier of {config.dataset}") as update:
         classifier = load_or_train_classifier(
-            config.dataset, config.data_dir.expanduser(), update, overwrite=config.overwrite
+            config.dataset, config.data_dir, update, overwrite=config.overwrite
         )
     print_line(
         f"The classifier of {config.dataset} has {classifier.num_classes} classes and classifies "

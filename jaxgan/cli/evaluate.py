@@ -61,7 +61,6 @@ class Config:
     def __post_init__(self):
         """Raises ConfigError at the first option that is invalid."""
         check_ranges(self)
-        object.__setattr__(self, "data_dir", self.data_dir.expanduser())
         if self.best and self.step is not None:
             raise ConfigError(f"--best and --step {self.step} are both given; leave out one")
 

@@ -72,7 +72,7 @@ def streaming_source(
         images = prefetch(batch_numbers, read_batch)
         for _, index, count in blocks:
             block = np.zeros((batches_per_block, local_batch_size, *image_shape), np.uint8)
-            # Batch i of the epoch goes where `batch` looks for it.
+            # `batch` looks up batch i of the epoch at i % batches_per_block.
             for i in range(index * d_steps, (index + count) * d_steps):
                 block[i % batches_per_block] = next(images)
             yield jax.make_array_from_process_local_data(sharding, block)

@@ -103,21 +103,21 @@ def make_plot_callback(
     steps_per_epoch: int,
     caption: str,
     *,
-    save: Callable[[Path, np.ndarray, dict[str, float], dict[str, float], str], None],
-    animation: str,
-    num: int = NUM_SAMPLES,
-    strip: int = 1,
-    show: Callable[[Path], None] | None = None,
+    save_fn: Callable[[Path, np.ndarray, dict[str, float], dict[str, float], str], None],
+    animation_name: str,
+    num_samples: int = NUM_SAMPLES,
+    num_panels: int = 1,
+    show_fn: Callable[[Path], None] | None = None,
     log_fn: Callable[[str], None] = print,
 ) -> DrawFn:
     """Returns a callback that draws all samples in one picture, for example points in the plane.
 
     Each call writes to `workdir`:
 
-    * `samples/STEP.png`, the picture, and `samples/STEP.npy`, the samples `[num, …]`. The training
+    * `samples/STEP.png`, the picture, and `samples/STEP.npy`, the samples `[num_samples, …]`. The training
       loop passes the same key each time, so the latent vectors are the same in every file.
     * the animation, a GIF of up to 60 evenly spaced pictures, first and last included.
-    * `progress.png`, the last picture, or up to `strip` evenly spaced pictures side by side.
+    * `progress.png`, the last picture, or up to `num_panels` evenly spaced pictures side by side.
     * `losses.png`, after the first step.
 
     It first removes the sample files of steps after the current one, which belong to a part of
@@ -130,13 +130,13 @@ def make_plot_callback(
       steps_per_epoch: Ignored; it gives both callbacks of this module the same arguments. The
         captions of these pictures give the step.
       caption: Names the system; drawn into every picture.
-      save: `(path, samples, metrics, probes, caption) -> None`, writes a picture. `samples` is
-        `[num, …]`. `metrics` and `probes` are the last rows of `metrics.jsonl` and `probes.jsonl`
+      save_fn: `(path, samples, metrics, probes, caption) -> None`, writes a picture. `samples` is
+        `[num_samples, …]`. `metrics` and `probes` are the last rows of `metrics.jsonl` and `probes.jsonl`
         (of a population, the first member's values); `metrics` is empty before the first step.
-      animation: File name of the GIF.
-      num: Number of samples.
-      strip: Maximum number of pictures in `progress.png`.
-      show: Called with the path of each new picture.
+      animation_name: File name of the GIF.
+      num_samples: Number of samples.
+      num_panels: Maximum number of pictures in `progress.png`.
+      show_fn: Called with the path of each new picture.
       log_fn: Receives a message about pictures that are left out. Each file is reported once.
 
     Returns:
@@ -151,26 +151,26 @@ def make_plot_callback(
 
     def draw(state, key, step):
         remove_after(folder, step)
-        samples = np.asarray(gan.sample(state, key, num))
+        samples = np.asarray(gan.sample(state, key, num_samples))
         save_array(folder / f"{step:06}.npy", samples)
         path = folder / f"{step:06}.png"
         metrics = read_metrics()
         title = f"{caption} · step {step:,}"
-        save(path, samples, last_row(metrics), last_row(read_probes()), title)
+        save_fn(path, samples, last_row(metrics), last_row(read_probes()), title)
         draw_history(path)
         if step:
             figures.save_loss_curves(workdir / "losses.png", metrics, caption)
-        if show is not None:
-            show(path)
+        if show_fn is not None:
+            show_fn(path)
 
     def draw_history(path):
         paths, shape = saved_files(folder, ".png"), read_rgb(path).shape
         frames = [picture for _, picture in load_evenly_spaced(paths, NUM_FRAMES, shape)]
-        save_gif(workdir / animation, frames)
-        if strip == 1:
+        save_gif(workdir / animation_name, frames)
+        if num_panels == 1:
             write_atomic(workdir / "progress.png", path.read_bytes())
         else:
-            panels = [picture for _, picture in load_evenly_spaced(paths, strip, shape)]
+            panels = [picture for _, picture in load_evenly_spaced(paths, num_panels, shape)]
             save_side_by_side(workdir / "progress.png", panels)
 
     return draw

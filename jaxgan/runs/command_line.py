@@ -16,8 +16,9 @@ import tyro
 
 from jaxgan.distributed.multihost import barrier, exit_process, is_peer_failure
 from jaxgan.errors import ConfigError, JaxganError
-from jaxgan.runs.config import RunConfig
+from jaxgan.runs.config import Config, RunConfig
 from jaxgan.runs.console import print_line
+from jaxgan.runs.option_groups import flatten_groups, make_grouped_type
 from jaxgan.training.config_file import read_config
 
 T = TypeVar("T")
@@ -26,21 +27,29 @@ T = TypeVar("T")
 def parse_cli(config_type: type[T]) -> T:
     """Parses the command line into a dataclass.
 
-    The defaults are those of `--preset NAME`, if the dataclass has presets. Exits if the command
-    line cannot be parsed. Raises what the dataclass does.
+    The defaults of a `RunConfig` are those of `--preset NAME`, and its help is in groups. Exits if
+    the command line cannot be parsed. Raises what the dataclass does.
     """
     options: dict[str, Any] = {
         "description": (sys.modules[config_type.__module__].__doc__ or "").strip(),
         "prog": f"python -m {module_name(config_type)}",
-        "config": (tyro.conf.FlagCreatePairsOff,),
+        "config": (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
     }
+    if not issubclass(config_type, RunConfig):
+        return tyro.cli(config_type, **options)
+    grouped = make_grouped_type(default_config(config_type))
+    return config_type(**flatten_groups(tyro.cli(grouped, **options)))
+
+
+def default_config(config_type: type[Config]) -> Config:
+    """Returns the configuration of the preset that the command line names, or the default."""
     finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     finder.add_argument("--preset")
     with contextlib.suppress(argparse.ArgumentError):  # tyro reports it with a better message
         preset = finder.parse_known_args()[0].preset
-        if issubclass(config_type, RunConfig) and preset in config_type.presets:
-            options["default"] = config_type.from_preset(preset)
-    return tyro.cli(config_type, **options)
+        if preset in config_type.presets:
+            return config_type.from_preset(preset)
+    return config_type()
 
 
 @contextlib.contextmanager

@@ -53,7 +53,7 @@ class RunConfig(LoopOptions):
     def __post_init__(self):
         """Raises ConfigError at the first option that is out of its range."""
         super().__post_init__()
-        object.__setattr__(self, "workdir", Path(self.workdir).expanduser())
+        object.__setattr__(self, "workdir", Path(self.workdir).expanduser())  # ~ and str
         validate_distributed_args(self.coordinator, self.num_processes, self.process_id)
 
     @classmethod
@@ -98,11 +98,6 @@ class ImageRunConfig(RunConfig):
     then come from the average. Unset: no average."""
     latent_dim: int = 100
     """Dimension of the latent vector z."""
-
-    def __post_init__(self):
-        """Raises ConfigError at the first option that is out of its range."""
-        super().__post_init__()
-        object.__setattr__(self, "data_dir", Path(self.data_dir).expanduser())
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Returns `steps` if it was given, else the steps of `epochs`, else the default `steps`."""

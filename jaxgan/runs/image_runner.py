@@ -18,7 +18,7 @@ from jaxgan.distributed.multihost import broadcast_from_primary, is_primary_proc
 from jaxgan.distributed.sharding import select_member
 from jaxgan.errors import DataError, ShapeError
 from jaxgan.evaluation.classifier import load_or_train_classifier
-from jaxgan.evaluation.evaluator import Evaluator, make_evaluator
+from jaxgan.evaluation.evaluator import Evaluator, make_evaluator, resolve_num_samples
 from jaxgan.gan import GAN
 from jaxgan.plotting.callbacks import make_image_callback
 from jaxgan.runs.config import ImageRunConfig
@@ -74,7 +74,7 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
         gan,
         source,
         data={"name": data.name, "images": data.num, "shape": list(examples.shape[1:])},
-        make_draw_fn=partial(make_image_callback, real_baseline=baseline),
+        make_draw_fn=partial(make_image_callback, real_baseline=baseline, log_fn=print_line),
         probe=make_sample_probe(gan, from_pixels(jnp.asarray(examples))),
         evaluate=evaluate,
         epoch_note=f", {repeats} passes through the data" if repeats > 1 else "",
@@ -87,6 +87,7 @@ def load_evaluator(data: Images, data_dir: Path, num_samples: int | None = None)
     Shows progress while the classifier is trained. Raises what `load_or_train_classifier` and
     `make_evaluator` do.
     """
+    resolve_num_samples(data, num_samples)  # refuse a bad number before training
     with progress_bar(f"Training a classifier of {data.name} for the evaluation") as update:
         classifier = load_or_train_classifier(data.name, data_dir, update, data=data)
     return make_evaluator(classifier, data, num_samples, cache=data_dir / "classifiers")
@@ -126,7 +127,7 @@ def open_dataset(name: str | None, data_dir: Path) -> tuple[Split, str]:
         if name is not None:
             raise
         data = open_split("digits", data_dir)
-        manual = data_dir / "downloads" / "manual" / "mnist"
+        manual = data_dir.expanduser() / "downloads" / "manual" / "mnist"
         return data, (
             f"the {data.num:,} embedded digits, because MNIST is not available. To train on MNIST, "
             f"connect to a network, or put its four files into {manual}.\n({error})"

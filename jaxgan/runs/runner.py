@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from jaxgan.data.sources import Source
 from jaxgan.diagnostics.monitor import make_monitor
 from jaxgan.distributed.multihost import barrier, is_primary_process
 from jaxgan.distributed.sharding import select_member
 from jaxgan.errors import TrainingError
 from jaxgan.gan import GAN
+from jaxgan.plotting.callbacks import DrawFn
 from jaxgan.runs.command_line import module_name, python_command
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.console import print_line, progress_reporter
@@ -25,8 +24,6 @@ from jaxgan.training.loop import train
 from jaxgan.training.options import TrainOptions
 from jaxgan.training.program import count_steps_per_epoch, make_program
 from jaxgan.training.workdir_lock import lock_workdir
-
-DrawFn = Callable[[GANState, jax.Array, int], None]
 
 
 def run_training(

@@ -17,6 +17,12 @@ from benchmarks.worker_process import FRAMEWORKS
 from jaxgan.errors import ConfigError
 
 
+@pytest.fixture(autouse=True)
+def two_devices():
+    """Creates the devices of the test session before an experiment changes their number."""
+    assert len(jax.devices()) == 2
+
+
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_systems_have_the_shapes_of_their_experiments(name):
     system = SYSTEMS[name]
@@ -108,8 +114,8 @@ def test_train_to_target_stops_at_the_target_distance(tmp_path):
 def test_measure_point_returns_all_figures():
     point = scaling.SweepPoint("parabola", 2, scaling.build_parabola, 128, 2, "simultaneous")
     figures = scaling.measure_point(point, 0.01)
-    # For each of two GANs and 64 samples: two FLOPs per weight and matrix product. D has two
-    # forward passes with gradients of weights and inputs, G one with gradients of weights.
+    # A lower bound, for 2 GANs, 2 FLOPs per multiply-add and 64 samples: D's two passes (real and
+    # fake) and G's one use every weight at least twice, forward and for its gradient.
     num_weights = {"d": 15 * 128 + 128, "g": 5 * 128 + 128 * 15}
     least = 2 * 2 * 64 * (2 * 2 * num_weights["d"] + 2 * num_weights["g"])
     assert least < figures["flops_per_step"] < 4 * least

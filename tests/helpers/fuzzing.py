@@ -1,10 +1,13 @@
-"""Calls functions with arbitrary input and classifies the outcome."""
+"""Calls functions with arbitrary input, and tells errors of jaxgan from results."""
 
 from jaxgan.errors import JaxganError
 
 
-def outcome(function, *arguments):
-    """What it gives, or None where it is refused by an error of ours; and what that says."""
+def call_or_refuse(function, *arguments):
+    """Returns `(result, "")`, or `(None, message)` if the function raises a `JaxganError`.
+
+    Any other exception is a bug, and passes through.
+    """
     try:
         return function(*arguments), ""
     except JaxganError as error:

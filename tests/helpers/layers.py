@@ -21,7 +21,7 @@ CONFINED = {
     "orbax": ("training.checkpoints", "training.orbax_utils", "distributed.multihost"),
     "matplotlib": ("plotting.figures",),
     "PIL": ("plotting.images",),
-    "tyro": ("runs.command_line", "cli"),
+    "tyro": ("runs.command_line", "runs.option_groups", "cli"),
     "rich": ("runs", "cli"),  # Flax imports it, too
     "tensorflow_datasets": ("data",),
     "grain": ("data.streaming",),

@@ -1,19 +1,20 @@
-"""A small GAN for 28x28 images, that learns little but quickly."""
+"""An experiment with a small GAN for images of 28x28 pixels, which trains in seconds."""
 
 import dataclasses
 from pathlib import Path
-from typing import ClassVar
 
 import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan import GAN, losses, make_gan, optimizers, priors
-from jaxgan.runs.command_line import exit_on_error, parse_cli
+from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
 from jaxgan.runs.config import ImageRunConfig
 from jaxgan.runs.image_runner import train_on_images
 
 
 class Generator(nn.Module):
+    """One hidden layer."""
+
     width: int
 
     @nn.compact
@@ -22,6 +23,8 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
+    """One hidden layer."""
+
     width: int
 
     @nn.compact
@@ -31,27 +34,33 @@ class Discriminator(nn.Module):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(ImageRunConfig):
-    """The documented run."""
+    """Options; the defaults are the default run."""
 
     workdir: Path = Path("runs/toy")
     epochs: int | None = 25
     width: int = 16
-    """Of the hidden layers."""
-
-    seconds_per_step: ClassVar[float] = 0.001
+    """Units of the hidden layers."""
 
 
 def build(config: Config) -> GAN:
+    """Returns the GAN of a configuration."""
     tx = optimizers.adam(1e-3)
-    prior = priors.uniform(8)
     return make_gan(
-        Generator(config.width), Discriminator(config.width), losses.non_saturating, tx, tx, prior
+        generator=Generator(config.width),
+        discriminator=Discriminator(config.width),
+        loss=losses.non_saturating,
+        d_tx=tx,
+        g_tx=tx,
+        prior=priors.uniform(8),
     )
 
 
 def main() -> None:
+    """Trains as the command line says."""
     with exit_on_error():
-        train_on_images(parse_cli(Config), build)
+        config = parse_cli(Config)
+        _, step = train_on_images(config, build)
+        exit_if_stopped(config.workdir, step)
 
 
 if __name__ == "__main__":

@@ -128,11 +128,11 @@ def test_make_plot_callback_draws_all_files(tmp_path):
         str(tmp_path),
         10,
         "toy",
-        save=save_square,
-        animation="toy.gif",
-        num=5,
-        strip=3,
-        show=shown.append,
+        save_fn=save_square,
+        animation_name="toy.gif",
+        num_samples=5,
+        num_panels=3,
+        show_fn=shown.append,
     )
     draw(None, None, 0)
     write_metrics(tmp_path, 20)
@@ -160,9 +160,9 @@ def test_make_plot_callback_skips_unusable_pictures_and_reports_each_once(tmp_pa
         tmp_path,
         10,
         "toy",
-        save=save_square,
-        animation="toy.gif",
-        strip=strip,
+        save_fn=save_square,
+        animation_name="toy.gif",
+        num_panels=strip,
         log_fn=messages.append,
     )
     for step in (10, 20):

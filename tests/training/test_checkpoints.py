@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 
@@ -11,33 +10,39 @@ import pytest
 
 from jaxgan import optimizers
 from jaxgan.errors import CheckpointError, CorruptCheckpointError
-from jaxgan.training.checkpoints import Checkpoints
+from jaxgan.training.checkpoints import Checkpoints, LatestAndBest, select_best_step
 from tests.helpers.networks import assert_same_bits, real_batch, small_gan
 from tests.helpers.programs import ROOT
 
 GAN = small_gan(ema_half_life=100.0)
 
 
-def a_state(seed=0):
-    state = GAN.init(jax.random.key(seed), real_batch())
-    return GAN.step(state, real_batch(), jax.random.key(seed + 1))[0]
+def make_state(gan=GAN):
+    """Returns the state after one step."""
+    state = gan.init(jax.random.key(0), real_batch())
+    return gan.step(state, real_batch(), jax.random.key(1))[0]
 
 
-def like():
-    return jax.eval_shape(GAN.init, jax.random.key(0), real_batch())
+def shapes_of(gan=GAN):
+    return jax.eval_shape(gan.init, jax.random.key(0), real_batch())
 
 
-def test_what_was_saved_comes_back_bit_for_bit(tmp_path):
-    state = a_state()
+def largest_array_file(folder):
+    files = [path for path in (folder / "state").rglob("d/*") if path.is_file()]
+    return max(files, key=lambda path: path.stat().st_size)
+
+
+def test_restore_returns_what_save_was_given_bit_for_bit(tmp_path):
+    state = make_state()
     with Checkpoints(tmp_path / "c") as checkpoints:
         checkpoints.save(7, state, {"seed": 3})
-        restored, record = checkpoints.restore(7, like())
+        restored, record = checkpoints.restore(7, shapes_of())
     assert_same_bits(restored, state)
     assert record == {"seed": 3}
     assert all(isinstance(x, jax.Array) for x in jax.tree.leaves(restored))
 
 
-def test_every_dtype_comes_back(tmp_path):
+def test_restore_returns_every_dtype(tmp_path):
     rng = np.random.default_rng(0)
     tree = {
         name: jnp.asarray(
@@ -53,86 +58,135 @@ def test_every_dtype_comes_back(tmp_path):
     assert restored["bfloat16"].dtype == ml_dtypes.bfloat16
 
 
-def test_the_newest_stay(tmp_path):
+def test_restore_returns_optimizer_states_of_optax_chains(tmp_path):
+    tx = optax.chain(optax.clip_by_global_norm(1.0), optax.inject_hyperparams(optax.adamw)(1e-3))
+    gan = small_gan(d_tx=tx, g_tx=tx)
+    state = make_state(gan)
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        checkpoints.save(1, state, {})
+        restored, _ = checkpoints.restore(1, shapes_of(gan))
+    assert_same_bits(restored, state)
+
+
+def test_checkpoints_keeps_the_latest(tmp_path):
     with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
         for step in (1, 5, 10, 11):
             checkpoints.save(step, {"x": jnp.arange(step)}, {})
         assert checkpoints.all_steps == [10, 11]
-    with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
+    message = r"has no checkpoint of step 5, only of \[10, 11\]"
+    with Checkpoints(str(tmp_path / "c"), keep=2) as checkpoints:
         assert checkpoints.all_steps == [10, 11]
-        with pytest.raises(
-            CheckpointError, match=r"has no checkpoint of step 5, only of \[10, 11\]"
-        ):
-            checkpoints.restore(5, like())
+        with pytest.raises(CheckpointError, match=message):
+            checkpoints.restore(5, shapes_of())
 
 
-def test_the_best_stays_with_the_newest(tmp_path):
+def test_checkpoints_keeps_the_best_with_the_latest(tmp_path):
     with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
         assert checkpoints.best_step is None
         for step, value in ((1, 3.0), (2, 1.0), (3, None), (4, 2.0), (5, None)):
-            checkpoints.save(
-                step, {"x": jnp.arange(3)}, {}, None if value is None else {"z": value, "a": -value}
-            )
+            scores = None if value is None else {"z": value, "a": -value}
+            checkpoints.save(step, {"x": jnp.arange(3)}, {}, scores)
         assert checkpoints.all_steps == [2, 4, 5]
     with Checkpoints(tmp_path / "c", keep=2) as checkpoints:
         assert checkpoints.best_step == 2
 
 
-def test_another_networks_state_is_refused(tmp_path):
+def test_checkpoints_keep_every_keeps_multiples_with_the_latest_and_the_best(tmp_path):
+    with Checkpoints(tmp_path / "c", keep=1, keep_every=4) as checkpoints:
+        for step in (2, 3, 4, 6, 8, 9, 10):
+            checkpoints.save(step, {"x": jnp.arange(3)}, {}, {"score": abs(step - 3.0)})
+        assert checkpoints.all_steps == [3, 4, 8, 10]
+
+
+def test_checkpoints_refuses_a_path_that_is_a_pattern(tmp_path):
+    with pytest.raises(CheckpointError, match=r"Orbax takes \[, \], \* and \? in a path"):
+        Checkpoints(tmp_path / "run[1]" / "c")
+    assert not (tmp_path / "run[1]").exists()
+
+
+def test_latest_and_best_keeps_nothing_twice():
+    class Info:
+        def __init__(self, step):
+            self.step = step
+
+    scores = {1: None, 2: -1.0, 3: -2.0, 4: None}
+    policy = LatestAndBest(1, None, scores.get)
+    kept = policy.should_preserve([Info(step) for step in scores], context=None)
+    assert kept == [False, True, False, True]
+
+
+def test_select_best_step_prefers_the_later_of_equal_values():
+    assert select_best_step([1, 2, 3], {1: 5.0, 2: 5.0, 3: 4.0}.get) == 2
+    assert select_best_step([1, 2], {}.get) is None
+
+
+def test_restore_refuses_the_state_of_other_networks(tmp_path):
     with Checkpoints(tmp_path / "c") as checkpoints:
-        checkpoints.save(1, a_state(), {})
+        checkpoints.save(1, make_state(), {})
         other = small_gan(ema_half_life=100.0, g_tx=optimizers.rmsprop(1e-3))
-        with pytest.raises(
-            CheckpointError, match=r"c/1: the arrays are of another shape.*\d+ of them.*opt_state"
-        ):
-            checkpoints.restore(1, jax.eval_shape(other.init, jax.random.key(0), real_batch()))
+        message = r"c/1: the arrays do not match this GAN.*\d+ arrays differ.*opt_state"
+        with pytest.raises(CheckpointError, match=message):
+            checkpoints.restore(1, shapes_of(other))
         halved = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, jnp.bfloat16) if x.ndim == 2 else x, like()
+            lambda x: jax.ShapeDtypeStruct(x.shape, jnp.bfloat16) if x.ndim == 2 else x, shapes_of()
         )
-        with pytest.raises(
-            CheckpointError,
-            match=r"arrays are of another shape.*float32\[1,16\] saved, bfloat16\[1,16\] here",
-        ):
+        message = r"do not match this GAN.*float32\[1,16\] saved, bfloat16\[1,16\] expected"
+        with pytest.raises(CheckpointError, match=message):
             checkpoints.restore(1, halved)
 
 
-def test_a_flipped_bit_is_noticed(tmp_path):
+def test_restore_notices_a_flipped_bit(tmp_path):
     tree = {"w": jnp.asarray(np.random.default_rng(0).normal(size=4096), jnp.float32)}
     with Checkpoints(tmp_path / "c") as checkpoints:
         checkpoints.save(1, tree, {})
-        data = max(
-            (p for p in (tmp_path / "c" / "1" / "state").rglob("d/*") if p.is_file()),
-            key=lambda p: p.stat().st_size,
-        )
-        whole = data.read_bytes()
+        path = largest_array_file(tmp_path / "c" / "1")
+        whole = path.read_bytes()
         messages = []
         for place in np.linspace(100, len(whole) - 100, 5).astype(int):
             damaged = bytearray(whole)
             damaged[place] ^= 16
-            data.write_bytes(damaged)
+            path.write_bytes(damaged)
             try:
                 restored, _ = checkpoints.restore(1, jax.eval_shape(lambda: tree))
-            except CheckpointError as error:
+            except CorruptCheckpointError as error:
                 messages.append(str(error))
             else:
                 assert_same_bits(restored, tree)
         assert messages
-        assert all("damaged" in message for message in messages)
+        assert all("corrupt" in m or "cannot be read" in m for m in messages), messages
 
 
-def test_another_format_is_refused(tmp_path):
+def test_restore_latest_quarantines_corrupt_checkpoints_and_returns_the_one_before(tmp_path):
+    tree = {"x": jnp.arange(3)}
+    messages = []
     with Checkpoints(tmp_path / "c") as checkpoints:
-        checkpoints.save(1, {"x": jnp.zeros(1)}, {"versions": {"jaxgan": "7.0"}})
-        path = tmp_path / "c" / "1" / "meta" / "metadata"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
-        with pytest.raises(
-            CheckpointError,
-            match=r"has format 99, this release reads format 2; jaxgan 7\.0, which wrote it",
-        ):
-            checkpoints.restore(1, {"x": jax.ShapeDtypeStruct((1,), jnp.float32)})
+        assert checkpoints.restore_latest(jax.eval_shape(lambda: tree), messages.append) is None
+        for attempt in ("2", "2-2"):
+            for step in {1, 2} - set(checkpoints.all_steps):
+                checkpoints.save(step, tree, {})
+            (tmp_path / "c" / "2" / "meta" / "metadata").write_text("{}")
+            restored, step = checkpoints.restore_latest(
+                jax.eval_shape(lambda: tree), messages.append
+            )
+            assert step == 1
+            assert_same_bits(restored, tree)
+            assert messages.pop().endswith(f"\nIt was moved to {tmp_path}/damaged/{attempt}.")
+            assert (tmp_path / "damaged" / attempt / "state").is_dir()
+            assert checkpoints.all_steps == [1]
 
 
-def test_a_failed_save_leaves_the_earlier_ones_and_lets_the_process_end(tmp_path):
+def test_restore_latest_refuses_a_run_whose_checkpoints_are_all_corrupt(tmp_path):
+    tree = {"x": jnp.arange(3)}
+    messages = []
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        checkpoints.save(1, tree, {})
+        (tmp_path / "c" / "1" / "meta" / "metadata").write_text("{}")
+        with pytest.raises(CheckpointError, match="all checkpoints are corrupt"):
+            checkpoints.restore_latest(jax.eval_shape(lambda: tree), messages.append)
+    assert len(messages) == 1
+
+
+def test_save_that_fails_leaves_earlier_checkpoints_and_lets_the_process_end(tmp_path):
     program = """
 import sys, pathlib, jax.numpy as jnp
 from jaxgan.training.checkpoints import Checkpoints
@@ -142,31 +196,30 @@ with Checkpoints(pathlib.Path(sys.argv[1])) as checkpoints:
         checkpoints.save(2, {"x": object()}, {})
     except Exception as error:
         print("refused", type(error).__name__)
-    print(checkpoints.steps)
+    print(checkpoints.all_steps)
 """
     command = [sys.executable, "-c", program, str(tmp_path / "c")]
     done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-        cwd=ROOT,
+        command, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
     )
-    assert done.stdout.split("\n")[0].startswith("refused")
-    assert "[1]" in done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("refused")
+    assert lines[1] == "[1]"
 
 
-def test_optimiser_states_of_every_kind_come_back(tmp_path):
-    tx = optax.chain(optax.clip_by_global_norm(1.0), optax.inject_hyperparams(optax.adamw)(1e-3))
-    gan = small_gan(d_tx=tx, g_tx=tx)
-    state, _ = gan.step(gan.init(jax.random.key(0), real_batch()), real_batch(), jax.random.key(1))
+def test_save_error_names_the_checkpoint_and_those_that_are_untouched(tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError("[Errno 28] No space left on device\nmore")
+
     with Checkpoints(tmp_path / "c") as checkpoints:
-        checkpoints.save(1, state, {})
-        restored, _ = checkpoints.restore(
-            1, jax.eval_shape(gan.init, jax.random.key(0), real_batch())
+        checkpoints.save(1, {"x": jnp.ones(3)}, {})
+        monkeypatch.setattr(checkpoints._manager, "save", fail)
+        message = (
+            r"c/2 could not be saved: \[Errno 28\] No space left on device\. The earlier "
+            r"checkpoints, of steps \[1\], are untouched"
         )
-    assert_same_bits(restored, state)
+        with pytest.raises(CheckpointError, match=message):
+            checkpoints.save(2, {"x": jnp.ones(3)}, {})
 
 
 @pytest.mark.parametrize(
@@ -177,14 +230,12 @@ def test_optimiser_states_of_every_kind_come_back(tmp_path):
         (CorruptCheckpointError, (False, False), CorruptCheckpointError),
         (None, (True, False), CheckpointError),
         (None, (False, True), CorruptCheckpointError),
-        (
-            CorruptCheckpointError,
-            (True, False),
-            CheckpointError,
-        ),  # what an unreadable disk hides from one may be whole
+        # A checkpoint that one process cannot read because of its disk may be intact, so it must
+        # not be quarantined.
+        (CorruptCheckpointError, (True, False), CheckpointError),
     ],
 )
-def test_where_one_of_several_cannot_read_all_say_the_same(
+def test_read_on_all_raises_the_same_error_on_every_process(
     own, elsewhere, raised, tmp_path, monkeypatch
 ):
     others = iter(elsewhere)
@@ -201,9 +252,8 @@ def test_where_one_of_several_cannot_read_all_say_the_same(
         if raised is None:
             assert checkpoints._read_on_all(3, read) == "read"
             return
-        with pytest.raises(CheckpointError) as refused:
+        with pytest.raises(CheckpointError) as info:
             checkpoints._read_on_all(3, read)
-    assert refused.type is raised
-    assert str(refused.value) == (
-        "here" if own is raised else f"{tmp_path}/c/3 cannot be read by another process"
-    )
+    assert info.type is raised
+    expected = "here" if own is raised else f"{tmp_path}/c/3 cannot be read by another process"
+    assert str(info.value) == expected

@@ -1,0 +1,123 @@
+"""Command lines of experiments: options, help, errors as messages, exit statuses."""
+
+import dataclasses
+import re
+import sys
+
+import jax
+import pytest
+
+from experiments import mnist_cnn
+from jaxgan.errors import ConfigError
+from jaxgan.runs import command_line
+from jaxgan.training.config_file import write_config
+from tests.helpers import toy_experiment
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--steps", 0), "steps is 0, expected at least 1"),
+        (("--epochs", -1), "epochs is -1"),
+        (("--seed", -1), "seed is -1, expected at least 0"),
+        (("--seed", 2**32), "seed is 4,294,967,296, expected at most 4,294,967,295"),
+        (("--batch-size", 0), "batch_size is 0"),
+        (("--batch-size", 1798), "batch_size is 1798, expected 1 to 1797"),
+        (("--keep-every", 0), "keep_every is 0, expected at least 1"),
+        (("--num-processes", 2), "num_processes is given, but coordinator is not"),
+    ],
+)
+def test_options_out_of_range_are_refused_before_anything_is_written(
+    train_toy, tmp_path, arguments, message
+):
+    status, _, error = train_toy(tmp_path / "run", *arguments)
+    assert status in (1, 2)
+    assert message in " ".join(error.replace("│", "").split())
+    assert not (tmp_path / "run").exists()
+
+
+def test_help_has_the_docstring_and_every_option(command):
+    status, output, _ = command(mnist_cnn.main, "--help")
+    assert status == 0
+    for expected in (mnist_cnn.__doc__.splitlines()[0], "python -m experiments.mnist_cnn"):
+        assert expected in output
+    options = {name.removeprefix("no-") for name in re.findall(r"--([a-z0-9-]+)", output)}
+    fields = {field.name.replace("_", "-") for field in dataclasses.fields(mnist_cnn.Config)}
+    assert fields <= options
+
+
+def test_parse_cli_suggests_an_option_for_a_typo(command):
+    status, output, error = command(mnist_cnn.main, "--epoch", 3)
+    assert status == 2
+    assert "--epochs" in output + error
+
+
+@pytest.mark.parametrize("words", [["--preset", "tuned"], ["--preset=tuned"]])
+def test_parse_cli_takes_the_defaults_of_a_preset(monkeypatch, words):
+    monkeypatch.setattr(sys, "argv", ["program", "--b1", "0.25", *words])
+    config = command_line.parse_cli(mnist_cnn.Config)
+    assert config == mnist_cnn.Config.from_preset("tuned", b1=0.25)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "messages"),
+    [
+        (ConfigError("steps is 0"), 1, ("error: steps is 0\n",)),
+        (OSError(28, "No space left"), 1, ("error: [Errno 28] No space left", "untouched")),
+        (KeyboardInterrupt(), 130, ("Stopped immediately. Existing checkpoints are untouched.",)),
+        (SystemExit(7), 7, ()),
+    ],
+)
+def test_exit_on_error_prints_a_message_and_exits(capfd, error, status, messages):
+    with pytest.raises(SystemExit) as raised, command_line.exit_on_error():
+        raise error
+    assert raised.value.code == status
+    output, stderr = capfd.readouterr()
+    assert output == ""
+    assert all(message in stderr for message in messages)
+    assert stderr or not messages
+
+
+@pytest.mark.parametrize("error", [TypeError("a bug"), ValueError("a bug")])
+def test_exit_on_error_does_not_hide_bugs(error):
+    with pytest.raises(type(error), match="a bug"), command_line.exit_on_error():
+        raise error
+
+
+def test_exit_on_error_reports_the_end_of_another_process(capfd, monkeypatch):
+    monkeypatch.setattr(command_line, "is_peer_failure", lambda error: True)
+    with pytest.raises(SystemExit) as raised, command_line.exit_on_error():
+        raise jax.errors.JaxRuntimeError("UNAVAILABLE: connection reset by peer")
+    assert raised.value.code == 1
+    assert "Start all processes again to resume." in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("step", "status"), [(19, 130), (20, None)])
+def test_exit_if_stopped_exits_before_the_last_step(tmp_path, step, status):
+    write_config(tmp_path, {"versions": {"jaxgan": "1"}, "train": {"options": {"steps": 20}}})
+    if status is None:
+        command_line.exit_if_stopped(tmp_path, step)
+        return
+    with pytest.raises(SystemExit) as raised:
+        command_line.exit_if_stopped(tmp_path, step)
+    assert raised.value.code == status
+
+
+def test_module_name_of_a_main_module_can_be_imported(monkeypatch):
+    assert command_line.module_name(toy_experiment.Config) == "tests.helpers.toy_experiment"
+    monkeypatch.setattr(toy_experiment.Config, "__module__", "__main__")
+    main = type(sys)("__main__")
+    main.__spec__ = toy_experiment.__spec__
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    assert command_line.module_name(toy_experiment.Config) == "tests.helpers.toy_experiment"
+    main.__spec__ = None
+    with pytest.raises(ConfigError, match="started as a file; start it as a module"):
+        command_line.module_name(toy_experiment.Config)
+
+
+def test_python_command_is_short(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    assert command_line.python_command("jaxgan") == [".venv/bin/python", "-m", "jaxgan"]
+    monkeypatch.setattr(sys, "executable", "/elsewhere/bin/python")
+    assert command_line.python_command("jaxgan") == ["python", "-m", "jaxgan"]

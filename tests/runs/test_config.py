@@ -1,0 +1,83 @@
+"""Configurations of experiments: presets, lengths, and reading them from config.json."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import mixture, mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola
+from jaxgan.errors import ConfigError
+from jaxgan.runs.config import RunConfig, config_from_json
+
+EXPERIMENTS = (mixture, mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola)
+EACH_EXPERIMENT = pytest.mark.parametrize(
+    "module", EXPERIMENTS, ids=lambda module: module.__name__.rpartition(".")[-1]
+)
+
+
+def to_json(config):
+    return json.loads(json.dumps(dataclasses.asdict(config), default=str))
+
+
+@EACH_EXPERIMENT
+def test_from_preset_sets_the_fields_of_the_preset(module):
+    for name, fields in module.Config.presets.items():
+        assert module.Config.from_preset(name) == module.Config(preset=name, **fields)
+        changed = module.Config.from_preset(name, learning_rate=0.5)
+        assert changed == module.Config(preset=name, **(fields | {"learning_rate": 0.5}))
+
+
+@EACH_EXPERIMENT
+def test_config_from_json_returns_what_was_written(module):
+    for name in (*module.Config.presets, module.Config().preset):
+        config = module.Config.from_preset(name, seed=3)
+        assert config_from_json(module.Config, to_json(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"depth": 3}, "config.json has fields that experiments.mnist_cnn does not know: depth"),
+        ({"seed": "0"}, "config.json is damaged: seed is '0'"),
+        ({"batch_size": True}, "config.json is damaged: batch_size is True"),
+        ({"steps": 0}, "steps is 0, expected at least 1"),
+    ],
+)
+def test_config_from_json_refuses_damaged_fields(changes, message):
+    values = to_json(mnist_cnn.Config()) | changes
+    with pytest.raises(ConfigError, match=message):
+        config_from_json(mnist_cnn.Config, values)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"), [({"epochs": 2}, 2 * 37 * 33), ({}, 10_000), ({"steps": 7}, 7)]
+)
+def test_total_steps_takes_steps_then_epochs_then_the_default(changes, expected):
+    assert mnist_wgan.Config(**changes).total_steps(37 * 33) == expected
+
+
+def test_total_steps_refuses_a_missing_length():
+    with pytest.raises(ConfigError, match="steps is not given"):
+        RunConfig().total_steps(5)
+
+
+def test_train_options_has_every_option_of_the_loop():
+    config = mnist_wgan.Config(steps=7, seed=3, keep_every=4, num_seeds=2, on_nan="skip")
+    options = config.train_options(5)
+    shared = {field.name for field in dataclasses.fields(options)} - {"probe_every"}
+    assert {name: getattr(options, name) for name in shared} == {
+        name: getattr(config, name) for name in shared
+    }
+
+
+def test_run_config_expands_the_home_directory(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = mnist_cnn.Config(workdir="~/run", data_dir="~/data")
+    assert (config.workdir, config.data_dir) == (tmp_path / "run", tmp_path / "data")
+
+
+def test_run_config_takes_numpy_integers():
+    config = parabola.Config(batch_size=np.int64(8), workdir=Path("run"))
+    assert to_json(config)["batch_size"] == 8

@@ -1,0 +1,83 @@
+"""Which data set an experiment on images trains on."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from jaxgan.data.image_datasets import Images, Split
+from jaxgan.runs import image_runner
+from tests.helpers import toy_experiment
+
+
+def test_train_on_images_falls_back_to_the_digits_and_stays_with_them(train_toy, tmp_path):
+    status, output, _ = train_toy(tmp_path, "--steps", 50, dataset=None)
+    assert status == 0
+    first, second = output.splitlines()[:2]
+    assert first.startswith("Data: the 1,797 embedded digits, because MNIST is not available.")
+    manual = tmp_path / "home" / "jaxgan_data" / "downloads" / "manual" / "mnist"
+    assert f"put its four files into {manual}." in first
+    assert "no network in tests" in second
+    assert json.loads((tmp_path / "config.json").read_text())["config"]["dataset"] == "digits"
+    status, output, _ = train_toy(tmp_path, "--steps", 60, dataset=None)
+    assert status == 0
+    assert output.splitlines()[0] == "Data: digits, 1,797 images"
+    status, _, error = train_toy(tmp_path, "--steps", 60, dataset="mnist")
+    assert status == 1
+    assert "dataset: 'digits' in the run, 'mnist' now" in error
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        ("mnist", "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz"),
+        ("mnits", "Did you mean 'mnist'"),
+        ("../x", "is not a valid data set name"),
+    ],
+)
+def test_dataset_that_is_not_available_is_refused(train_toy, tmp_path, dataset, message):
+    status, _, error = train_toy(tmp_path / "run", dataset=dataset)
+    assert status == 1
+    assert error.startswith("error:")
+    assert message in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_check_sample_shape_refuses_images_that_do_not_fit(train_toy, tmp_path, monkeypatch):
+    wide = np.zeros((100, 32, 32, 3), np.uint8)
+    split = Split(
+        "cifar10", 100, lambda rows: Images("cifar10", wide[rows], np.zeros(len(rows), np.int32))
+    )
+    monkeypatch.setattr(image_runner, "open_split", lambda name, data_dir: split)
+    status, _, error = train_toy(tmp_path / "run", dataset="cifar10")
+    assert status == 1
+    assert (
+        "data set cifar10 does not fit: the generator makes [28, 28, 1], the data has [32, 32, 3]"
+    ) in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_evaluate_gan_returns_means_over_the_members():
+    gan = toy_experiment.build(toy_experiment.Config())
+
+    class MeanPixel:
+        """An evaluator whose only score is the mean pixel."""
+
+        num_samples = 4
+
+        @staticmethod
+        def compute_scores(samples):
+            return {"mean": float(samples.mean())}
+
+    keys = jax.random.split(jax.random.key(0), 3)
+    real = np.zeros((1, 28, 28, 1), np.float32)
+    states = jax.vmap(gan.init, (0, None))(jax.random.split(jax.random.key(1), 3), real)
+    means = [
+        float(gan.sample(jax.tree.map(lambda x, i=i: x[i], states), keys[i], 4).mean())
+        for i in range(3)
+    ]
+    scores = image_runner.evaluate_gan(
+        gan, MeanPixel, 3, states, jax.random.split(jax.random.key(0), 3)
+    )
+    np.testing.assert_allclose(scores["mean"], np.mean(means), rtol=1e-6)
