@@ -1,7 +1,7 @@
-"""One module for each system: `python -m experiments.NAME`."""
+"""One module per system or study: `python -m experiments.NAME`."""
 
 import gc
 
-# By default Python's collector runs after 700 new objects; importing and tracing make millions that stay, and it looked
-# at them for a second of every start.
+# Python's garbage collector runs after every 700 new objects by default. Importing and tracing make
+# millions of objects that stay, which cost a second of every start.
 gc.set_threshold(50_000)

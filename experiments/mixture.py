@@ -21,7 +21,6 @@ from typing import ClassVar, Literal
 
 import jax
 import numpy as np
-import optax
 
 from jaxgan import GAN, GANState, losses, make_gan, models, optimizers, penalties, priors
 from jaxgan._io import write_atomic
@@ -35,7 +34,7 @@ from jaxgan.metrics.mixture import EXPECTED_HIGH_QUALITY, RADIUS, expected_kl, m
 from jaxgan.plotting import figures
 from jaxgan.plotting.callbacks import make_plot_callback
 from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
-from jaxgan.runs.config import PRECISIONS, RunConfig
+from jaxgan.runs.config import PRECISIONS, DecayedAdamOptions, RunConfig
 from jaxgan.runs.console import print_line
 from jaxgan.runs.runner import run_training
 from jaxgan.runs.runtime import configure_jax
@@ -73,7 +72,7 @@ PUBLISHED = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(RunConfig):
+class Config(DecayedAdamOptions, RunConfig):
     """Options; the defaults are the documented run."""
 
     kind: Literal["ring", "grid"] = "ring"
@@ -95,13 +94,7 @@ class Config(RunConfig):
     """Weight gamma of R1 and of R2, the penalties on the discriminator's gradient at real and at
     generated points. 0: none."""
     learning_rate: float = 1e-4
-    """Learning rate of Adam, for both networks."""
     b1: float = 0.8
-    """Decay rate of Adam's first moment."""
-    b2: float = 0.999
-    """Decay rate of Adam's second moment."""
-    decay_steps: int | None = None
-    """Train steps over which the learning rate falls linearly to 0. Unset: it is constant."""
 
     presets: ClassVar = {
         "packed": {"pack": 2, "batch_size": 200},
@@ -127,10 +120,8 @@ class Config(RunConfig):
 def build(config: Config) -> GAN:
     """Returns the GAN of a configuration."""
     dtypes = PRECISIONS[config.precision]
-    gamma, rate = config.gamma, config.learning_rate
-    if config.decay_steps is not None:
-        rate = optax.linear_schedule(config.learning_rate, 0.0, config.decay_steps)
-    penalty = penalties.sum_penalties(penalties.r1(gamma), penalties.r2(gamma))
+    gamma, rate = config.gamma, config.learning_rate_schedule()
+    penalty = penalties.sum_penalties(penalties.r1(gamma), penalties.r2(gamma)) if gamma else None
     pairs = {"non_saturating": losses.non_saturating, "relativistic": losses.relativistic}
     return make_gan(
         generator=models.MixtureGenerator(**dtypes),
@@ -139,7 +130,7 @@ def build(config: Config) -> GAN:
         d_tx=optimizers.adam(rate, config.b1, config.b2),
         g_tx=optimizers.adam(rate, config.b1, config.b2),
         prior=priors.normal(2),
-        penalty=penalty if gamma else None,
+        penalty=penalty,
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, priors
+from jaxgan.errors import ConfigError
 from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
 from jaxgan.runs.config import PRECISIONS, AdamConfig
 from jaxgan.runs.image_runner import train_on_images
@@ -42,6 +43,15 @@ class Config(AdamConfig):
             ema_half_life=5_000.0,
         )
     }
+
+    def __post_init__(self):
+        """Raises ConfigError at the first option that is invalid."""
+        super().__post_init__()
+        if (self.penalty_batch_size or 0) > self.batch_size:
+            raise ConfigError(
+                f"penalty_batch_size is {self.penalty_batch_size}, expected at most batch_size, "
+                f"{self.batch_size}"
+            )
 
 
 def build(config: Config) -> GAN:

@@ -18,7 +18,6 @@ from typing import ClassVar, Literal
 
 import jax
 import numpy as np
-import optax
 from flax import linen as nn
 
 from jaxgan import GAN, GANState, losses, make_gan, models, optimizers, priors
@@ -32,7 +31,7 @@ from jaxgan.metrics import parabola
 from jaxgan.plotting import figures
 from jaxgan.plotting.callbacks import make_plot_callback
 from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
-from jaxgan.runs.config import PRECISIONS, RunConfig
+from jaxgan.runs.config import PRECISIONS, DecayedAdamOptions, RunConfig
 from jaxgan.runs.console import print_line
 from jaxgan.runs.runner import run_training
 from jaxgan.runs.runtime import configure_jax
@@ -42,7 +41,7 @@ NUM_PROBED = 1_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(RunConfig):
+class Config(DecayedAdamOptions, RunConfig):
     """Options; the defaults are the documented run."""
 
     preset: Literal["faithful", "tuned"] = "faithful"
@@ -58,13 +57,7 @@ class Config(RunConfig):
     loss: Literal["minimax", "non_saturating"] = "minimax"
     """Loss of the generator."""
     learning_rate: float = 1e-4
-    """Learning rate of Adam, for both networks."""
     b1: float = 0.9
-    """Decay rate of Adam's first moment."""
-    b2: float = 0.999
-    """Decay rate of Adam's second moment."""
-    decay_steps: int | None = None
-    """Train steps over which the learning rate falls linearly to 0. Unset: it is constant."""
     latent_dim: int = 5
     """Dimension of the latent vector z."""
 
@@ -77,9 +70,7 @@ class Config(RunConfig):
 def build(config: Config) -> GAN:
     """Returns the GAN of a configuration."""
     dtypes = PRECISIONS[config.precision]
-    rate = config.learning_rate
-    if config.decay_steps is not None:
-        rate = optax.linear_schedule(config.learning_rate, 0.0, config.decay_steps)
+    rate = config.learning_rate_schedule()
     return make_gan(
         generator=models.MLPGenerator(
             shape=(15,), widths=(128,), last_hidden=nn.relu, output=jax.nn.identity, **dtypes

@@ -45,6 +45,8 @@ class Config:
     """Directory of the prepared data sets."""
     epochs: int | None = None
     """Epochs of each run. Unset: the documented length."""
+    steps: int | None = None
+    """Train steps of each run, instead of epochs. Unset: by epochs."""
     evaluate_every: int = 1
     """Epochs between evaluations."""
     report_steps: tuple[int, ...] = ()
@@ -129,6 +131,8 @@ def train_run(preset: str, seed: int, workdir: Path, config: Config) -> None:
     }
     if config.epochs is not None:
         options["--epochs"] = config.epochs
+    if config.steps is not None:
+        options["--steps"] = config.steps
     arguments = [str(part) for option in options.items() for part in option]
     print(f"\n{config.system} --preset {preset} --seed {seed}", flush=True)
     process = subprocess.run(

@@ -10,6 +10,8 @@ def main() -> None:
     sys.path.insert(0, os.getcwd())
     try:
         from jaxgan import cli
+
+        cli.main()
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("jaxgan"):
             raise
@@ -17,7 +19,6 @@ def main() -> None:
             f"error: the jaxgan command needs the package {error.name}; install it with: "
             "pip install 'jaxgan[run]'"
         )
-    cli.main()
 
 
 if __name__ == "__main__":

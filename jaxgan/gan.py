@@ -9,7 +9,13 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
-from jaxgan._checks import check_generator_output, check_step_args
+from jaxgan._checks import (
+    check_condition,
+    check_generator_output,
+    check_key,
+    check_step_args,
+    check_takes_condition,
+)
 from jaxgan.distributed.sharding import shard_batch
 from jaxgan.errors import ConfigError
 from jaxgan.losses import GANLoss
@@ -29,8 +35,8 @@ class GAN(NamedTuple):
     *   `condition`: None or `[B, …]`, such as class labels; passed to both networks.
     *   `key`: A typed PRNG key, which is consumed. `d_step` and `g_step` may share one key.
 
-    `init` and the steps raise ShapeError or DtypeError at trace time if an argument has the wrong
-    form.
+    All functions raise ShapeError or DtypeError at trace time if an argument has the wrong form, or
+    if a condition is given to a network that takes none, or is missing.
 
     Attributes:
       init: `(key, real, condition=None) -> state`. Initializes both networks. Reads only the shapes
@@ -57,8 +63,8 @@ class GAN(NamedTuple):
     *   `real_logits`, `fake_logits`: Mean logits; `real_logits` only for D.
     *   `real_probability`, `fake_probability`: Mean probability of being real, if the loss defines
         one; `real_probability` only for D.
-    *   `grad_norm`: Euclidean norm of the gradient over all parameters, including the penalty's
-        gradient, before the optimizer transforms it.
+    *   `grad_norm`: Euclidean norm of the gradient over all parameters, before the optimizer
+        transforms it; for D, of the sum of loss and penalty.
     *   `finite`: Whether `loss` and `grad_norm` are finite.
     """
 
@@ -252,10 +258,15 @@ def make_gan(
         return state.replace(d=d, g=g, g_ema=g_ema), {"d": d_metrics, "g": g_metrics}
 
     def sample(state, key, num, condition=None):
+        check_key(key)
+        if num < 1:
+            raise ConfigError(f"num is {num}, expected at least 1 sample")
+        check_condition(condition, num, "sample")
         variables = state.g.variables if state.g_ema is None else state.g_ema
         return generate(variables, prior(key, num), condition)
 
     def generate(variables, z, condition=None):
+        check_condition(condition, len(z), "latent vector")
         return apply_eval(generator, variables, z, condition)
 
     return GAN(
@@ -287,7 +298,8 @@ def split_step_key(key):
 
 def init_network(module, tx, key, x, condition):
     """Returns the initial state of a network and its output for the batch `x`."""
-    output, variables = module.init_with_output(key, *module_args(x, condition), train=True)
+    args = module_args(module, x, condition)
+    output, variables = module.init_with_output(key, *args, train=True)
     model_state = {name: tree for name, tree in variables.items() if name != "params"}
     params = variables.get("params", {})
     if model_state:
@@ -303,18 +315,24 @@ def apply_train(module, params, model_state, key, x, condition):
     """Applies a module in train mode; returns its output and the updated model state."""
     variables = {"params": params, **model_state}
     output, model_state = module.apply(
-        variables, *module_args(x, condition), train=True, mutable=list(model_state), rngs=key
+        variables,
+        *module_args(module, x, condition),
+        train=True,
+        mutable=list(model_state),
+        rngs=key,
     )
     return at_least_float32(output), model_state
 
 
 def apply_eval(module, variables, x, condition):
     """Applies a module in evaluation mode, in which each output row depends on one input row."""
-    return at_least_float32(module.apply(variables, *module_args(x, condition), train=False))
+    args = module_args(module, x, condition)
+    return at_least_float32(module.apply(variables, *args, train=False))
 
 
-def module_args(x, condition):
+def module_args(module, x, condition):
     """Returns the positional arguments of a module; unconditional modules take no condition."""
+    check_takes_condition(module, condition)
     return (x,) if condition is None else (x, condition)
 
 

@@ -7,6 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgan._checks import check_number
+from jaxgan.errors import ConfigError
+
 
 def adam(
     learning_rate: optax.ScalarOrSchedule, b1: float = 0.5, b2: float = 0.999
@@ -24,9 +27,15 @@ def adam(
     Returns:
       An optax gradient transformation.
 
+    Raises:
+      ConfigError: If a number is out of its range.
+
     References:
       Radford et al. 2016, section 4.
     """
+    check_number("learning_rate", learning_rate, 0)
+    check_number("b1", b1, 0, below=1)
+    check_number("b2", b2, 0, below=1)
     return optax.adam(learning_rate, b1=b1, b2=b2)
 
 
@@ -41,14 +50,24 @@ def rmsprop(
 
     Returns:
       An optax gradient transformation.
+
+    Raises:
+      ConfigError: If a number is out of its range.
     """
+    check_number("learning_rate", learning_rate, 0)
+    check_number("decay", decay, 0, below=1)
     return optax.rmsprop(learning_rate, decay=decay, eps=1e-8, eps_in_sqrt=False)
 
 
 def clip_weights(limit: float | jax.Array) -> Callable[[Any], Any]:
     """Returns a projection for `make_gan` that clips every parameter to [-limit, limit].
 
+    Raises:
+      ConfigError: If `limit` is not above 0.
+
     References:
       Arjovsky et al. 2017, algorithm 1.
     """
+    if isinstance(limit, int | float) and not limit > 0:
+        raise ConfigError(f"limit is {limit}, expected a number above 0")
     return lambda params: jax.tree.map(lambda x: jnp.clip(x, -limit, limit), params)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jaxgan._checks import check_number
 from jaxgan.errors import ConfigError, ShapeError
 
 DiscFn = Callable[[jax.Array], jax.Array]
@@ -40,6 +41,8 @@ def gradient_penalty(
     References:
       Gulrajani et al. 2017, eq. 3; one-sided: section 4 there, and Petzka et al. 2018.
     """
+    check_number("weight", weight, 0)
+    check_number("target", target, 0)
 
     def penalty(disc_fn, real, fake, key):
         if real.shape != fake.shape:
@@ -67,6 +70,7 @@ def r1(gamma: Scalar) -> Penalty:
     References:
       Mescheder et al. 2018, eq. 9.
     """
+    check_number("gamma", gamma, 0)
     return lambda disc_fn, real, fake, key: (
         gamma / 2 * jnp.mean(squared_gradient_norms(disc_fn, real))
     )
@@ -84,6 +88,7 @@ def r2(gamma: Scalar) -> Penalty:
     References:
       Mescheder et al. 2018, eq. 10.
     """
+    check_number("gamma", gamma, 0)
     return lambda disc_fn, real, fake, key: (
         gamma / 2 * jnp.mean(squared_gradient_norms(disc_fn, fake))
     )
@@ -109,6 +114,9 @@ def dragan(weight: Scalar = 10.0, scale: Scalar = 0.5, target: Scalar = 1.0) -> 
     References:
       Kodali et al. 2017.
     """
+    check_number("weight", weight, 0)
+    check_number("scale", scale, 0)
+    check_number("target", target, 0)
 
     def penalty(disc_fn, real, fake, key):
         del fake
@@ -125,9 +133,14 @@ def sum_penalties(*penalties: Penalty) -> Penalty:
 
     For example, `sum_penalties(r1(gamma), r2(gamma))` is the penalty of R3GAN.
 
+    Raises:
+      ConfigError: If no penalty is given.
+
     References:
       Huang et al. 2024 (R3GAN).
     """
+    if not penalties:
+        raise ConfigError("there are no penalties, expected at least 1; pass penalty=None instead")
 
     def penalty(disc_fn, real, fake, key):
         keys = jax.random.split(key, len(penalties))

@@ -28,6 +28,7 @@ from jaxgan.plotting import figures
 from jaxgan.runs.console import print_line
 from jaxgan.runs.image_runner import load_evaluator
 from jaxgan.runs.loading import Run, run_title
+from jaxgan.training.config_file import package_versions
 from jaxgan.training.options import check_ranges
 
 NUM_SHOWN = 32
@@ -80,8 +81,17 @@ def run(config: Config) -> None:
         name: score_draws(loaded, evaluator, variables, config)
         for name, variables in generators.items()
     }
-    record = {"step": loaded.step, "member": config.member, "num_samples": evaluator.num_samples}
-    record |= {"real_baseline": evaluator.real_baseline, "generators": scores}
+    record = {
+        "step": loaded.step,
+        "member": config.member,
+        "seed": config.seed,
+        "num_draws": config.draws,
+        "evaluator": evaluator.record,
+        "versions": package_versions(),
+        "run_versions": loaded.config["versions"],
+        "real_baseline": evaluator.real_baseline,
+        "generators": scores,
+    }
     path = config.workdir / "evaluation.json"
     write_atomic(path, (json.dumps(record, indent=2) + "\n").encode())
     draws = f"{config.draws} draws of {evaluator.num_samples:,} samples"

@@ -45,7 +45,7 @@ class Config:
     member: int = 0
     """Which GAN of a run with --num-seeds, from 0."""
     interpolate: bool = False
-    """Walk from one latent vector to the next in eight steps each, and back to the first."""
+    """Walk from one latent vector to the next, in about eight steps each, and back to the first."""
 
     def __post_init__(self):
         """Raises ConfigError at the first option that is invalid."""
@@ -74,11 +74,15 @@ def draw_samples(loaded: Run, config: Config) -> np.ndarray:
 
 
 def interpolate_latents(gan: GAN, key: jax.Array, num: int) -> jax.Array:
-    """Returns `z [num, dim]` on straight lines between draws of the prior, in a closed round."""
-    corners = gan.prior(key, -(-num // NUM_WALK_STEPS))
-    weights = jnp.linspace(0, 1, NUM_WALK_STEPS, endpoint=False)[None, :, None]
-    lines = corners[:, None] * (1 - weights) + jnp.roll(corners, -1, axis=0)[:, None] * weights
-    return lines.reshape(-1, corners.shape[-1])[:num]
+    """Returns `z [num, dim]` on straight lines between draws of the prior, in a closed round.
+
+    There is a corner for every `NUM_WALK_STEPS` samples, but at least two.
+    """
+    corners = gan.prior(key, max(2, -(-num // NUM_WALK_STEPS)))
+    position = jnp.linspace(0, len(corners), num, endpoint=False)
+    start = jnp.floor(position).astype(jnp.int32)
+    weight = (position - start)[:, None]
+    return corners[start] * (1 - weight) + corners[(start + 1) % len(corners)] * weight
 
 
 def save_samples(path: Path, samples: np.ndarray, loaded: Run) -> None:

@@ -121,8 +121,8 @@ def _find_prepared_dir(name: str, data_dir: Path) -> Path:
     """Returns the folder of the newest version of a data set that TFDS has prepared."""
     if not re.fullmatch(r"\w+([.-]\w+)*", name):
         raise DataError(
-            f"{name!r} is not a valid data set name, expected letters, digits and '_', "
-            "with single '-' or '.' between them."
+            f"{name!r} is not a data set name, expected letters, digits and '_', with single '-' "
+            "or '.' between them."
         )
     folder = data_dir / name
     configs = [config for config in (folder, *sorted(folder.glob("*/"))) if _list_versions(config)]
@@ -135,7 +135,8 @@ def _find_prepared_dir(name: str, data_dir: Path) -> Path:
     if configs:
         return _list_versions(configs[0])[-1]
     names = [*KNOWN_DATASETS, *(path.name for path in data_dir.glob("*/") if _list_versions(path))]
-    hints = [f" Did you mean {close!r}?" for close in difflib.get_close_matches(name, names, n=1)]
+    close = difflib.get_close_matches(name.lower(), names, n=1)
+    hints = [f" Did you mean {match!r}?" for match in close]
     message = (
         f"{name!r} is neither known ({', '.join(KNOWN_DATASETS)}) nor prepared by TFDS in {folder}."
     )

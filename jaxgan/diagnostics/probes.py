@@ -17,6 +17,8 @@ def make_sample_probe(
     real: jax.typing.ArrayLike,
     num: int = 64,
     measure_fn: Callable[[jax.Array], dict[str, jax.Array]] = lambda samples: {},
+    *,
+    condition: jax.typing.ArrayLike | None = None,
 ) -> Callable[[GANState, jax.Array], dict[str, jax.Array]]:
     """Returns a `probe` for `train` that measures the diversity and the change of samples.
 
@@ -27,6 +29,7 @@ def make_sample_probe(
       real: Real samples `[N, …]`, floating, the reference of the diversity.
       num: Number of generated samples.
       measure_fn: Maps samples `[num, …]` to additional values to record.
+      condition: `[num, …]`, the conditions of the samples; None for an unconditional GAN.
 
     Returns:
       `(state, key) -> {"diversity": scalar, "sketch": [16], …}`. The diversity is the total
@@ -51,7 +54,7 @@ def make_sample_probe(
 
     def probe(state, key):
         z_key, sketch_key = jax.random.split(key)
-        samples = gan.sample(state, z_key, num)
+        samples = gan.sample(state, z_key, num, condition)
         signs = jax.random.rademacher(sketch_key, (SKETCH_DIM, samples.size), samples.dtype)
         sketch = signs @ samples.reshape(-1) / (SKETCH_DIM * samples.size) ** 0.5
         return {"diversity": total_std(samples) / real_std, "sketch": sketch} | measure_fn(samples)

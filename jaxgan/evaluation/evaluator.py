@@ -8,7 +8,7 @@ classifier, over several draws.
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -89,6 +89,8 @@ class Evaluator(NamedTuple):
         are floating in [-1, 1].
       real_baseline: `{name: [draws]}`, the scores of held-out real images.
       reference_images: uint8 `[M, H, W, C]`, the training images that samples are compared with.
+      record: What the scores depend on, for JSON: data set, counts, and the classifier's checksums
+        and accuracy.
       find_nearest: `(samples [n, H, W, C]) -> [n]`, for each sample the index of its nearest
         reference image in feature space; any number of samples, uint8 or floating in [-1, 1].
     """
@@ -97,6 +99,7 @@ class Evaluator(NamedTuple):
     compute_scores: Callable[[jax.typing.ArrayLike], dict[str, float]]
     real_baseline: dict[str, list[float]]
     reference_images: np.ndarray
+    record: dict[str, Any]
     find_nearest: Callable[[jax.typing.ArrayLike], np.ndarray]
 
 
@@ -158,7 +161,23 @@ def make_evaluator(
         real_baseline = load_or_compute_baseline(
             cache.expanduser() / f"{'-'.join(map(str, parts))}.json", compute_baseline
         )
-    return Evaluator(num_samples, compute_scores, real_baseline, data.images[rest], find_nearest)
+    record = {
+        "dataset": data.name,
+        "split": "train",
+        "num_images": len(data.images),
+        "num_reference_images": len(rest),
+        "num_samples": num_samples,
+        "data_checksum": compute_data_checksum(data),
+        "classifier": {
+            "checksum": classifier.checksum,
+            "data_checksum": classifier.data_checksum,
+            "num_classes": classifier.num_classes,
+            "accuracy": classifier.accuracy,
+        },
+    }
+    return Evaluator(
+        num_samples, compute_scores, real_baseline, data.images[rest], record, find_nearest
+    )
 
 
 def resolve_num_samples(data: Images, num_samples: int | None) -> int:

@@ -31,6 +31,7 @@ def make_image_callback(
     caption: str,
     *,
     real_baseline: dict[str, list[float]] | None = None,
+    condition: jax.typing.ArrayLike | None = None,
     log_fn: Callable[[str], None] = print,
 ) -> DrawFn:
     """Returns a callback that draws the samples of a GAN that generates images.
@@ -54,6 +55,7 @@ def make_image_callback(
       steps_per_epoch: Number of train steps per epoch, for the labels of the pictures.
       caption: Names the system and the data; drawn into every picture.
       real_baseline: `{name: [value of each draw]}`, the scores of held-out real samples.
+      condition: `[64, …]`, the conditions of the samples; None for an unconditional GAN.
       log_fn: Receives a message about files that are left out. Each file is reported once.
 
     Returns:
@@ -67,7 +69,7 @@ def make_image_callback(
     load_evenly_spaced = make_loader(load_pixels, log_fn)
 
     def draw(state, key, step):
-        samples = gan.sample(state, key, NUM_SAMPLES)
+        samples = gan.sample(state, key, NUM_SAMPLES, condition)
         check_image_shape(samples.shape)
         pixels = to_pixels(samples)
         remove_after(folder, step)
@@ -114,8 +116,8 @@ def make_plot_callback(
 
     Each call writes to `workdir`:
 
-    * `samples/STEP.png`, the picture, and `samples/STEP.npy`, the samples `[num_samples, …]`. The training
-      loop passes the same key each time, so the latent vectors are the same in every file.
+    * `samples/STEP.png`, the picture, and `samples/STEP.npy`, the samples `[num_samples, …]`. The
+      training loop passes the same key each time, so the latent vectors are the same in every file.
     * the animation, a GIF of up to 60 evenly spaced pictures, first and last included.
     * `progress.png`, the last picture, or up to `num_panels` evenly spaced pictures side by side.
     * `losses.png`, after the first step.
@@ -131,8 +133,9 @@ def make_plot_callback(
         captions of these pictures give the step.
       caption: Names the system; drawn into every picture.
       save_fn: `(path, samples, metrics, probes, caption) -> None`, writes a picture. `samples` is
-        `[num_samples, …]`. `metrics` and `probes` are the last rows of `metrics.jsonl` and `probes.jsonl`
-        (of a population, the first member's values); `metrics` is empty before the first step.
+        `[num_samples, …]`. `metrics` and `probes` are the last rows of `metrics.jsonl` and
+        `probes.jsonl` (of a population, the first member's values); `metrics` is empty before the
+        first step.
       animation_name: File name of the GIF.
       num_samples: Number of samples.
       num_panels: Maximum number of pictures in `progress.png`.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import jax.numpy as jnp
+import optax
 
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
 from jaxgan.distributed.multihost import validate_distributed_args
@@ -69,6 +70,11 @@ class RunConfig(LoopOptions):
             raise ConfigError("steps is not given; set the number of train steps (--steps)")
         return self.steps
 
+    def warnings(self, steps: int) -> list[str]:
+        """Returns what makes some of the train steps useless, in sentences for the user."""
+        del steps
+        return []
+
     def train_options(self, steps_per_epoch: int) -> TrainOptions:
         """Returns the options of the training loop, with epochs resolved to train steps."""
         shared = {
@@ -92,12 +98,17 @@ class ImageRunConfig(RunConfig):
     evaluation still reads all of them."""
     epochs: int | None = None
     """Total number of epochs. An epoch passes once through the data set, or several times through a
-    small one, up to 60,000 images. Ignored if steps is given."""
+    small one, up to 60000 images. Ignored if steps is given."""
     ema_half_life: float | None = None
     """Half-life, in images, of the exponential moving average of the generator. Samples and scores
     then come from the average. Unset: no average."""
     latent_dim: int = 100
     """Dimension of the latent vector z."""
+
+    def __post_init__(self):
+        """Raises ConfigError at the first option that is out of its range."""
+        super().__post_init__()
+        object.__setattr__(self, "data_dir", Path(self.data_dir))
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Returns `steps` if it was given, else the steps of `epochs`, else the default `steps`."""
@@ -107,8 +118,8 @@ class ImageRunConfig(RunConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AdamConfig(ImageRunConfig):
-    """The options of the experiments on images in which Adam updates both networks."""
+class AdamOptions:
+    """The options of experiments in which Adam updates both networks."""
 
     learning_rate: float = 3e-4
     """Learning rate of Adam, for both networks."""
@@ -116,6 +127,35 @@ class AdamConfig(ImageRunConfig):
     """Decay rate of Adam's first moment."""
     b2: float = 0.999
     """Decay rate of Adam's second moment."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DecayedAdamOptions(AdamOptions):
+    """The options of experiments in which the learning rate of Adam may fall."""
+
+    decay_steps: int | None = None
+    """Train steps over which the learning rate falls linearly to 0. Unset: it is constant."""
+
+    def learning_rate_schedule(self) -> optax.ScalarOrSchedule:
+        """Returns the learning rate, or its schedule."""
+        if self.decay_steps is None:
+            return self.learning_rate
+        return optax.linear_schedule(self.learning_rate, 0.0, self.decay_steps)
+
+    def warnings(self, steps: int) -> list[str]:
+        """Returns what makes some of the train steps useless."""
+        if self.decay_steps is None or steps <= self.decay_steps:
+            return []
+        return [
+            f"The learning rate is 0 from step {self.decay_steps:,} on (decay_steps), so that the "
+            f"last {steps - self.decay_steps:,} of {steps:,} steps change nothing."
+        ]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdamConfig(AdamOptions, ImageRunConfig):
+    """The options of the experiments on images in which Adam updates both networks."""
+
     r1_gamma: float = 0.0
     """Weight gamma of R1, the penalty on the discriminator's gradient at real images. 0: none."""
 

@@ -34,7 +34,10 @@ RUN_FILES = (
     *("checkpoints", "metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl"),
     *("findings.json", "losses.png", "progress.png", "parabola.gif", "distance.json", "samples"),
     *("config.json", "mixture.gif", "scores.json", "scores.png", "evaluation.json", "nearest.png"),
+    "damaged",
 )
+# Any of these shows that a directory is that of a run.
+RUN_MARKS = ("config.json", "checkpoints", "metrics.jsonl")
 
 
 def find_existing_run(config: RunConfig) -> dict[str, Any] | None:
@@ -46,6 +49,7 @@ def find_existing_run(config: RunConfig) -> dict[str, Any] | None:
         without a config.json.
     """
     if config.overwrite:
+        check_overwritable(config.workdir)
         return None
     record = read_config(config.workdir)
     if record is not None:
@@ -56,6 +60,17 @@ def find_existing_run(config: RunConfig) -> dict[str, Any] | None:
             "start anew with --overwrite"
         )
     return record
+
+
+def check_overwritable(workdir: Path) -> None:
+    """Raises ConfigError if a directory holds files, but no run that could be overwritten."""
+    names = sorted(p.name for p in workdir.iterdir()) if workdir.is_dir() else []
+    files = [name for name in names if name != ".lock"]
+    if files and not any((workdir / mark).exists() for mark in RUN_MARKS):
+        raise ConfigError(
+            f"{workdir} holds no run, but other files ({', '.join(files[:3])}), which --overwrite "
+            "does not remove; use another --workdir"
+        )
 
 
 def check_same_settings(config: RunConfig, record: dict[str, Any]) -> None:

@@ -62,6 +62,8 @@ def run_training(
     with lock_workdir(config.workdir), progress_reporter() as report:
         record = begin_run_dir(config, data)
         print_line(plan_message(config, options, steps_per_epoch, epoch_note))
+        for warning in config.warnings(options.steps):
+            print_line(warning)
         population = config.num_seeds is not None
         draw = make_draw_fn(gan, config.workdir, steps_per_epoch, run_title(record))
         monitor = make_monitor(config.workdir, options.steps, print_line, population=population)

@@ -13,6 +13,7 @@ from jaxgan.distributed.sharding import to_host_local
 from jaxgan.states import GANState
 from jaxgan.training import metric_log
 from jaxgan.training.blocks import maybe_vmap
+from jaxgan.training.hints import data_range_hint, parameter_checksums, unchanged_hint
 from jaxgan.training.options import TrainOptions
 from jaxgan.training.program import Program
 from jaxgan.training.progress import Progress, make_line_reporter
@@ -64,11 +65,14 @@ class CallbackRunner:
         if not is_primary_process():
             callbacks = Callbacks(progress=None, log=lambda text: None)
         self._callbacks, self._workdir, self._options = callbacks, workdir, options
+        self._program = program
         self._streams, self._steps_per_epoch = program.streams, program.steps_per_epoch
         self._probe = callbacks.probe and jax.jit(
             maybe_vmap(callbacks.probe, (0, 0), options.num_seeds is not None)
         )
         self._scores: dict[str, float] = {}
+        self._checksums: tuple[int, dict[str, int]] | None = None
+        self._is_unchanged = False
         self._error: Exception | None = None
 
     def log(self, text: str) -> None:
@@ -83,6 +87,8 @@ class CallbackRunner:
     def begin(self, state: GANState, step: int) -> None:
         """Probes a new run, and draws the figures of the train step at which the run begins."""
         if step == 0:
+            if is_primary_process() and (hint := data_range_hint(self._program, state)):
+                self.log(hint)
             self.measure(state, step)
             self._raise_error()
         if self._epoch_ended(step):  # they may be missing if the run was killed while drawing
@@ -102,6 +108,8 @@ class CallbackRunner:
         if not (probes or self._epoch_ended(step)):
             return None
         state, scores = to_host_local(state), None
+        if self._epoch_ended(step):
+            self._hint_if_unchanged(state, step)
         try:
             if probes and self._probe is not None:
                 values = jax.device_get(self._probe(state, jax.random.clone(self._streams.probe)))
@@ -137,6 +145,18 @@ class CallbackRunner:
             except Exception as error:  # a figure must not cost training progress
                 self.log(f"Drawing step {step:,} failed: {type(error).__name__}: {error}")
         barrier("figures drawn")
+
+    def _hint_if_unchanged(self, state: GANState, step: int) -> None:
+        if not is_primary_process():
+            return
+        checksums = parameter_checksums(state)
+        if self._checksums is not None and step > self._checksums[0]:
+            since, before = self._checksums
+            hint = unchanged_hint(before, checksums, step - since)
+            if hint and not self._is_unchanged:  # once is enough
+                self.log(hint)
+            self._is_unchanged = hint is not None
+        self._checksums = step, checksums
 
     def _raise_error(self) -> None:
         if self._error is not None:

@@ -41,10 +41,10 @@ def verify_manifest(manifest: Any, path: str) -> dict[str, Any]:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
         raise CorruptCheckpointError(f"{path} is corrupt: its manifest has no format")
     if manifest["format"] != FORMAT_VERSION:
-        writer = manifest.get("record", {}).get("versions", {}).get("jaxgan", "of another version")
         raise CheckpointError(
             f"{path} has format {manifest['format']}, this release reads format {FORMAT_VERSION}; "
-            f"load it with jaxgan {writer}, which wrote it, or train anew in another workdir"
+            f"load it with jaxgan {find_writer(manifest)}, which wrote it, or train anew in another "
+            "workdir"
         )
     content = {name: value for name, value in manifest.items() if name != "checksum"}
     if manifest.get("checksum") != json_checksum(content):
@@ -52,10 +52,18 @@ def verify_manifest(manifest: Any, path: str) -> dict[str, Any]:
     return content
 
 
+def find_writer(manifest: dict[str, Any]) -> str:
+    """Returns the version of jaxgan that wrote a manifest, if it is there to be read."""
+    try:
+        return str(manifest["record"]["versions"]["jaxgan"])
+    except (KeyError, TypeError):
+        return "of another version"
+
+
 def verify_structure(manifest: dict[str, Any], like: Any, path: str) -> None:
     """Raises CheckpointError if the saved arrays differ from `like` in paths, shapes or dtypes."""
     saved = {name: text.partition(" ")[0] for name, text in manifest["arrays"].items()}
-    mismatch = first_mismatch(saved, tree_checksums(like, dtype_and_shape))
+    mismatch = first_mismatch(saved, tree_checksums(like, dtype_and_shape), "expected")
     if mismatch:
         raise CheckpointError(
             f"{path}: the arrays do not match this GAN; it has other networks, optimizers or "
@@ -65,20 +73,26 @@ def verify_structure(manifest: dict[str, Any], like: Any, path: str) -> None:
 
 def verify_arrays(manifest: dict[str, Any], state: Any, path: str) -> None:
     """Raises CorruptCheckpointError if an array of `state` is not, bit for bit, what was saved."""
-    mismatch = first_mismatch(manifest["arrays"], tree_checksums(state, array_checksum))
+    mismatch = first_mismatch(manifest["arrays"], tree_checksums(state, array_checksum), "read")
     if mismatch:
         raise CorruptCheckpointError(f"{path}: the arrays are corrupt. {mismatch}")
 
 
-def first_mismatch(saved: dict[str, str], found: dict[str, str]) -> str:
-    """Returns how many entries differ and the first of them; an empty text if none does."""
+def first_mismatch(saved: dict[str, str], found: dict[str, str], verb: str) -> str:
+    """Returns how many entries differ and the first of them; an empty text if none does.
+
+    Args:
+      saved: Texts of the saved arrays.
+      found: Texts to compare with them.
+      verb: What was done with the latter, such as "read".
+    """
     names = sorted(n for n in saved.keys() | found.keys() if saved.get(n) != found.get(n))
     if not names:
         return ""
     name = names[0]
     return (
         f"{len(names)} arrays differ, first {name}: {saved.get(name)} saved, {found.get(name)} "
-        "expected"
+        f"{verb}"
     )
 
 

@@ -1,7 +1,8 @@
 """config.json of a workdir: what the run was started with. One file, a section for each writer.
 
-`train` writes the sections "train" (its options, and shape and dtype of a batch) and "versions";
-an experiment adds "experiment", "config" and "data" (see `jaxgan.runs.run_dir`).
+`train` writes the sections "train" (its options, shape and dtype of a batch, and fingerprints of
+the GAN and the source) and "versions". An experiment adds "experiment", "config" and "data" (see
+`jaxgan.runs.run_dir`).
 """
 
 import dataclasses
@@ -15,9 +16,12 @@ import jax
 
 from jaxgan._io import write_atomic
 from jaxgan.errors import ConfigError
+from jaxgan.training.fingerprint import fingerprint_gan, fingerprint_source
 from jaxgan.training.options import TrainOptions
+from jaxgan.training.program import Program, zeros_like_batch
 
 PACKAGES = ("jaxgan", "jax", "flax", "optax")
+TRAIN_KEYS = {"options", "batch", "x64", "gan", "source", "changes"}
 
 
 def read_config(workdir: str | os.PathLike) -> dict[str, Any] | None:
@@ -32,7 +36,10 @@ def read_config(workdir: str | os.PathLike) -> dict[str, Any] | None:
     try:
         config = json.loads(path.read_text())
         release = config["versions"]["jaxgan"]
-    except (ValueError, TypeError, KeyError) as error:
+        missing = TRAIN_KEYS - config.get("train", dict.fromkeys(TRAIN_KEYS)).keys()
+        if missing:
+            raise KeyError(*missing)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(
             f"{path} is damaged ({error!r}); repair it, or start anew with --overwrite"
         ) from error
@@ -54,22 +61,22 @@ def format_config(config: dict[str, Any]) -> str:
     return json.dumps(config, indent=2, default=str) + "\n"
 
 
-def describe_training(
-    options: TrainOptions, batch: tuple[jax.Array, jax.Array | None]
-) -> dict[str, Any]:
-    """Returns the sections that `train` writes, given an example of a batch."""
+def describe_training(program: Program, options: TrainOptions) -> dict[str, Any]:
+    """Returns the sections of config.json that `train` writes."""
+    batch = zeros_like_batch(program.source)
     arrays = {
         name: None if x is None else {"shape": list(x.shape), "dtype": str(x.dtype)}
         for name, x in zip(("real", "condition"), batch, strict=True)
     }
-    return {
-        "train": {
-            "options": dataclasses.asdict(options),
-            "batch": arrays,
-            "x64": bool(jax.config.jax_enable_x64),  # pyright: ignore[reportAttributeAccessIssue]
-        },
-        "versions": package_versions(),
+    section = {
+        "options": dataclasses.asdict(options),
+        "batch": arrays,
+        "x64": bool(jax.config.jax_enable_x64),  # pyright: ignore[reportAttributeAccessIssue]
+        "gan": fingerprint_gan(program.original_gan, batch),
+        "source": fingerprint_source(program.source),
+        "changes": [],
     }
+    return {"train": section, "versions": package_versions()}
 
 
 def package_versions() -> dict[str, str]:

@@ -35,8 +35,8 @@ from jaxgan.training.program import (
     init_or_restore,
     make_program,
     run_blocks,
-    zeros_like_batch,
 )
+from jaxgan.training.resume import compare_training, same_versions, start_message
 from jaxgan.training.rng import make_rng_streams
 from jaxgan.training.signals import stop_on_signal
 from jaxgan.training.workdir_lock import lock_workdir
@@ -58,6 +58,11 @@ def train(
     only on the GAN, the data, the seed and the train step: stopped and resumed or not, in blocks of
     any length, a run ends with the same bits.
 
+    A run is resumed only with the same seed, number of seeds, update order and counts, batches and
+    data, and, under the same versions of the packages, the same networks, loss, penalty, optimizers
+    and schedules, by fingerprints in config.json. Not compared are the content of a streaming
+    source, and arrays that your functions close over.
+
     The processes of a multi-process run (see `jaxgan.distributed.initialize`) call this alike, with
     a workdir that all of them see. Only the primary writes there and calls the callbacks; a signal
     to any process stops all of them.
@@ -78,8 +83,8 @@ def train(
       rounding elsewhere.
 
     Raises:
-      ConfigError: If the options do not fit the GAN, the source or the devices; or another process
-        trains in the workdir.
+      ConfigError: If the options do not fit the GAN, the source or the devices; the workdir holds
+        a run that differs from this one; or another process trains there.
       CheckpointError: If the latest checkpoint is of other networks, optimizers or hyperparameters,
         or all checkpoints are corrupt.
       TrainingError: If a loss or a gradient is not finite (see `on_nan`). The message names the
@@ -94,7 +99,7 @@ def train(
         stop_on_signal() as stop,
     ):
         state, step = init_or_restore(program, checkpoints, runner.log)
-        record = begin_records(workdir, program, options, step)
+        record = begin_records(workdir, program, options, step, runner.log)
         runner.begin(state, step)
         blocks = run_blocks(program, state, plan_run(program, options, step))
         for state, rows, timing in blocks:
@@ -126,15 +131,38 @@ def plan_run(program: Program, options: TrainOptions, step: int) -> Iterator[tup
 
 
 def begin_records(
-    workdir: Path, program: Program, options: TrainOptions, step: int
+    workdir: Path,
+    program: Program,
+    options: TrainOptions,
+    step: int,
+    log_fn: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Writes config.json and removes the rows after a train step from the logs.
+    """Checks that the run may be resumed, and begins its records.
+
+    Writes config.json, and removes the rows after a train step from the logs.
 
     Returns:
       The content of config.json.
+
+    Raises:
+      ConfigError: If the run was started with something else; see `compare_training`.
     """
-    config = read_config(workdir) or {}
-    config |= describe_training(options, zeros_like_batch(program.source))
+    old, new = read_config(workdir) or {}, describe_training(program, options)
+    changes = []
+    if step > 0 and "train" in old:
+        changes = compare_training(workdir, old, new, allow_changes=options.allow_changes)
+        new["train"]["changes"] = old["train"]["changes"]
+        new["train"]["changes"] += [{"step": step, "changes": changes}] if changes else []
+    log_fn(start_message(workdir, step, options.steps))
+    if changes:
+        log_fn(f"Continuing with changes: {'; '.join(changes)}.")
+    if "train" in old and not same_versions(old, new):
+        log_fn(
+            f"The run was made with other versions of the packages ({old['versions']}), so that "
+            "its networks, loss and optimizers are not compared with these."
+        )
+    barrier("config.json read")
+    config = old | new
     if is_primary_process():
         for name in LOG_FILES:
             truncate_after(workdir / name, step or -1)  # step 0 is logged again

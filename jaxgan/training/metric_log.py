@@ -49,7 +49,7 @@ def tail(path: str | os.PathLike) -> Callable[[], dict[str, np.ndarray]]:
             end = 0
         with path.open("rb") as file:
             file.seek(end)
-            rows.extend(parse_row(path, line) for line in file)
+            rows.extend([parse_row(path, line) for line in file])  # all of them or none
             end = file.tell()
         if any(row.keys() != rows[0].keys() for row in rows):
             raise DataError(

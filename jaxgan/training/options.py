@@ -14,7 +14,13 @@ from jaxgan.train_step import UpdateOrder
 MAX_STEPS = 2**31 - 1  # compiled programs count train steps and batches in int32
 MAX_SEED = 2**32 - 1
 MAY_BE_ZERO = ("seed", "member", "process_id")
-UPPER_BOUNDS = {"g_layers": 100, "g_steps": 1_000}  # both are unrolled in the compiled program
+POSITIVE = ("learning_rate", "ema_half_life", "weight_clip")
+BELOW_ONE = ("b1", "b2")
+UPPER_BOUNDS = {
+    "seed": MAX_SEED,
+    "g_layers": 100,  # unrolled in the compiled program, as are
+    "g_steps": 1_000,
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,6 +78,8 @@ class TrainOptions(LoopOptions):
       probe_every: Train steps between probes within an epoch; see `Callbacks.probe`.
       evaluate_every: Epochs between evaluations; see `Callbacks.evaluate`. None evaluates only at
         the end.
+      allow_changes: Resume a run although its data, networks, seed or other options differ. The
+        differences are kept in config.json.
 
     Raises:
       ConfigError: If an option has the wrong type or is out of its range.
@@ -80,6 +88,7 @@ class TrainOptions(LoopOptions):
     steps: int
     probe_every: int = 100
     evaluate_every: int | None = 1
+    allow_changes: bool = False
 
     def __post_init__(self):
         """Raises ConfigError at the first option that is invalid."""
@@ -105,14 +114,18 @@ def check_ranges(options: Any) -> None:
         name, value, hint = field.name, getattr(options, field.name), hints[field.name]
         if not matches_type(value, hint):
             raise ConfigError(f"{name} is {value!r}, expected {describe_type(hint)}")
-        if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-            object.__setattr__(options, name, int(value))  # NumPy integers are not JSON
-            upper = MAX_STEPS
-            if name == "seed":
-                upper = MAX_SEED + 1 - (getattr(options, "num_seeds", None) or 1)
-            check_integer(name, int(value), UPPER_BOUNDS.get(name, upper))
-        elif isinstance(value, float) and not 0 <= value < math.inf:
-            raise ConfigError(f"{name} is {value}, expected a finite number of at least 0")
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            continue
+        # Stored as Python numbers, because NumPy's cannot be written as JSON.
+        if float in (hint, *typing.get_args(hint)):
+            object.__setattr__(options, name, float(value))
+            check_float(name, float(value))
+        else:
+            object.__setattr__(options, name, int(value))
+            check_integer(name, int(value), UPPER_BOUNDS.get(name, MAX_STEPS))
+    if hasattr(options, "seed"):
+        num_seeds = getattr(options, "num_seeds", None) or 1
+        check_integer("seed", options.seed, MAX_SEED + 1 - num_seeds)
 
 
 def check_integer(name: str, value: int, upper: int) -> None:
@@ -122,6 +135,16 @@ def check_integer(name: str, value: int, upper: int) -> None:
         raise ConfigError(f"{name} is {value}, expected at least {lower}")
     if value > upper:
         raise ConfigError(f"{name} is {value:,}, expected at most {upper:,}")
+
+
+def check_float(name: str, value: float) -> None:
+    """Raises ConfigError if a floating point option is out of its range."""
+    if not 0 <= value < math.inf:
+        raise ConfigError(f"{name} is {value}, expected a finite number of at least 0")
+    if name in POSITIVE and value == 0:
+        raise ConfigError(f"{name} is 0, expected a number above 0; training would change nothing")
+    if name in BELOW_ONE and value >= 1:
+        raise ConfigError(f"{name} is {value}, expected a number from 0 to less than 1")
 
 
 def matches_type(value: Any, hint: Any) -> bool:

@@ -40,7 +40,8 @@ class Program(NamedTuple):
     """What a run computes with.
 
     Attributes:
-      gan: The GAN; with `on_nan="skip"`, the one that skips updates.
+      gan: The GAN; with `on_nan="skip"`, one that skips updates.
+      original_gan: The GAN that was given.
       source: The data.
       streams: The random keys.
       mesh: The devices, with an axis "data" for one GAN or "member" for a population.
@@ -50,6 +51,7 @@ class Program(NamedTuple):
     """
 
     gan: GAN
+    original_gan: GAN
     source: Source
     streams: RngStreams
     mesh: Mesh
@@ -74,6 +76,7 @@ def make_program(gan: GAN, source: Source, options: TrainOptions) -> Program:
             "GAN"
         )
     mesh = make_run_mesh(source, options)
+    original_gan = gan
     if options.on_nan == "skip":
         gan = skip_nonfinite_updates(gan)
     train_step = make_train_step(
@@ -83,11 +86,15 @@ def make_program(gan: GAN, source: Source, options: TrainOptions) -> Program:
         update_order=options.update_order,
         share_noise=options.share_noise,
     )
-    length = min(options.steps_per_block, steps_per_epoch)
+    # At least 2, because XLA compiles arrays of length 1 in another way, with other rounding.
+    length = max(2, min(options.steps_per_block, steps_per_epoch))
     block = make_train_block(train_step, source, length, options.d_steps, population=population)
     assert_equal("options", f"{options} {mesh}")
     streams = make_rng_streams(options.seed, options.num_seeds)
-    return Program(gan, source, streams, mesh, block, options.d_steps, steps_per_epoch)
+    check_batch_norm(original_gan, source)
+    return Program(
+        gan, original_gan, source, streams, mesh, block, options.d_steps, steps_per_epoch
+    )
 
 
 def count_steps_per_epoch(source: Source, options: LoopOptions) -> int:
@@ -98,6 +105,24 @@ def count_steps_per_epoch(source: Source, options: LoopOptions) -> int:
             f"{options.d_steps} (d_steps); use a smaller batch size"
         )
     return source.batches_per_epoch // options.d_steps
+
+
+def check_batch_norm(gan: GAN, source: Source) -> None:
+    """Raises ConfigError for a batch size of 1 under batch normalization.
+
+    Such a batch is normalized to 0, whatever it is: the samples would not depend on z.
+    """
+    batch = zeros_like_batch(source)
+    if len(batch[0]) > 1:
+        return
+    state = jax.eval_shape(gan.init, jax.random.key(0), *batch)
+    for name, network in (("generator", state.g), ("discriminator", state.d)):
+        paths = jax.tree_util.tree_leaves_with_path(network.model_state)
+        if any(jax.tree_util.keystr(path).endswith("['mean']") for path, _ in paths):
+            raise ConfigError(
+                f"the batch size is 1, but the {name} has batch normalization, which makes its "
+                "output independent of its input; use a batch size of at least 2"
+            )
 
 
 def make_run_mesh(source: Source, options: LoopOptions) -> Mesh:

@@ -114,8 +114,9 @@ def test_options_out_of_range_are_refused_before_the_first_step(
     command, tmp_path, module, options, message
 ):
     status, output, error = command(module.main, "--workdir", tmp_path / "run", *options)
-    assert status == 2
-    assert message in " ".join((output + error).replace("│", "").split())
+    assert (status, output) == (1, "")
+    assert error.startswith("error: ")
+    assert message in error
     assert not (tmp_path / "run").exists()
 
 
@@ -123,9 +124,7 @@ def test_steps_beyond_int32_are_refused(command, tmp_path):
     options = ("--workdir", tmp_path / "run", "--steps", 2**30, "--d-steps", 2)
     status, _, error = command(parabola.main, *options)
     assert status == 1
-    assert (
-        "steps is 1,073,741,824 with 2 batches each, expected at most 1,073,741,823"
-    ) in " ".join(error.split())
+    assert "steps is 1,073,741,824 with 2 batches each, expected at most 1,073,741,823" in error
     assert not (tmp_path / "run" / "config.json").exists()
 
 

@@ -24,14 +24,14 @@ LIKE = jax.eval_shape(lambda: NEWEST)
 DAMAGES = ("flip", "cut", "empty", "zeros", "grow", "remove")
 
 
-def save(folder):
+def save_checkpoints(folder):
     """Saves two checkpoints, of steps 1 and 2, below `folder`."""
     with Checkpoints(folder / "checkpoints") as checkpoints:
         checkpoints.save(1, BEFORE, {"seed": 3}, {"frechet_distance": 2.0})
         checkpoints.save(2, NEWEST, {"seed": 3}, {"frechet_distance": 1.0})
 
 
-def damage(folder, rng):
+def damage_file(folder, rng):
     """Damages or removes a random file below `folder`.
 
     Args:
@@ -66,7 +66,7 @@ def run_trial(saved, folder, rng):
     noticed, the checkpoint is quarantined and the previous one is restored.
 
     Args:
-      saved: Folder with the two checkpoints of `save`.
+      saved: Folder with the two checkpoints of `save_checkpoints`.
       folder: Folder to create for the copy. It is removed if the trial succeeds.
       rng: A `random.Random`.
 
@@ -75,7 +75,7 @@ def run_trial(saved, folder, rng):
     """
     messages = []
     shutil.copytree(saved, folder)
-    what = damage(folder / "checkpoints" / "2", rng)
+    what = damage_file(folder / "checkpoints" / "2", rng)
     with Checkpoints(folder / "checkpoints") as checkpoints:
         state, step = checkpoints.restore_latest(LIKE, messages.append)
         assert_same_bits(state, {1: BEFORE, 2: NEWEST}[step])
@@ -94,7 +94,7 @@ def run_trial(saved, folder, rng):
 
 if __name__ == "__main__":
     root, num_trials = Path(sys.argv[1]), int(sys.argv[2])
-    save(root / "saved")
+    save_checkpoints(root / "saved")
     noticed = sum(
         run_trial(root / "saved", root / str(seed), random.Random(seed))
         for seed in range(num_trials)

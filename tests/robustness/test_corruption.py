@@ -1,4 +1,4 @@
-"""A checkpoint is whole, or it is put aside and the one before is used."""
+"""A checkpoint is intact, or it is quarantined and the previous one is used."""
 
 import re
 import shutil
@@ -9,19 +9,19 @@ import pytest
 
 from jaxgan.errors import CheckpointError, CorruptCheckpointError
 from jaxgan.training.checkpoints import Checkpoints
-from tests.helpers.corruption import LIKE, save
+from tests.helpers.corruption import LIKE, save_checkpoints
 from tests.helpers.programs import ROOT
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved")
-    save(folder)
+    save_checkpoints(folder)
     return folder
 
 
-def test_damaged_checkpoints_are_put_aside_and_the_one_before_is_used(tmp_path, count):
-    # In a process of its own, because Orbax leaves coroutines and event loops behind when it fails.
+def test_restore_latest_quarantines_corrupt_checkpoints(tmp_path, count):
+    # In a separate process, because Orbax leaves coroutines and event loops behind when it fails.
     command = [sys.executable, "-m", "tests.helpers.corruption", str(tmp_path), str(count(30, 200))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=ROOT)
     assert done.returncode == 0, done.stderr
@@ -29,34 +29,34 @@ def test_damaged_checkpoints_are_put_aside_and_the_one_before_is_used(tmp_path, 
     print(done.stdout)
 
 
-def test_where_all_are_damaged_nothing_is_begun_anew(saved, tmp_path):
+def test_restore_latest_raises_if_all_checkpoints_are_corrupt(saved, tmp_path):
     shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
     for step in (1, 2):
         (tmp_path / "checkpoints" / str(step) / "meta" / "metadata").write_text("{}")
-    told = []
+    messages = []
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
-        with pytest.raises(CorruptCheckpointError, match="its description has no format"):
+        with pytest.raises(CorruptCheckpointError, match="its manifest has no format"):
             checkpoints.restore(2, LIKE)
         assert checkpoints.best_step is None
         with pytest.raises(
-            CheckpointError, match="all checkpoints are damaged; start anew with --overwrite"
+            CheckpointError, match="all checkpoints are corrupt; start anew with --overwrite"
         ):
-            checkpoints.restore_latest(LIKE, told.append)
-    assert len(told) == 2
+            checkpoints.restore_latest(LIKE, messages.append)
+    assert len(messages) == 2
     assert sorted(path.name for path in (tmp_path / "damaged").iterdir()) == ["1", "2"]
 
 
-def test_a_changed_record_is_noticed(saved, tmp_path):
+def test_restore_notices_a_changed_manifest(saved, tmp_path):
     shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "checkpoints" / "2" / "meta" / "metadata"
     path.write_text(path.read_text().replace('"seed": 3', '"seed": 4'))
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
-        with pytest.raises(CorruptCheckpointError, match="its description is not as it was saved"):
+        with pytest.raises(CorruptCheckpointError, match="its manifest has another checksum"):
             checkpoints.restore(2, LIKE)
         assert checkpoints.best_step == 1
 
 
-def test_a_place_where_something_lies_already_is_left_alone(saved, tmp_path):
+def test_restore_latest_overwrites_nothing_in_the_quarantine(saved, tmp_path):
     shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
     (tmp_path / "damaged" / "2").mkdir(parents=True)
     (tmp_path / "checkpoints" / "2" / "meta" / "metadata").unlink()

@@ -1,4 +1,7 @@
-"""A disk that is full or gone: a plain message, an end, and nothing that was saved is lost."""
+"""A full or missing disk ends a run with a message; saved checkpoints are untouched.
+
+`python -m tests.robustness.test_disk WORKDIR EVENT` is the program that the tests start.
+"""
 
 import shlex
 import shutil
@@ -7,85 +10,89 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from jaxgan import losses, make_gan, models, optimizers, priors
-from jaxgan.data.sources import array_source
+from jaxgan import Callbacks, TrainOptions, models, train
 from jaxgan.runs.command_line import exit_on_error
-from jaxgan.training.loop import train
-from tests.helpers.networks import SHAPE, assert_same_bits
+from tests.helpers.networks import SHAPE, assert_same_bits, tiny_gan, tiny_source
 from tests.helpers.programs import ROOT
 
-resource = pytest.importorskip("resource")  # POSIX's limits on what a process may write
+resource = pytest.importorskip("resource")  # POSIX limits of what a process may write
+
+WIDTHS = (64,)  # so that the file of a checkpoint is longer than the logs
 
 
-WIDTH = 64  # so that a checkpoint's file is longer than the records
-
-
-def run(workdir, steps=12, report=lambda now: None):
-    """Epochs of 5 train steps, in blocks of 2."""
-    source = array_source(np.random.default_rng(0).integers(0, 256, (40, *SHAPE), np.uint8), 8)
-    networks = (
-        models.MLPGenerator(shape=SHAPE, widths=(WIDTH,)),
-        models.MLPDiscriminator(widths=(WIDTH,)),
+def run(workdir, steps=12, progress=None):
+    """Trains in epochs of 5 train steps and blocks of 2; returns the state."""
+    gan = tiny_gan(
+        generator=models.MLPGenerator(shape=SHAPE, widths=WIDTHS),
+        discriminator=models.MLPDiscriminator(widths=WIDTHS),
     )
-    tx = optimizers.adam(1e-3)
-    gan = make_gan(*networks, losses.non_saturating, tx, tx, priors.uniform(4))
-    return train(gan, source, workdir, seed=0, steps=steps, block=2, report=report)[0]
+    options = TrainOptions(steps=steps, steps_per_block=2)
+    return train(gan, tiny_source(), workdir, options, Callbacks(progress=progress))[0]
 
 
-def spoil(workdir, how):
-    """A report that does it after the first checkpoint."""
+def make_fault(workdir, event):
+    """Returns a progress callback that causes a fault after the first checkpoint.
 
-    def report(now):
-        if now.step >= 7 and how == "gone":
+    Args:
+      workdir: Directory of the run.
+      event: "gone" removes the workdir, "never" does nothing, and a number limits the size of files
+        to that many bytes.
+    """
+
+    def progress(now):
+        if now.step < 7 or event == "never":
+            return
+        if event == "gone":
             shutil.rmtree(workdir, ignore_errors=True)
-        elif now.step >= 7:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (int(how), resource.RLIM_INFINITY))
+        else:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(event), resource.RLIM_INFINITY))
 
-    return report
+    return progress
+
+
+def program(workdir, event):
+    return [sys.executable, "-m", "tests.robustness.test_disk", str(workdir), event]
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("event", "message"),
     [
         ("100", "File too large: '{workdir}/metrics.jsonl'"),
         ("20000", "{workdir}/checkpoints/10 could not be saved: "),
         ("gone", "No such file or directory: '{workdir}/metrics.jsonl'"),
     ],
 )
-def test_what_cannot_be_written_ends_the_run_plainly(how, said, tmp_path, count):
-    if not count(how == "20000", True):
+def test_train_ends_with_a_message_if_files_cannot_be_written(event, message, tmp_path, count):
+    if not count(event == "20000", True):
         pytest.skip("only with --full")
     workdir = tmp_path / "run"
-    command = [sys.executable, "tests/test_disk.py", str(workdir), how]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    done = subprocess.run(
+        program(workdir, event), capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
     assert done.returncode == 1, done.stderr
     assert "error: " in done.stderr
-    assert said.format(workdir=workdir) in done.stderr
-    assert "Traceback" not in done.stderr or how == "20000"  # Orbax's threads may print theirs
-    if how != "gone":
-        assert [
-            path.name for path in (workdir / "checkpoints").iterdir() if "tmp" not in path.name
-        ] == ["5"]
-        assert_same_bits(run(workdir), run(tmp_path / "whole"))
-        names = ("metrics.jsonl", "scores.jsonl")
-        parts, whole = (
-            [p.read_text() for n in names if (p := w / n).exists()]
-            for w in (workdir, tmp_path / "whole")
-        )
-        assert parts == whole
+    assert message.format(workdir=workdir) in done.stderr
+    # Orbax's threads may print tracebacks of theirs.
+    assert "Traceback" not in done.stderr or event == "20000"
+    if event == "gone":
+        return
+    checkpoints = [path.name for path in (workdir / "checkpoints").iterdir()]
+    assert [name for name in checkpoints if "tmp" not in name] == ["5"]
+    assert_same_bits(run(workdir), run(tmp_path / "whole"))
+    logs = [(folder / "metrics.jsonl").read_text() for folder in (workdir, tmp_path / "whole")]
+    assert logs[0] == logs[1]
 
 
-def test_what_is_read_only_ends_the_run_plainly(tmp_path):
+def test_train_ends_with_a_message_if_the_workdir_is_read_only(tmp_path):
     workdir = tmp_path / "run"
     run(workdir, steps=5)
-    program = shlex.join([sys.executable, "tests/test_disk.py", str(workdir), "never"])
-    mounted = (
+    mount = (
         f"mount --bind {workdir} {workdir} && mount -o remount,bind,ro {workdir} && echo mounted"
     )
-    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", f"{mounted} && exec {program}"]
+    script = f"{mount} && exec {shlex.join(program(workdir, 'never'))}"
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", script]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
     except FileNotFoundError:
@@ -99,6 +106,6 @@ def test_what_is_read_only_ends_the_run_plainly(tmp_path):
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that the write fails instead
     with exit_on_error():
-        run(Path(sys.argv[1]), report=spoil(Path(sys.argv[1]), sys.argv[2]))
+        run(Path(sys.argv[1]), progress=make_fault(Path(sys.argv[1]), sys.argv[2]))

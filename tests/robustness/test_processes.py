@@ -173,7 +173,7 @@ def test_processes_with_different_options_are_rejected(tmp_path, count):
     options = {"num-devices": 2, "steps": 20, "extra_of_process_1": ("--steps-per-block", "7")}
     ended = wait(start(2, tmp_path / "run", **options), 120)
     assert [status for status, *_ in ended] == [1, 1], ended
-    assert all("the processes differ in" in stderr for *_, stderr in ended)
+    assert all("the processes differ in options" in stderr for *_, stderr in ended)
     assert not (tmp_path / "run" / "config.json").exists()
 
 

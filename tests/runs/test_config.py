@@ -74,8 +74,7 @@ def test_train_options_has_every_option_of_the_loop():
 
 def test_run_config_expands_the_home_directory(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
-    config = mnist_cnn.Config(workdir="~/run", data_dir="~/data")
-    assert (config.workdir, config.data_dir) == (tmp_path / "run", tmp_path / "data")
+    assert mnist_cnn.Config(workdir="~/run").workdir == tmp_path / "run"
 
 
 def test_run_config_takes_numpy_integers():

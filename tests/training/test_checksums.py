@@ -54,6 +54,7 @@ def test_verify_manifest_refuses_what_has_no_format(manifest):
         (2, {"versions": {"jaxgan": "0.1.0"}}, r"jaxgan 0\.1\.0"),
         (99, {"versions": {"jaxgan": "7.0"}}, r"jaxgan 7\.0"),
         (99, {}, "jaxgan of another version"),
+        (99, None, "jaxgan of another version"),
     ],
 )
 def test_verify_manifest_refuses_another_format(version, record, writer):

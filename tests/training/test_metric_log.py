@@ -64,3 +64,13 @@ def test_tail_reads_new_rows_and_starts_again_after_a_truncation(tmp_path):
     assert read_new()["step"].tolist() == [1, 2, 3, 4]
     metric_log.truncate_after(path, 2)
     assert read_new()["step"].tolist() == [1, 2]
+
+
+def test_tail_returns_each_row_once_after_a_row_that_was_damaged(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2}\n{"st')
+    read_new = metric_log.tail(path)
+    with pytest.raises(DataError, match="is damaged at the line"):
+        read_new()
+    path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n')
+    assert read_new()["step"].tolist() == [1, 2, 3]

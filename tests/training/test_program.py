@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from jaxgan import make_population, optimizers
-from jaxgan.errors import CheckpointError, ConfigError
+from jaxgan.errors import ConfigError
 from jaxgan.training.callbacks import Callbacks
 from jaxgan.training.checkpoints import Checkpoints
 from jaxgan.training.loop import train
@@ -35,17 +35,6 @@ def test_init_or_restore_gives_both_states_to_one_compiled_program(tmp_path):
         position = map(np.int32, (1, 0, 1))
         program.train_block(state, program.streams, SOURCE.arrays, order, *position)
     assert program.train_block._cache_size() == 1
-
-
-def test_init_or_restore_refuses_members_with_other_hyperparameters(tmp_path):
-    options = TrainOptions(steps=1, num_seeds=2)
-    train(make_members(1e-3, 1e-4), SOURCE, tmp_path, options, SILENT)
-    program = make_program(make_members(1e-3, 1e-2), SOURCE, options)
-    with (
-        Checkpoints(tmp_path / "checkpoints") as checkpoints,
-        pytest.raises(CheckpointError, match=r"the members of the checkpoint have the hyperparam"),
-    ):
-        init_or_restore(program, checkpoints)
 
 
 def test_run_blocks_compiles_once_and_times_every_block(tmp_path):

@@ -1,0 +1,46 @@
+"""Groups of options in the help of an experiment."""
+
+import dataclasses
+
+import pytest
+
+from experiments import mixture, mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola
+from jaxgan.runs import option_groups
+from jaxgan.training import TrainOptions
+
+EACH_EXPERIMENT = pytest.mark.parametrize(
+    "config_type",
+    [module.Config for module in (mixture, mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan)]
+    + [parabola.Config],
+    ids=lambda config_type: config_type.__module__,
+)
+
+
+@EACH_EXPERIMENT
+def test_field_docs_describe_every_field(config_type):
+    docs = option_groups.field_docs(config_type)
+    for field in dataclasses.fields(config_type):
+        assert len(docs[field.name]) > 10, field.name
+
+
+@EACH_EXPERIMENT
+def test_make_grouped_type_has_every_field_once_with_its_default(config_type):
+    for preset in (config_type().preset, *config_type.presets):
+        config = config_type.from_preset(preset)
+        grouped = option_groups.make_grouped_type(config)
+        assert [field.name for field in dataclasses.fields(grouped)] == [*option_groups.GROUPS]
+        sections = [getattr(grouped(), group) for group in option_groups.GROUPS]
+        names = [field.name for section in sections for field in dataclasses.fields(section)]
+        assert sorted(names) == sorted(field.name for field in dataclasses.fields(config_type))
+        assert config_type(**option_groups.flatten_groups(grouped())) == config
+
+
+def test_groups_name_existing_options():
+    configs = (mixture.Config, mnist_cnn.Config, parabola.Config, TrainOptions)
+    names = {field.name for config in configs for field in dataclasses.fields(config)}
+    assert {name for group in option_groups.GROUPS.values() for name in group} <= names
+
+
+def test_group_of_an_option_that_is_not_named_is_optimization():
+    assert option_groups.group_of("learning_rate") == "optimization"
+    assert option_groups.group_of("seed") == "run"
