@@ -52,7 +52,7 @@ class Config:
     time_limit: float = 1_200.0
     """Maximum training time for time_to_quality, in seconds."""
     data_dir: Path = DEFAULT_DATA_DIR
-    """Directory of the prepared datasets."""
+    """Directory of the prepared data sets."""
     out: Path = Path("runs/compare_pytorch.json")
     """JSON file for the results."""
 

@@ -32,7 +32,7 @@ class JaxWorker:
 
     Args:
       name: Key of `SYSTEMS`.
-      data_dir: Directory of the prepared datasets.
+      data_dir: Directory of the prepared data sets.
     """
 
     def __init__(self, name: str, data_dir: Path):

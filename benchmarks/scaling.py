@@ -1,4 +1,4 @@
-"""Measures how training cost scales with batch size, width, number of GANs and dataset size.
+"""Measures how training cost scales with batch size, width, number of GANs and data set size.
 
     python -m benchmarks.scaling
 

@@ -31,7 +31,7 @@ def measure_time_to_quality(
       frameworks: Some of `FRAMEWORKS`.
       target: Fréchet distance at which training ends.
       time_limit: Seconds of training after which it ends in any case.
-      data_dir: Directory of the prepared datasets.
+      data_dir: Directory of the prepared data sets.
       scratch: Directory of temporary files; contains images.npy.
 
     Returns:

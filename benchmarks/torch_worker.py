@@ -4,8 +4,8 @@
 
 Training follows the tutorials, except that the images are scaled beforehand and kept in memory, so
 that no time is spent in a data loader, and that losses are read only at the end. DIR contains
-images.npy, uint8 `[N, 28, 28, 1]`, which loads faster than the prepared dataset that the JAX worker
-reads.
+images.npy, uint8 `[N, 28, 28, 1]`, which loads faster than the prepared data set that the JAX
+worker reads.
 """
 
 import os

@@ -22,7 +22,7 @@ class WorkerProcess:
       framework: One of `FRAMEWORKS`. The Python of PyTorch is the environment variable PYTORCH, or
         else this one.
       name: Key of `SYSTEMS`.
-      data_dir: Directory of the prepared datasets, for jaxgan.
+      data_dir: Directory of the prepared data sets, for jaxgan.
       scratch: Directory of images.npy, for PyTorch.
       cache: Directory of the compilation cache.
     """

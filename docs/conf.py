@@ -65,8 +65,8 @@ CODE_OR_BAR = re.compile(r"(`[^`]*`)|\|")
 
 def simplify_signature(app, what, name, obj, options, signature, return_annotation):
     """Returns a signature without expanded type aliases, reprs and the fields of Linen."""
-    del app, what, options
-    if name.startswith("jaxgan.runs.config."):
+    del app, options
+    if what == "class" and name.startswith("jaxgan.runs.config."):
         return "", None  # the fields are listed below, with their defaults
     for text, alias in TYPE_ALIASES.items():
         signature = signature and signature.replace(text, alias)

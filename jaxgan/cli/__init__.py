@@ -14,9 +14,9 @@ def main() -> None:
     """Parses the command line and runs the subcommand."""
     with exit_on_error():
         config = tyro.cli(
-            Annotated[sample.Config, describe("sample")]
-            | Annotated[evaluate.Config, describe("evaluate")]
-            | Annotated[classifier.Config, describe("classifier")],
+            Annotated[sample.Config, make_subcommand("sample")]
+            | Annotated[evaluate.Config, make_subcommand("evaluate")]
+            | Annotated[classifier.Config, make_subcommand("classifier")],
             prog="jaxgan",
             description="Tools for runs of jaxgan.",
             config=(tyro.conf.FlagCreatePairsOff,),
@@ -25,6 +25,6 @@ def main() -> None:
         module.run(config)
 
 
-def describe(name: str):
+def make_subcommand(name: str):
     """Returns tyro's configuration of a subcommand, with its module's docstring as the help."""
     return tyro.conf.subcommand(name, description=SUBCOMMANDS[name].__doc__)

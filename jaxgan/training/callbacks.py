@@ -38,8 +38,8 @@ class Callbacks:
         on.
       progress: `(Progress) -> None`. Called after every block. Prints lines by default; None is
         silent.
-      log: `(text) -> None`. Receives messages such as that a checkpoint is corrupt; prints them by
-        default.
+      log: `(text) -> None`. Receives messages such as that a run is resumed or a checkpoint is
+        corrupt. Prints them by default; None is silent.
     """
 
     probe: Callable[[GANState, jax.Array], dict[str, jax.Array]] | None = None
@@ -48,7 +48,7 @@ class Callbacks:
     progress: Callable[[Progress], None] | None = dataclasses.field(
         default_factory=make_line_reporter
     )
-    log: Callable[[str], None] = print
+    log: Callable[[str], None] | None = print
 
 
 class CallbackRunner:
@@ -63,7 +63,7 @@ class CallbackRunner:
     ):
         """Silences the callbacks in all processes but the primary."""
         if not is_primary_process():
-            callbacks = Callbacks(progress=None, log=lambda text: None)
+            callbacks = Callbacks(progress=None, log=None)
         self._callbacks, self._workdir, self._options = callbacks, workdir, options
         self._program = program
         self._streams, self._steps_per_epoch = program.streams, program.steps_per_epoch
@@ -77,7 +77,8 @@ class CallbackRunner:
 
     def log(self, text: str) -> None:
         """Passes on a message."""
-        self._callbacks.log(text)
+        if self._callbacks.log is not None:
+            self._callbacks.log(text)
 
     def append(self, name: str | os.PathLike, rows: list[dict[str, Any]]) -> None:
         """Appends rows to a log of the workdir, in the primary process."""

@@ -43,8 +43,8 @@ def verify_manifest(manifest: Any, path: str) -> dict[str, Any]:
     if manifest["format"] != FORMAT_VERSION:
         raise CheckpointError(
             f"{path} has format {manifest['format']}, this release reads format {FORMAT_VERSION}; "
-            f"load it with jaxgan {find_writer(manifest)}, which wrote it, or train anew in another "
-            "workdir"
+            f"load it with jaxgan {find_writer(manifest)}, which wrote it, or train anew in "
+            "another workdir"
         )
     content = {name: value for name, value in manifest.items() if name != "checksum"}
     if manifest.get("checksum") != json_checksum(content):

@@ -17,7 +17,9 @@ def test_ring_and_grid_have_the_published_means():
     np.testing.assert_allclose(gaps, 2 * np.sin(np.pi / 8))
     assert (GRID.means.shape, GRID.sigma) == ((25, 2), 0.05)
     coordinates = (-4, -2, 0, 2, 4)
-    assert {tuple(mean) for mean in GRID.means} == {(x, y) for x in coordinates for y in coordinates}
+    assert {tuple(mean) for mean in GRID.means} == {
+        (x, y) for x in coordinates for y in coordinates
+    }
 
 
 @pytest.mark.parametrize("kind", MIXTURES)

@@ -13,6 +13,8 @@ from jaxgan.training.loop import train
 from jaxgan.training.options import TrainOptions
 from tests.helpers.networks import SHAPE, assert_same_bits, small_gan
 
+pytestmark = pytest.mark.default_xla
+
 # 42 images: the last 2 of an epoch of batches of 8 are dropped.
 IMAGES = np.random.default_rng(0).integers(0, 256, (42, *SHAPE), np.uint8)
 

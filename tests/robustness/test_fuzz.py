@@ -1,10 +1,6 @@
-"""Whatever a public function is given, it works or refuses it by an error of ours."""
+"""Public functions return a result for any input, or refuse it by a `JaxganError`."""
 
-import dataclasses
-import importlib
-import json
 from functools import partial
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,43 +9,47 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jaxgan import losses, optimizers, penalties, priors
+from jaxgan import losses, make_population, optimizers, penalties, priors
 from jaxgan.data.mixture import MIXTURES
 from jaxgan.data.sources import array_source
+from jaxgan.data.streaming import streaming_source
+from jaxgan.diagnostics import diagnose
 from jaxgan.metrics import classes, frechet, kernel, mixture, neighbors, parabola, ssim
-from jaxgan.training import metric_log
-from tests.helpers.fuzzing import outcome
-from tests.helpers.networks import small_gan
+from jaxgan.training.blocks import plan_blocks
+from tests.helpers.fuzzing import call_or_refuse
+from tests.helpers.networks import SHAPE, small_gan, tiny_gan
 
 SIZES = st.integers(0, 6) | st.sampled_from((1, 2, 12, 15))
 SHAPES = st.lists(SIZES, max_size=4).map(tuple)
 DTYPES = st.sampled_from(
     ("float32", "bfloat16", "float16", "float64", "int32", "uint8", "bool", "complex64")
-)
-ARRAYS = st.builds(jax.ShapeDtypeStruct, SHAPES, DTYPES.map(jax.dtypes.canonicalize_dtype))
+).map(jax.dtypes.canonicalize_dtype)
+ARRAYS = st.builds(jax.ShapeDtypeStruct, SHAPES, DTYPES)
 LOSSES = {
-    f"{name}.{player}": getattr(pair, player)
+    f"{name}.{network}": getattr(pair, network)
     for name, pair in vars(losses).items()
     if isinstance(pair, losses.GANLoss)
-    for player in ("discriminator", "generator")
+    for network in ("discriminator", "generator")
 }
+# By name: the function, and how many arrays it takes.
 METRICS = {
-    "frechet.moments": (frechet.feature_moments, 1),
-    "kernel.distance": (kernel.kernel_distance, 2),
-    "classes.score": (classes.classifier_score, 1),
-    "classes.divergence": (classes.kl_divergence, 2),
-    "neighbors.nearest": (partial(neighbors.nearest_neighbors, k=1), 2),
-    "neighbors.precision_recall": (neighbors.precision_recall, 2),
-    "neighbors.density_coverage": (neighbors.density_coverage, 2),
-    "mixture.scores": (partial(mixture.mixture_scores, mixture=MIXTURES["ring"]), 1),
-    "parabola.distance": (parabola.parabola_distance, 1),
-    "ssim.similarity": (ssim.ssim, 2),
+    "feature_moments": (frechet.feature_moments, 1),
+    "kernel_distance": (kernel.kernel_distance, 2),
+    "classifier_score": (classes.classifier_score, 1),
+    "kl_divergence": (classes.kl_divergence, 2),
+    "nearest_neighbors": (partial(neighbors.nearest_neighbors, k=1), 2),
+    "precision_recall": (neighbors.precision_recall, 2),
+    "density_coverage": (neighbors.density_coverage, 2),
+    "mixture_scores": (partial(mixture.mixture_scores, mixture=MIXTURES["ring"]), 1),
+    "parabola_distance": (parabola.parabola_distance, 1),
+    "ssim": (ssim.ssim, 2),
 }
+BATCH_SIZE = 4
 
 
 @pytest.fixture
 def tries(count):
-    """Of hypothesis: a test's own function, with so many examples."""
+    """Returns hypothesis settings with a number of examples, the second with --full."""
     return lambda few, many: settings(
         max_examples=count(few, many),
         deadline=None,
@@ -58,73 +58,140 @@ def tries(count):
     )
 
 
-def shapes_of(function, *arguments):
-    """What it would give, by shape and dtype, or None where it is refused."""
-    return outcome(jax.eval_shape, function, *arguments)[0]
+def eval_shape(function, *arguments):
+    """Returns shapes and dtypes of the result; None if the arguments are refused."""
+    return call_or_refuse(jax.eval_shape, function, *arguments)[0]
 
 
-def floating(array):
+def is_floating(array):
     return jnp.issubdtype(array.dtype, jnp.floating)
 
 
-def test_losses_take_logits_and_nothing_else(tries):
+def test_losses_accept_logits_only(tries):
     @tries(150, 3_000)
     @given(st.sampled_from(sorted(LOSSES)), ARRAYS, ARRAYS)
     def check(name, real, fake):
-        found = shapes_of(LOSSES[name], real, fake)
-        right = all(x.ndim == 1 and x.size and floating(x) for x in (real, fake))
+        found = eval_shape(LOSSES[name], real, fake)
+        valid = all(x.ndim == 1 and x.size and is_floating(x) for x in (real, fake))
         if found is None:
-            assert not right or real.shape != fake.shape
+            assert not valid or real.shape != fake.shape
         else:
-            assert right
+            assert valid
             assert found.shape == ()
-            assert floating(found)
+            assert is_floating(found)
 
     check()
 
 
-def test_metrics_give_floating_numbers_or_refuse(tries):
+def test_metrics_return_floating_numbers_or_refuse(tries):
+    pairs = st.lists(ARRAYS, min_size=2, max_size=2)
+
     @tries(100, 1_000)
-    @given(
-        st.sampled_from(sorted(METRICS)), st.lists(ARRAYS, min_size=2, max_size=2), st.booleans()
-    )
+    @given(st.sampled_from(sorted(METRICS)), pairs, st.booleans())
     def check(name, arrays, alike):
         function, num = METRICS[name]
         arrays = [arrays[0], arrays[0] if alike else arrays[1]][:num]
-        found = shapes_of(function, *arrays)
+        found = eval_shape(function, *arrays)
         if found is not None:
-            assert all(floating(x) or x.dtype == jnp.int32 for x in jax.tree.leaves(found))
-            assert name == "classes.divergence" or all(floating(x) for x in arrays)
+            assert all(is_floating(x) or x.dtype == jnp.int32 for x in jax.tree.leaves(found))
+            assert name == "kl_divergence" or all(is_floating(x) for x in arrays)
 
     check()
 
 
-def test_steps_take_what_they_were_made_for(tries):
+def test_steps_accept_keys_and_batches_of_the_data_only(tries):
     gan = small_gan(penalty=penalties.gradient_penalty())
-    state = jax.eval_shape(gan.init, jax.random.key(0), jnp.zeros((1, 6, 6, 1)))
+    state = jax.eval_shape(gan.init, jax.random.key(0), jnp.zeros((1, *SHAPE)))
     keys = st.sampled_from(
         (jax.eval_shape(jax.random.key, 0), jax.ShapeDtypeStruct((2,), jnp.uint32))
     )
     shapes = st.sampled_from(
         ((4, 6, 6, 1), (4, 6, 6), (4, 6, 6, 2), (6, 6, 1), (4, 36), (0, 6, 6, 1), (), (1, 6, 6, 1))
     )
-    reals = st.builds(jax.ShapeDtypeStruct, shapes, DTYPES.map(jax.dtypes.canonicalize_dtype))
+    reals = st.builds(jax.ShapeDtypeStruct, shapes, DTYPES)
 
     @tries(20, 200)
     @given(st.sampled_from(("d_step", "g_step", "step")), keys, reals)
     def check(name, key, real):
-        found = shapes_of(getattr(gan, name), state, real, key)
-        right = (
-            floating(real)
+        found = eval_shape(getattr(gan, name), state, real, key)
+        valid = (
+            is_floating(real)
             and real.shape in ((4, 6, 6, 1), (1, 6, 6, 1))
             and key.dtype != jnp.uint32
         )
-        assert (found is not None) == right
+        assert (found is not None) == valid
 
     check()
 
 
-def test_sources_priors_and_optimisers_refuse_what_they_cannot_use(tries):
+def functions_of_conditions(gan, state):
+    """Returns functions of a condition for a batch of `BATCH_SIZE`, by name."""
+    key, real = jax.eval_shape(jax.random.key, 0), jax.ShapeDtypeStruct((BATCH_SIZE, *SHAPE), "f4")
+    z = jax.eval_shape(partial(gan.prior, num=BATCH_SIZE), key)
+    return {
+        "init": lambda condition: eval_shape(gan.init, key, real, condition),
+        "d_step": lambda condition: eval_shape(gan.d_step, state, real, key, condition),
+        "g_step": lambda condition: eval_shape(gan.g_step, state, real, key, condition),
+        "step": lambda condition: eval_shape(gan.step, state, real, key, condition),
+        "sample": lambda condition: eval_shape(
+            lambda s, k, c: gan.sample(s, k, BATCH_SIZE, c), state, key, condition
+        ),
+        "generate": lambda condition: eval_shape(gan.generate, state.g.variables, z, condition),
+    }
+
+
+CALLS = ("init", "d_step", "g_step", "step", "sample", "generate")
+
+
+def test_conditional_networks_refuse_labels_of_another_length(tries):
+    gan = small_gan()
+    batch = (jnp.zeros((1, *SHAPE)), jnp.zeros(1, jnp.int32))
+    functions = functions_of_conditions(gan, jax.eval_shape(gan.init, jax.random.key(0), *batch))
+    shapes = st.lists(SIZES, max_size=1).map(tuple)
+    dtypes = st.sampled_from(("int32", "uint8", "int16"))
+
+    @tries(30, 300)
+    @given(st.sampled_from(CALLS), st.builds(jax.ShapeDtypeStruct, shapes, dtypes))
+    def check(name, condition):
+        found = functions[name](condition)
+        assert (found is not None) == (condition.shape == (BATCH_SIZE,))
+
+    check()
+
+
+def test_conditional_networks_never_accept_labels_of_another_dtype_silently(tries):
+    """The length is checked first; what a network makes of a dtype is its own affair."""
+    gan = small_gan()
+    batch = (jnp.zeros((1, *SHAPE)), jnp.zeros(1, jnp.int32))
+    functions = functions_of_conditions(gan, jax.eval_shape(gan.init, jax.random.key(0), *batch))
+
+    @tries(20, 200)
+    @given(st.sampled_from(CALLS), SIZES, st.sampled_from(("float32", "bool", "complex64")))
+    def check(name, size, dtype):
+        condition = jax.ShapeDtypeStruct((size,), dtype)
+        try:
+            assert functions[name](condition) is None
+        except ValueError as error:  # Flax's, of nn.Embed
+            assert size == BATCH_SIZE
+            assert "integer" in str(error)
+
+    check()
+
+
+def test_unconditional_networks_refuse_labels(tries):
+    gan = tiny_gan()
+    state = jax.eval_shape(gan.init, jax.random.key(0), jnp.zeros((1, *SHAPE)))
+    functions = functions_of_conditions(gan, state)
+
+    @tries(20, 200)
+    @given(st.sampled_from(CALLS), st.none() | ARRAYS)
+    def check(name, condition):
+        assert (functions[name](condition) is not None) == (condition is None)
+
+    check()
+
+
+def test_sources_priors_and_optimizers_refuse_bad_numbers(tries):
     numbers = st.integers(-3, 12)
 
     @tries(200, 2_000)
@@ -133,64 +200,63 @@ def test_sources_priors_and_optimisers_refuse_what_they_cannot_use(tries):
         images = np.zeros(shape, dtype)
         for make in (
             partial(array_source, images, batch_size, repeats=repeats),
+            partial(array_source, images, batch_size, labels=np.zeros(max(repeats, 0), np.int32)),
             partial(priors.normal, batch_size),
             partial(priors.uniform, batch_size),
             partial(optimizers.clip_weights, float(batch_size)),
             partial(penalties.subsample, penalties.r1(1.0), batch_size),
         ):
-            found, said = outcome(make)
-            assert found is not None or len(said) > 20
+            found, message = call_or_refuse(make)
+            assert found is not None or len(message) > 20
 
     check()
 
 
-VALUES = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(10**12), 10**12)
-    | st.floats()
-    | st.text(max_size=5)
-    | st.lists(st.integers(), max_size=2)
-)
+def rows(num, *shape):
+    return jnp.zeros((num, *shape), jnp.float32)
 
 
-@pytest.mark.parametrize(
-    "name", ["parabola", "mnist_mlp", "mnist_mlp_bce", "mnist_cnn", "mnist_wgan", "mixture"]
-)
-def test_settings_that_were_damaged_are_refused(name, tries):
-    config = importlib.import_module(f"experiments.{name}").Config
-    defaults = json.loads(json.dumps(dataclasses.asdict(config()), default=str))
+# By name: a function of the length of a collection, and whether it accepts length 0, and 1.
+COLLECTIONS = {
+    "array_source": (lambda n: array_source(np.zeros((n, *SHAPE), np.uint8), 1), False, True),
+    "streaming_source": (
+        lambda n: streaming_source(np.zeros((n, *SHAPE), np.uint8).__getitem__, n, 1),
+        False,
+        True,
+    ),
+    "make_population": (
+        lambda n: make_population(lambda h: tiny_gan(d_tx=optimizers.adam(h["lr"])), {"lr": [1.0] * n}),
+        False,
+        True,
+    ),
+    "feature_moments": (lambda n: frechet.feature_moments(rows(n, 3)), False, False),
+    "kernel_distance": (lambda n: kernel.kernel_distance(rows(n, 3), rows(n, 3)), False, False),
+    "classifier_score": (lambda n: classes.classifier_score(rows(n, 3)), False, True),
+    "nearest_neighbors": (
+        lambda n: neighbors.nearest_neighbors(rows(n, 3), rows(n, 3), k=1),
+        False,
+        True,
+    ),
+    "precision_recall": (lambda n: neighbors.precision_recall(rows(n, 3), rows(n, 3)), False, False),
+    "density_coverage": (lambda n: neighbors.density_coverage(rows(n, 3), rows(n, 3)), False, False),
+    "mixture_scores": (
+        lambda n: mixture.mixture_scores(rows(n, 2), MIXTURES["ring"]),
+        False,
+        True,
+    ),
+    "parabola_distance": (lambda n: parabola.parabola_distance(rows(n, 15)), False, True),
+    "diagnose": (
+        lambda n: diagnose({"step": np.arange(n), "d_loss": np.ones(n), "g_loss": np.ones(n)}, {}),
+        True,
+        True,
+    ),
+    "plan_blocks": (lambda n: list(plan_blocks(0, n, 5, 2)), True, True),
+}
 
-    @tries(50, 1_000)
-    @given(st.sampled_from([*sorted(defaults), "unknown"]), VALUES)
-    def check(field, value):
-        found, said = outcome(config.config_from_json, config, defaults | {field: value})
-        if found is None:
-            assert field in said or "seed" in said
-        else:
-            kept = json.loads(json.dumps(dataclasses.asdict(found), default=str))
-            assert kept == defaults | {
-                field: str(Path(value)) if field in ("workdir", "data_dir") else value
-            }
 
-    check()
-
-
-def test_records_that_were_damaged_are_refused(tries, tmp_path):
-    lines = [json.dumps({"step": i, "d_loss": 0.5 * i}) for i in range(1, 6)]
-    whole = ("\n".join(lines) + "\n").encode()
-    path = tmp_path / "metrics.jsonl"
-
-    @tries(200, 2_000)
-    @given(st.integers(0, len(whole) - 1), st.integers(0, 255))
-    def check(place, byte):
-        path.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
-        for read in (
-            lambda: metric_log.truncate_after(path, 3),
-            lambda: metric_log.read_columns(path),
-        ):
-            found, said = outcome(read)
-            assert not said or str(path) in said
-            assert not found or "step" in found
-
-    check()
+@pytest.mark.parametrize("name", COLLECTIONS)
+def test_empty_and_single_element_collections_are_accepted_or_refused(name):
+    function, *accepted = COLLECTIONS[name]
+    results = [call_or_refuse(function, length) for length in (0, 1)]
+    assert [found is not None for found, _ in results] == accepted
+    assert all(len(message) > 20 for found, message in results if found is None)

@@ -15,6 +15,8 @@ from jaxgan.training.blocks import (
 from jaxgan.training.rng import make_rng_streams
 from tests.helpers.networks import assert_same_bits, real_batch, small_gan, tiny_gan, tiny_source
 
+pytestmark = pytest.mark.default_xla
+
 SOURCE = tiny_source()  # 5 train steps per epoch
 
 

@@ -130,7 +130,7 @@ def test_check_ranges_accepts_finite_floats_of_at_least_0():
 
 @pytest.mark.parametrize("value", [-1, -0.1, float("nan"), float("inf"), np.float32("nan")])
 def test_check_ranges_refuses_negative_and_nonfinite_floats(value):
-    message = f"{value}, expected a finite number of at least 0"
+    message = f"{float(value)}, expected a finite number of at least 0"
     with pytest.raises(ConfigError, match=f"rate is {message}"):
         check_ranges(FloatOptions(value))
     with pytest.raises(ConfigError, match=f"half_life is {message}"):

@@ -11,6 +11,8 @@ from jaxgan.training.loop import train
 from jaxgan.training.options import TrainOptions
 from tests.helpers.networks import assert_same_bits, tiny_gan, tiny_source
 
+pytestmark = pytest.mark.default_xla
+
 SOURCE = tiny_source()  # 5 train steps per epoch
 GAN = tiny_gan(ema_half_life=100.0)
 
