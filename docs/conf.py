@@ -24,7 +24,7 @@ suppress_warnings: list[str] = []
 myst_heading_anchors = 3
 myst_links_external_new_tab = False
 
-# In docstrings, text in single backticks is code; it becomes a link if it names a documented object.
+# In docstrings, text in single backticks is code, and a link if it names a documented object.
 default_role = "py:obj"
 add_module_names = False
 autodoc_member_order = "bysource"

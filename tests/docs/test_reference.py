@@ -1,4 +1,4 @@
-"""The reference covers every public name, and the architecture page the layers that are enforced."""
+"""The reference covers every public name; the architecture page has the enforced layers."""
 
 import importlib
 import re
@@ -11,7 +11,9 @@ from tests.helpers.programs import ROOT
 
 DOCS = ROOT / "docs"
 DIRECTIVE = re.compile(r"^\.\. (?:auto\w+|py:\w+):: (jaxgan[\w.]*)$", re.MULTILINE)
-ENTRIES = [name for page in (DOCS / "api").glob("*.md") for name in DIRECTIVE.findall(page.read_text())]
+ENTRIES = [
+    name for page in (DOCS / "api").glob("*.md") for name in DIRECTIVE.findall(page.read_text())
+]
 PACKAGES = (
     "data",
     "diagnostics",
@@ -73,5 +75,7 @@ def test_reference_entries_are_unique_and_exist():
 def test_architecture_lists_the_layers():
     page = (DOCS / "architecture.md").read_text()
     table = page.partition("| layer | content |")[2].partition("\n\n")[0]
-    rows = [set(re.findall(r"`(\w+)`", row.split("|")[1])) for row in table.splitlines() if "`" in row]
+    rows = [
+        set(re.findall(r"`(\w+)`", row.split("|")[1])) for row in table.splitlines() if "`" in row
+    ]
     assert rows == [{"experiments"}, *(set(layer) for layer in reversed(LAYERS))]

@@ -1,4 +1,4 @@
-"""Whatever a command line or a data file says, it is used or refused by an error of ours."""
+"""Command lines and data files with any content are used, or refused by a `JaxganError`."""
 
 import dataclasses
 import importlib
@@ -11,85 +11,112 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jaxgan import cli
 from jaxgan.data import tfds_builders
 from jaxgan.data.image_datasets import load_split
 from jaxgan.errors import ConfigError
 from jaxgan.runs.command_line import parse_cli
-from tests.helpers.corruption import damage
-from tests.helpers.fuzzing import outcome
+from tests.helpers.corruption import damage_file
+from tests.helpers.fuzzing import call_or_refuse
 from tests.helpers.image_files import write_idx
 
-SYSTEMS = ("parabola", "mnist_mlp", "mnist_mlp_bce", "mnist_cnn", "mnist_wgan", "mixture")
-ODD = (
-    "",
-    "-",
-    "--",
-    "None",
-    "True",
-    "auto",
-    "0x10",
-    "1e400",
-    "-0",
-    "9" * 30,
-    "½",
-    "[1]",
-    "a b",
-    "digits",
+EXPERIMENTS = ("parabola", "mnist_mlp", "mnist_mlp_bce", "mnist_cnn", "mnist_wgan", "mixture")
+ODD_WORDS = (
+    *("", "-", "--", "None", "True", "auto", "0x10", "1e400", "-0", "9" * 30, "½", "[1]", "a b"),
+    *("digits", "~", "~nobody-of-that-name/run", "/", "a/../b"),
 )
 WORDS = (
     st.integers(-3, 200).map(str)
     | st.floats().map(str)
-    | st.sampled_from(ODD)
+    | st.sampled_from(ODD_WORDS)
     | st.text(max_size=5)
 )
 
 
-def read_or_refused(config, words, monkeypatch, capfd):
-    """The settings, or None; what was said where they are refused; and with which exit status."""
+def parse_or_refuse(parse, words, monkeypatch, capfd):
+    """Returns the configuration or None, what was printed if it is refused, and the exit status."""
     monkeypatch.setattr(sys, "argv", ["program", *words])
     try:
-        return parse_cli(config), "", 0
+        return parse(), "", 0
     except ConfigError as error:
         return None, str(error), 1
-    except SystemExit as end:
-        return None, "".join(capfd.readouterr()), end.code
+    except SystemExit as error:
+        return None, "".join(capfd.readouterr()), error.code
 
 
-@pytest.mark.parametrize("name", [*SYSTEMS, "compare", "evaluate", "sample"])
-def test_command_lines_are_read_or_refused(name, monkeypatch, capfd, count):
-    module = importlib.import_module(f"experiments.{name}")
-    options = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(module.Config)]
+def check_command_lines(config_type, parse, use, monkeypatch, capfd, num, prefix=()):
+    """Parses random command lines; returns how many are valid.
+
+    Args:
+      config_type: The dataclass of the options.
+      parse: Parses `sys.argv`.
+      use: Called with each configuration.
+      monkeypatch: The fixture.
+      capfd: The fixture.
+      num: Number of command lines.
+      prefix: Words before the options.
+    """
+    options = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(config_type)]
     pairs = st.tuples(st.sampled_from([*options, "--no-such"]), WORDS) | st.tuples(WORDS)
-    read = 0
+    num_valid = 0
 
     @settings(
-        max_examples=count(15, 500),
+        max_examples=num,
         deadline=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),
     )
     @given(st.lists(pairs, min_size=1, max_size=2))
     def check(pairs):
-        nonlocal read
-        words = [word for pair in pairs for word in pair]
-        config, said, status = read_or_refused(module.Config, words, monkeypatch, capfd)
+        nonlocal num_valid
+        words = [*prefix, *(word for pair in pairs for word in pair)]
+        config, output, status = parse_or_refuse(parse, words, monkeypatch, capfd)
         assert status in (0, 1, 2)
         if config is None:
-            assert len(said) > 20
-            assert "Traceback" not in said
+            assert len(output) > 20
+            assert "Traceback" not in output
             return
-        read += 1
-        if name in SYSTEMS:
-            assert module.build(config).step
+        num_valid += 1
+        use(config)
 
     check()
-    print(f"{name}: {count(15, 500)} command lines, of which {read} are in order")
+    return num_valid
 
 
-def test_damaged_files_of_a_set_are_refused_or_had_nothing_spoiled(tmp_path, monkeypatch, count):
-    monkeypatch.setitem(
-        tfds_builders.URLS, "mnist", "http://127.0.0.1:9/"
-    )  # the port of discarded bytes: nobody there
+@pytest.mark.parametrize("name", [*EXPERIMENTS, "compare", "gallery"])
+def test_parse_cli_accepts_or_refuses_any_words(name, monkeypatch, capfd, count):
+    module, num = importlib.import_module(f"experiments.{name}"), count(15, 500)
+
+    def use(config):
+        if name in EXPERIMENTS:
+            assert module.build(config).step
+
+    def parse():
+        return parse_cli(module.Config)
+
+    valid = check_command_lines(module.Config, parse, use, monkeypatch, capfd, num)
+    print(f"{name}: {num} command lines, of which {valid} are valid")
+
+
+@pytest.mark.parametrize("name", cli.SUBCOMMANDS)
+def test_subcommands_accept_or_refuse_any_words(name, monkeypatch, capfd, count):
+    module, num, parsed = cli.SUBCOMMANDS[name], count(15, 300), []
+    monkeypatch.setattr(module, "run", parsed.append)
+
+    def parse():
+        cli.main()
+        return parsed.pop()
+
+    def use(config):
+        assert isinstance(config, module.Config)
+
+    valid = check_command_lines(module.Config, parse, use, monkeypatch, capfd, num, (name,))
+    print(f"{name}: {num} command lines, of which {valid} are valid")
+
+
+def test_load_split_refuses_damaged_files_or_reads_the_same_images(tmp_path, monkeypatch, count):
+    # Port 9 discards what it receives: nothing answers there.
+    monkeypatch.setitem(tfds_builders.URLS, "mnist", "http://127.0.0.1:9/")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     official = write_idx(tmp_path / "official")
     for file in tfds_builders.FILES:
@@ -102,20 +129,19 @@ def test_damaged_files_of_a_set_are_refused_or_had_nothing_spoiled(tmp_path, mon
     expected = load_split("mnist", prepared)
     shutil.rmtree(prepared / "downloads")
 
-    refused = 0
-    for seed in range(count(20, 200)):
-        folder, chance = tmp_path / "damaged", random.Random(seed)
-        shutil.copytree(chance.choice((manual, prepared)), folder)
-        what = damage(folder, chance)
-        found, said = outcome(load_split, "mnist", folder)
+    num, num_refused = count(20, 200), 0
+    for seed in range(num):
+        folder, rng = tmp_path / "damaged", random.Random(seed)
+        shutil.copytree(rng.choice((manual, prepared)), folder)
+        damage = damage_file(folder, rng)
+        found, message = call_or_refuse(load_split, "mnist", folder)
         if found is None:
-            refused += 1
-            assert str(folder) in said or "train-" in said or "t10k-" in said, f"{what}: {said}"
+            num_refused += 1
+            named = str(folder) in message or "train-" in message or "t10k-" in message
+            assert named, f"{damage}: {message}"
         else:
-            np.testing.assert_array_equal(found.images, expected.images, err_msg=what)
-            np.testing.assert_array_equal(found.labels, expected.labels, err_msg=what)
+            np.testing.assert_array_equal(found.images, expected.images, err_msg=damage)
+            np.testing.assert_array_equal(found.labels, expected.labels, err_msg=damage)
         shutil.rmtree(folder)
-    assert refused > count(5, 50)
-    print(
-        f"{count(20, 200)} damages of data files, {refused} refused; the others had spoiled nothing that is read"
-    )
+    assert num_refused > count(5, 50)
+    print(f"{num} damages of data files, {num_refused} refused; the others affected no image")
