@@ -7,6 +7,7 @@ under an old name gets a classifier of its own.
 
 import hashlib
 import io
+import os
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -90,7 +91,7 @@ def load_or_train_classifier(
     check_evaluation_data(data)
     class_labels = find_classes(data)
     data_checksum = compute_data_checksum(data)
-    path = data_dir.expanduser() / "classifiers" / f"{name}-{data_checksum}.npz"
+    path = Path(os.path.expanduser(data_dir)) / "classifiers" / f"{name}-{data_checksum}.npz"
     if overwrite or not path.exists():
         train, test = (
             split._replace(labels=index_labels(split.labels, class_labels))

@@ -6,6 +6,7 @@ classifier, over several draws.
 """
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -159,7 +160,7 @@ def make_evaluator(
     else:
         parts = (data.name, compute_data_checksum(data), classifier.checksum, num_samples)
         real_baseline = load_or_compute_baseline(
-            cache.expanduser() / f"{'-'.join(map(str, parts))}.json", compute_baseline
+            Path(os.path.expanduser(cache)) / f"{'-'.join(map(str, parts))}.json", compute_baseline
         )
     record = {
         "dataset": data.name,

@@ -2,6 +2,7 @@
 
 from jaxgan.models.classifier import Classifier
 from jaxgan.models.conv import ConvDiscriminator, ConvGenerator
+from jaxgan.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgan.models.mixture import MixtureDiscriminator, MixtureGenerator
 from jaxgan.models.mlp import MLPDiscriminator, MLPGenerator
 
@@ -9,6 +10,8 @@ __all__ = [
     "Classifier",
     "ConvDiscriminator",
     "ConvGenerator",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
     "MLPDiscriminator",
     "MLPGenerator",
     "MixtureDiscriminator",

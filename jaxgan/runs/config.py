@@ -1,6 +1,7 @@
 """The configuration of an experiment: what its command line can set, and config.json keeps."""
 
 import dataclasses
+import os
 import typing
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
@@ -54,7 +55,7 @@ class RunConfig(LoopOptions):
     def __post_init__(self):
         """Raises ConfigError at the first option that is out of its range."""
         super().__post_init__()
-        object.__setattr__(self, "workdir", Path(self.workdir).expanduser())  # ~ and str
+        object.__setattr__(self, "workdir", Path(os.path.expanduser(self.workdir)))
         validate_distributed_args(self.coordinator, self.num_processes, self.process_id)
 
     @classmethod
@@ -108,7 +109,7 @@ class ImageRunConfig(RunConfig):
     def __post_init__(self):
         """Raises ConfigError at the first option that is out of its range."""
         super().__post_init__()
-        object.__setattr__(self, "data_dir", Path(self.data_dir))
+        object.__setattr__(self, "data_dir", Path(os.path.expanduser(self.data_dir)))
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Returns `steps` if it was given, else the steps of `epochs`, else the default `steps`."""

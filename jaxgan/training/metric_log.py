@@ -55,7 +55,13 @@ def tail(path: str | os.PathLike) -> Callable[[], dict[str, np.ndarray]]:
             raise DataError(
                 f"{path} is damaged: its rows have different keys; fix or remove those that differ"
             )
-        return to_columns(rows)
+        try:
+            return to_columns(rows)
+        except ValueError as error:
+            raise DataError(
+                f"{path} is damaged: a key has lists of different lengths ({error}); fix or remove "
+                "the rows that differ"
+            ) from error
 
     return read_new
 

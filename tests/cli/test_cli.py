@@ -1,11 +1,13 @@
 """The `jaxgan` command: its subcommands and their help."""
 
+import json
 import subprocess
 import sys
 
 import pytest
 
-from jaxgan import cli
+from jaxgan import Callbacks, TrainOptions, cli, train
+from tests.helpers.networks import tiny_gan, tiny_source
 from tests.helpers.programs import ROOT
 
 
@@ -33,10 +35,11 @@ def test_subcommand_help_has_its_docstring(command, name):
 def test_main_imports_experiments_of_the_working_directory(tmp_path):
     """The modules that config.json names need not be installed."""
     (tmp_path / "my_experiment.py").write_text("def build(config): ...\n")
-    (tmp_path / "config.json").write_text(
-        '{"experiment": "my_experiment", "config": {}, "versions": {"jaxgan": "1"}, '
-        '"train": {"x64": false}}'
-    )
+    callbacks = Callbacks(progress=None, log=lambda text: None)
+    train(tiny_gan(), tiny_source(), tmp_path, TrainOptions(steps=1), callbacks)
+    record = json.loads((tmp_path / "config.json").read_text())
+    record |= {"experiment": "my_experiment", "config": {}}
+    (tmp_path / "config.json").write_text(json.dumps(record))
     command = [sys.executable, "-m", "jaxgan", "sample", str(tmp_path)]
     environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
     done = subprocess.run(

@@ -61,12 +61,12 @@ def test_sample_interpolates_between_latent_vectors(command, toy_run, tmp_path):
 
 def test_interpolate_latents_walks_a_closed_round():
     gan, key = tiny_gan(prior=priors.normal(4)), jax.random.key(0)
-    z = np.asarray(sample.interpolate_latents(gan, key, 20))
+    z = np.asarray(sample.interpolate_latents(gan, key, 24))
     corners = np.asarray(gan.prior(jax.random.clone(key), 3))
-    assert z.shape == (20, 4)
+    assert z.shape == (24, 4)
     np.testing.assert_allclose(z[::8], corners, rtol=1e-6)
     np.testing.assert_allclose(z[4], (corners[0] + corners[1]) / 2, rtol=1e-5)
-    np.testing.assert_allclose(z[18], (3 * corners[2] + corners[0]) / 4, rtol=1e-5)
+    np.testing.assert_allclose(z[22], (corners[2] + 3 * corners[0]) / 4, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["samples.png", "walk.gif"])

@@ -63,7 +63,10 @@ def test_mixture_is_measured_beside_published_values(
     assert {"mixture.gif", "scores.json"} < names < {*run_dir.RUN_FILES, ".lock"}
     for name in ("samples/000002.png", "progress.png", "losses.png"):
         assert mpimg.imread(tmp_path / name).std() > 0
-    record, num_modes = json.loads((tmp_path / "scores.json").read_text()), len(MIXTURES[kind].means)
+    record, num_modes = (
+        json.loads((tmp_path / "scores.json").read_text()),
+        len(MIXTURES[kind].means),
+    )
     assert record["num_samples"] == NUM_MEASURED
     expected = (num_modes, EXPECTED_HIGH_QUALITY, expected_kl(num_modes, NUM_MEASURED))
     assert [*record["expected"].values()] == [*expected]

@@ -169,11 +169,11 @@ def test_conditional_networks_never_accept_labels_of_another_dtype_silently(trie
     @given(st.sampled_from(CALLS), SIZES, st.sampled_from(("float32", "bool", "complex64")))
     def check(name, size, dtype):
         condition = jax.ShapeDtypeStruct((size,), dtype)
-        try:
+        if size != BATCH_SIZE:
             assert functions[name](condition) is None
-        except ValueError as error:  # Flax's, of nn.Embed
-            assert size == BATCH_SIZE
-            assert "integer" in str(error)
+            return
+        with pytest.raises(ValueError, match="integer"):  # Flax's, of nn.Embed
+            functions[name](condition)
 
     check()
 
@@ -225,7 +225,9 @@ COLLECTIONS = {
         True,
     ),
     "make_population": (
-        lambda n: make_population(lambda h: tiny_gan(d_tx=optimizers.adam(h["lr"])), {"lr": [1.0] * n}),
+        lambda n: make_population(
+            lambda h: tiny_gan(d_tx=optimizers.adam(h["lr"])), {"lr": [1.0] * n}
+        ),
         False,
         True,
     ),
@@ -237,8 +239,16 @@ COLLECTIONS = {
         False,
         True,
     ),
-    "precision_recall": (lambda n: neighbors.precision_recall(rows(n, 3), rows(n, 3)), False, False),
-    "density_coverage": (lambda n: neighbors.density_coverage(rows(n, 3), rows(n, 3)), False, False),
+    "precision_recall": (
+        lambda n: neighbors.precision_recall(rows(n, 3), rows(n, 3)),
+        False,
+        False,
+    ),
+    "density_coverage": (
+        lambda n: neighbors.density_coverage(rows(n, 3), rows(n, 3)),
+        False,
+        False,
+    ),
     "mixture_scores": (
         lambda n: mixture.mixture_scores(rows(n, 2), MIXTURES["ring"]),
         False,

@@ -10,7 +10,6 @@ import pytest
 from experiments import mnist_cnn
 from jaxgan.errors import ConfigError
 from jaxgan.runs import command_line
-from jaxgan.training.config_file import write_config
 from tests.helpers import toy_experiment
 
 
@@ -94,8 +93,9 @@ def test_exit_on_error_reports_the_end_of_another_process(capfd, monkeypatch):
 
 
 @pytest.mark.parametrize(("step", "status"), [(19, 130), (20, None)])
-def test_exit_if_stopped_exits_before_the_last_step(tmp_path, step, status):
-    write_config(tmp_path, {"versions": {"jaxgan": "1"}, "train": {"options": {"steps": 20}}})
+def test_exit_if_stopped_exits_before_the_last_step(tmp_path, monkeypatch, step, status):
+    config = {"train": {"options": {"steps": 20}}}
+    monkeypatch.setattr(command_line, "read_config", lambda workdir: config)
     if status is None:
         command_line.exit_if_stopped(tmp_path, step)
         return

@@ -10,6 +10,8 @@ import pytest
 from experiments import mixture, mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola
 from jaxgan.errors import ConfigError
 from jaxgan.runs.config import RunConfig, config_from_json
+from jaxgan.training import LoopOptions
+from tests.helpers.fuzzing import call_or_refuse
 
 EXPERIMENTS = (mixture, mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola)
 EACH_EXPERIMENT = pytest.mark.parametrize(
@@ -66,7 +68,8 @@ def test_total_steps_refuses_a_missing_length():
 def test_train_options_has_every_option_of_the_loop():
     config = mnist_wgan.Config(steps=7, seed=3, keep_every=4, num_seeds=2, on_nan="skip")
     options = config.train_options(5)
-    shared = {field.name for field in dataclasses.fields(options)} - {"probe_every"}
+    assert options.steps == 7
+    shared = {field.name for field in dataclasses.fields(LoopOptions)}
     assert {name: getattr(options, name) for name in shared} == {
         name: getattr(config, name) for name in shared
     }
@@ -80,3 +83,8 @@ def test_run_config_expands_the_home_directory(monkeypatch, tmp_path):
 def test_run_config_takes_numpy_integers():
     config = parabola.Config(batch_size=np.int64(8), workdir=Path("run"))
     assert to_json(config)["batch_size"] == 8
+
+
+def test_run_config_accepts_or_refuses_the_home_of_an_unknown_user():
+    found, message = call_or_refuse(lambda: RunConfig(workdir="~nobody-of-that-name/run"))
+    assert found is not None or "nobody-of-that-name" in message

@@ -33,7 +33,7 @@ def test_train_on_images_falls_back_to_the_digits_and_stays_with_them(train_toy,
     [
         ("mnist", "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz"),
         ("mnits", "Did you mean 'mnist'"),
-        ("../x", "is not a valid data set name"),
+        ("../x", "'../x' is not a data set name"),
     ],
 )
 def test_dataset_that_is_not_available_is_refused(train_toy, tmp_path, dataset, message):

@@ -158,9 +158,7 @@ def test_workdir_of_another_experiment_is_refused(train_toy, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(record | {"experiment": "experiments.other"}))
     status, _, error = train_toy(tmp_path, "--steps", 60)
     assert status == 1
-    assert (
-        "experiment: 'experiments.other' in the run, 'tests.helpers.toy_experiment' now" in error
-    )
+    assert "experiment: 'experiments.other' in the run, 'tests.helpers.toy_experiment' now" in error
 
 
 def test_workdir_of_a_run_from_code_is_refused(train_toy, tmp_path):

@@ -17,8 +17,10 @@ from tests.helpers import toy_experiment
 from tests.helpers.networks import assert_same_bits
 
 SAMPLE_FILES = ("000000.npy", "000000.png", "000120.npy", "000120.png")
-# Written by other experiments, with --evaluate-every, or by `jaxgan evaluate`.
+# Written by other experiments, with --evaluate-every, by `jaxgan evaluate`, or for corrupt
+# checkpoints.
 OTHER_FILES = {
+    "damaged",
     *("parabola.gif", "distance.json", "mixture.gif", "scores.json"),
     *("scores.jsonl", "scores.png", "evaluation.json", "nearest.png"),
 }
@@ -37,7 +39,8 @@ def test_run_training_writes_every_file_and_says_what_it_does(train_toy, tmp_pat
     progress = (
         r"epoch 1/1  step 50/120  [\d.]+ steps/s  0:00:0\d left  loss D [\d.]+ G [\d.]+ D\(x\) "
     )
-    assert re.match(progress, lines[2])
+    assert lines[2] == f"Starting a new run in {workdir}."
+    assert re.match(progress, lines[3])
     assert "120 steps are too few to judge the curves; 1,000 are needed." in lines
     finished = next(i for i, line in enumerate(lines) if line.startswith("Finished at step 120."))
     assert re.fullmatch(

@@ -1,0 +1,100 @@
+"""Trains a convolutional GAN on images of 8 to 256 pixels a side, gray or in color, square or not.
+
+    python -m experiments.dcgan --dataset PATH_OR_NAME
+
+The networks follow Radford et al. 2016: the discriminator halves its feature maps by strided
+convolutions while their smaller side is above 4, and the generator doubles them back. Both are
+updated in turn with the non-saturating loss, on the same latent noise of 100 uniform numbers.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, priors
+from jaxgan.errors import ConfigError
+from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
+from jaxgan.runs.config import PRECISIONS, AdamConfig
+from jaxgan.runs.image_runner import train_on_images
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(AdamConfig):
+    """Options; the defaults are the documented run."""
+
+    preset: Literal["faithful", "tuned"] = "faithful"
+    """faithful: the settings of Radford et al. 2016, with PyTorch's initialization. tuned: R1 and a
+    moving average of the generator instead of batch normalization in the discriminator."""
+    workdir: Path = Path("runs/dcgan")
+    epochs: int | None = 25
+    learning_rate: float = 2e-4
+    """Learning rate of Adam, for both networks."""
+    width: int = 64
+    """Channels of the largest feature map of each network; smaller maps have up to 8 times as
+    many."""
+    spectral_norm: bool = False
+    """Spectral normalization in all layers of the discriminator. The discriminator has batch
+    normalization only if it has neither this nor R1."""
+    penalty_batch_size: int | None = None
+    """Real images of each batch on which R1 is computed. Unset, or above the batch size: all."""
+    image_shape: tuple[int, int, int] | None = dataclasses.field(
+        default=None, metadata={"option": False}
+    )
+    """Height, width and channels of an image, which `train_on_images` takes from the data."""
+
+    presets: ClassVar = {
+        "tuned": dict(
+            learning_rate=1e-3,
+            b1=0.0,
+            b2=0.9,
+            r1_gamma=1.0,
+            penalty_batch_size=16,
+            ema_half_life=5_000.0,
+            width=32,
+        )
+    }
+
+
+def build(config: Config) -> GAN:
+    """Returns the GAN of a configuration.
+
+    Raises:
+      ConfigError: If the configuration has no image shape.
+    """
+    if config.image_shape is None:
+        raise ConfigError(
+            "image_shape is None, expected (height, width, channels); set it to the shape of the "
+            "images, as train_on_images does"
+        )
+    sizes = {"width": config.width, **PRECISIONS[config.precision]}
+    penalty = None
+    if config.r1_gamma:
+        penalty = penalties.r1(config.r1_gamma)
+        if config.penalty_batch_size is not None:
+            penalty = penalties.subsample(penalty, config.penalty_batch_size)
+    return make_gan(
+        generator=models.DCGANGenerator(config.image_shape, **sizes),
+        discriminator=models.DCGANDiscriminator(
+            batch_norm=penalty is None and not config.spectral_norm,
+            spectral_norm=config.spectral_norm,
+            **sizes,
+        ),
+        loss=losses.non_saturating,
+        d_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
+        g_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
+        prior=priors.uniform(config.latent_dim),
+        penalty=penalty,
+        ema_half_life=config.ema_half_life,
+    )
+
+
+def main() -> None:
+    """Trains as the command line says."""
+    with exit_on_error():
+        config = parse_cli(Config)
+        _, step = train_on_images(config, build)
+        exit_if_stopped(config.workdir, step)
+
+
+if __name__ == "__main__":
+    main()
