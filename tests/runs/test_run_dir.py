@@ -1,6 +1,7 @@
 """When a workdir may be used, resumed or overwritten."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -107,12 +108,24 @@ def test_overwrite_starts_anew_and_keeps_files_that_are_not_of_the_run(train_toy
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-def test_overwrite_of_a_directory_without_a_run_removes_nothing(train_toy, tmp_path):
+def test_overwrite_of_a_directory_with_other_files_is_refused(train_toy, tmp_path):
     samples = tmp_path / "samples"
     samples.mkdir()
     (samples / "photo.jpg").write_text("mine")
-    assert train_toy(tmp_path, "--steps", 50, "--overwrite")[0] == 0
+    status, _, error = train_toy(tmp_path, "--steps", 50, "--overwrite")
+    assert status == 1
+    assert f"{tmp_path} holds no run, but other files (samples)" in error
     assert (samples / "photo.jpg").read_text() == "mine"
+
+
+@pytest.mark.parametrize("missing", ["config.json", "checkpoints", "metrics.jsonl"])
+def test_overwrite_starts_anew_whatever_is_missing(train_toy, tmp_path, missing):
+    train_toy(tmp_path, "--steps", 50)
+    path = tmp_path / missing
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert train_toy(tmp_path, "--steps", 20, "--overwrite", "--seed", 7)[0] == 0
+    assert read_columns(tmp_path / "metrics.jsonl")["step"].tolist() == list(range(1, 21))
+    assert load_run(tmp_path).config["config"]["seed"] == 7
 
 
 def test_find_existing_run_refuses_checkpoints_without_config(train_toy, tmp_path):
