@@ -2,6 +2,6 @@
 
 import gc
 
-# Python's garbage collector runs after every 700 new objects by default. Importing and tracing make
-# millions of objects that stay, which cost a second of every start.
+# By default Python's garbage collector runs after every 700 new objects. Importing and tracing
+# create millions of objects that are kept, so the collections add a second to every start.
 gc.set_threshold(50_000)

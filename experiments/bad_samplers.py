@@ -43,7 +43,7 @@ class Config:
     data_dir: Path = DEFAULT_DATA_DIR
     """Directory of the prepared data sets."""
     num: int | None = None
-    """Samples per sampler. Unset: 10,000, or half of the images of a smaller data set."""
+    """Number of samples per sampler. Unset: 10,000, or half of the images of a smaller data set."""
 
     def __post_init__(self):
         """Raises ConfigError if `num` is out of range."""

@@ -2,7 +2,7 @@
 
     python -m experiments.compare --dataset mnist
 
-The working directory receives README.md with the protocol and a table of scores, a plot of the
+The workdir receives README.md with the protocol and a table of scores, a plot of the
 Fréchet distances, and samples of the best and the worst seed of each objective. Run the same
 command again to resume an interrupted comparison.
 """
@@ -113,20 +113,20 @@ class Config:
     data_dir: Path = DEFAULT_DATA_DIR
     """Directory of the prepared data sets."""
     workdir: Path = Path("runs/compare")
-    """Directory of the comparison. An interrupted comparison in it is resumed."""
+    """Directory of the comparison. An interrupted comparison there is resumed."""
     objectives: tuple[str, ...] = tuple(OBJECTIVES)
     """Objectives to compare."""
     num_seeds: int = 8
-    """Seeds per objective: SEED, SEED + 1, …; they are trained at once, as a population."""
+    """Number of seeds per objective: SEED, SEED + 1, …, trained at once as a population."""
     steps: int = 3_000
-    """Updates of each discriminator."""
+    """Number of updates of each discriminator."""
     batch_size: int = 128
     """Real images per update of the discriminator."""
     seed: int = 0
     """First seed."""
     num: int | None = None
-    """Samples that each generator is scored on. Unset: 10,000, or half of the images of a smaller
-    data set."""
+    """Number of samples on which each generator is scored. Unset: 10,000, or half of the images of
+    a smaller data set."""
 
     def __post_init__(self):
         """Raises ConfigError if an option is out of range or an objective is unknown."""
@@ -157,7 +157,7 @@ def write_protocol(config: Config) -> None:
     """Records the settings in protocol.json.
 
     Raises:
-      ConfigError: If the working directory contains a comparison with other settings.
+      ConfigError: If the workdir contains a comparison with other settings.
     """
     path = config.workdir / "protocol.json"
     names = ("dataset", "num_seeds", "steps", "batch_size", "seed", "num")
@@ -192,8 +192,8 @@ def train_and_score(
 ) -> dict[str, list[float]]:
     """Returns `{score: [num_seeds]}` of an objective.
 
-    The scores are read from the working directory if they are there. Otherwise the objective is
-    trained, or its training is resumed, and the scores and some samples are saved.
+    The scores are read from the workdir if they exist. Otherwise the objective is trained, or its
+    training is resumed, and the scores and some samples are saved.
     """
     folder, objective = config.workdir / name, OBJECTIVES[name]
     if (folder / "scores.json").exists():

@@ -2,10 +2,10 @@
 
     python -m experiments.gallery
 
-Experiments that are not yet trained in runs/gallery/ are trained, on MNIST if it is available and
-on the embedded digits otherwise. docs/gallery/ receives the last samples and the losses of each
-experiment, and a table of data sets, steps, times and metrics. This takes about two and a half
-hours on two 2.5 GHz CPU cores, most of it for the two runs of `mnist_cnn`.
+Experiments without a finished run in runs/gallery/ are trained, on MNIST if it is available, and
+otherwise on a data set that needs no network. docs/gallery/ receives the last samples and the
+losses of each experiment, and a table of data sets, steps, times and metrics. This takes about two
+and a half hours on two 2.5 GHz CPU cores, most of it for the two runs of `mnist_cnn`.
 """
 
 import dataclasses
@@ -69,7 +69,7 @@ class Config:
     steps: int | None = None
     """Train steps of each system. Unset: the documented length."""
     train: bool = True
-    """If false, only collect the results of existing runs."""
+    """Whether to train missing runs. Otherwise only the results of existing runs are collected."""
 
     def __post_init__(self):
         """Raises ConfigError if an option is out of range or a system is unknown."""

@@ -73,7 +73,7 @@ PUBLISHED = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(DecayedAdamOptions, RunConfig):
-    """Options; the defaults are the documented run."""
+    """Options of the experiment; the defaults are those of the documented run."""
 
     kind: Literal["ring", "grid"] = "ring"
     """ring: 8 modes at radius 1, sigma 0.01. grid: 25 modes, 2 apart, sigma 0.05."""
@@ -135,7 +135,7 @@ def build(config: Config) -> GAN:
 
 
 def main() -> None:
-    """Trains as the command line says, then measures and prints the result."""
+    """Parses the command line, trains, then measures and prints the result."""
     with exit_on_error():
         config = parse_cli(Config)
         configure_jax(config)
@@ -150,7 +150,7 @@ def main() -> None:
 def train_on_mixture(
     config: Config, gan: GAN, mixture: Mixture, measure: Callable
 ) -> tuple[GANState, int]:
-    """Trains, or resumes; returns the state and the train step it is of."""
+    """Trains, or resumes; returns the final state and its train step."""
     real = jax.jit(partial(sample_mixture, mixture, num=NUM_MEASURED))(jax.random.key(0))
     evaluate = make_evaluate_fn(gan, NUM_MEASURED, measure, config.num_seeds, first="kl_divergence")
     return run_training(

@@ -26,7 +26,7 @@ from jaxgan.runs.image_runner import train_on_images
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(AdamConfig):
-    """Options; the defaults are the documented run."""
+    """Options of the experiment; the defaults are those of the documented run."""
 
     preset: Literal["faithful", "tuned"] = "faithful"
     """faithful: the tutorial's settings, with PyTorch's initialization. tuned: better samples in as
@@ -77,7 +77,7 @@ def build(config: Config) -> GAN:
 
 
 def main() -> None:
-    """Trains as the command line says."""
+    """Parses the command line and trains."""
     with exit_on_error():
         config = parse_cli(Config)
         _, step = train_on_images(config, build)

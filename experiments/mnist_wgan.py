@@ -1,12 +1,12 @@
-"""Trains a Wasserstein GAN of two MLPs: what to try if training gets stuck.
+"""Trains a Wasserstein GAN of two MLPs, an alternative if a GAN with another loss fails to train.
 
 The networks are those of `mnist_mlp`, but the discriminator is a critic: its output is an unbounded
-score, and minus its loss estimates the distance of the samples from the data, as long as its slope
-is bounded. `--preset clip` bounds it by clipping every weight to ±0.01 after each update, and uses
-RMSprop. `--preset gradient-penalty` penalizes slopes other than 1 between real and fake samples,
-and uses Adam. The critic is updated five times, each on a batch of its own, for each update of the
-generator. `--preset tuned` has the gradient penalty, a higher learning rate, batch normalization in
-the generator and a moving average.
+score, and its negated loss estimates the distance of the samples from the data if the norm of its
+gradient is bounded. `--preset clip` bounds the norm by clipping every weight to ±0.01 after each
+update, and uses RMSprop. `--preset gradient-penalty` penalizes gradient norms other than 1 between
+real and fake samples, and uses Adam. The critic is updated five times, each on its own batch, for
+each update of the generator. `--preset tuned` has the gradient penalty, a higher learning rate,
+batch normalization in the generator and a moving average.
 
 `python -m experiments.mnist_wgan` trains for 10,000 updates of the generator, about 22 ms each on
 two 2.5 GHz CPU cores; with the gradient penalty about 27 ms.
@@ -24,11 +24,11 @@ from jaxgan.runs.image_runner import train_on_images
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(ImageRunConfig):
-    """Options; the defaults are the documented run."""
+    """Options of the experiment; the defaults are those of the documented run."""
 
     preset: Literal["clip", "gradient-penalty", "tuned"] = "clip"
-    """How the critic's slope is bounded: by clipped weights, or by a penalty on its gradient.
-    tuned: by the penalty, with better samples."""
+    """Constraint on the critic. clip: clipped weights. gradient-penalty: a penalty on the norm of
+    its gradient. tuned: the penalty, with better samples."""
     workdir: Path = Path("runs/mnist_wgan")
     steps: int | None = 10_000
     batch_size: int = 64
@@ -36,7 +36,7 @@ class Config(ImageRunConfig):
     share_noise: bool = False
     steps_per_block: int = 50
     learning_rate: float = 5e-5
-    """Learning rate, for both networks: of RMSprop, or with the gradient penalty of Adam."""
+    """Learning rate for both networks, of RMSprop for --preset clip, otherwise of Adam."""
     weight_clip: float = 0.01
     """Bound on the absolute value of every weight of the critic. For --preset clip only."""
     gp_weight: float = 10.0
@@ -77,7 +77,7 @@ def build(config: Config) -> GAN:
 
 
 def main() -> None:
-    """Trains as the command line says."""
+    """Parses the command line and trains."""
     with exit_on_error():
         config = parse_cli(Config)
         _, step = train_on_images(config, build)

@@ -7,7 +7,7 @@ W2² of the samples from the data has a closed form (see `jaxgan.metrics.parabol
 
 `python -m experiments.parabola` runs 10,000 train steps in a few seconds on two 2.5 GHz CPU cores.
 `--preset tuned` gets closer to the data in as many steps. `--num-seeds 64` trains 64 GANs at once,
-which shows how much of a result is chance.
+which shows how much a result varies with the seed.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ NUM_PROBED = 1_000
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(DecayedAdamOptions, RunConfig):
-    """Options; the defaults are the documented run."""
+    """Options of the experiment; the defaults are those of the documented run."""
 
     preset: Literal["faithful", "tuned"] = "faithful"
     """faithful: the tutorial's settings, with simultaneous updates. tuned: samples closer to the
@@ -84,7 +84,7 @@ def build(config: Config) -> GAN:
 
 
 def main() -> None:
-    """Trains as the command line says, then measures and prints the result."""
+    """Parses the command line, trains, then measures and prints the result."""
     with exit_on_error():
         config = parse_cli(Config)
         configure_jax(config)
@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def train_on_parabolas(config: Config, gan: GAN) -> tuple[GANState, int]:
-    """Trains, or resumes; returns the state and the train step it is of."""
+    """Trains, or resumes; returns the final state and its train step."""
     evaluate = make_evaluate_fn(gan, NUM_MEASURED, measure, config.num_seeds, first="w2_squared")
     return run_training(
         config,
@@ -118,7 +118,7 @@ def train_on_parabolas(config: Config, gan: GAN) -> tuple[GANState, int]:
 
 
 def open_window(config: Config):
-    """Returns a function that shows a figure in a window; None if there is none to show."""
+    """Returns a function that shows a figure in a window; None if no window is to be opened."""
     if not config.show_window or not is_primary_process():
         return None
     show = figures.live_window(config.workdir.name)
@@ -128,7 +128,7 @@ def open_window(config: Config):
 
 
 def measure(samples: jax.Array) -> dict[str, jax.Array]:
-    """Returns the distance of samples `[N, 15]` from the data, and what it consists of."""
+    """Returns the distance of samples `[N, 15]` from the data, and related statistics."""
     return parabola.parabola_distance(samples)._asdict()
 
 
@@ -156,9 +156,9 @@ def format_distance(scores: dict[str, np.ndarray], expected: float) -> str:
         )
     low, high = float(np.min(scores["a_min"])), float(np.max(scores["a_max"]))
     return (
-        f"W2² from the data, of {NUM_MEASURED:,} samples: {text}; real samples have "
-        f"{expected:.4f}.\nOf that, {np.mean(scores['off_curve']):.4f} lies off the parabolas. a "
-        f"is between {low:.2f} and {high:.2f}; in the data between 1 and 2."
+        f"W2² of {NUM_MEASURED:,} samples to the data: {text}; expected for real samples: "
+        f"{expected:.4f}.\nIts part off the parabolas is {np.mean(scores['off_curve']):.4f}. The "
+        f"estimated a is between {low:.2f} and {high:.2f}; in the data, between 1 and 2."
     )
 
 

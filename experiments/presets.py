@@ -1,4 +1,4 @@
-"""Compares the presets of an image experiment over several seeds, through its own command.
+"""Compares the presets of an image experiment over several seeds, by running its command.
 
     python -m experiments.presets --system mnist_mlp
 
@@ -36,7 +36,7 @@ class Config:
     presets: tuple[str, ...] = ("faithful", "tuned")
     """Presets to compare."""
     num_seeds: int = 5
-    """Seeds per preset: SEED, SEED + 1, …"""
+    """Number of seeds per preset: SEED, SEED + 1, …"""
     seed: int = 0
     """First seed."""
     dataset: str = "mnist"
@@ -46,11 +46,11 @@ class Config:
     epochs: int | None = None
     """Epochs of each run. Unset: the documented length."""
     steps: int | None = None
-    """Train steps of each run, instead of epochs. Unset: by epochs."""
+    """Train steps of each run. Unset: the length is given by epochs."""
     evaluate_every: int = 1
     """Epochs between evaluations."""
     report_steps: tuple[int, ...] = ()
-    """Train steps to report in the table, among those that were evaluated. Unset: the last one."""
+    """Evaluated train steps to report in the table. Unset: the last one."""
     workdir: Path = Path("runs/presets")
     """Directory of the runs."""
 

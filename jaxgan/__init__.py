@@ -39,13 +39,14 @@ __all__ = [
     "train",
 ]
 
-__getattr__ = make_lazy_getattr(
-    __name__,
-    {
-        "Callbacks": "jaxgan.training",
-        "Run": "jaxgan.runs.loading",
-        "TrainOptions": "jaxgan.training",
-        "load_run": "jaxgan.runs.loading",
-        "train": "jaxgan.training",
-    },
-)
+if not TYPE_CHECKING:
+    __getattr__ = make_lazy_getattr(
+        __name__,
+        {
+            "Callbacks": "jaxgan.training",
+            "Run": "jaxgan.runs.loading",
+            "TrainOptions": "jaxgan.training",
+            "load_run": "jaxgan.runs.loading",
+            "train": "jaxgan.training",
+        },
+    )

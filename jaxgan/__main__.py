@@ -6,7 +6,8 @@ import sys
 
 def main() -> None:
     """Runs a subcommand of `jaxgan.cli`; says what to install if a package is missing."""
-    # As `python -m` does, so that the experiment modules of a project can be imported.
+    # `python -m` adds the current directory to the path. The console script must do so too, so that
+    # the experiment modules of a project can be imported.
     sys.path.insert(0, os.getcwd())
     try:
         from jaxgan import cli

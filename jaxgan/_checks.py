@@ -99,6 +99,27 @@ def check_takes_condition(module: nn.Module, condition: Any) -> None:
         )
 
 
+def check_train_argument(module: nn.Module) -> None:
+    """Raises ConfigError if a network cannot be called with `train=…`."""
+    parameters = inspect.signature(type(module).__call__).parameters
+    if "train" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    name = type(module).__name__
+    raise ConfigError(
+        f"the network {name} takes no argument train; define {name}.__call__ as "
+        "(self, x, *, train), even if it does not use it"
+    )
+
+
+def check_scalar(name: str, value: Any) -> None:
+    """Raises ShapeError if a loss or a penalty is not a scalar."""
+    if jnp.shape(value) != ():
+        raise ShapeError(
+            f"{name} has shape {list(jnp.shape(value))}, expected a scalar; take the mean over the "
+            "batch"
+        )
+
+
 def check_number(name: str, value: Any, lower: float, *, below: float | None = None) -> None:
     """Raises ConfigError if a Python number is out of its range; arrays and tracers pass.
 

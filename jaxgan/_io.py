@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 
-def write_atomic(path: str | os.PathLike, content: bytes) -> None:
+def write_atomic(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes a file atomically: a reader sees the old content or the new content, never a mix.
 
     The content is written to a temporary file next to `path`, flushed to disk, and renamed.
@@ -32,7 +32,7 @@ def write_atomic(path: str | os.PathLike, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def with_filename(path: str | os.PathLike) -> Iterator[None]:
+def with_filename(path: str | os.PathLike[str]) -> Iterator[None]:
     """Sets `filename` on every OSError raised inside the context that has none.
 
     Python sets it if opening a file fails, but not if a later write fails, as on a full disk.
@@ -44,7 +44,7 @@ def with_filename(path: str | os.PathLike) -> Iterator[None]:
         raise
 
 
-def save_array(path: str | os.PathLike, array: np.ndarray) -> None:
+def save_array(path: str | os.PathLike[str], array: np.ndarray) -> None:
     """Writes an array to a `.npy` file atomically; see `write_atomic`."""
     buffer = io.BytesIO()
     np.save(buffer, array)

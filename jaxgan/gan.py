@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +13,10 @@ from jaxgan._checks import (
     check_condition,
     check_generator_output,
     check_key,
+    check_scalar,
     check_step_args,
     check_takes_condition,
+    check_train_argument,
 )
 from jaxgan.distributed.sharding import shard_batch
 from jaxgan.errors import ConfigError
@@ -22,6 +24,60 @@ from jaxgan.losses import GANLoss
 from jaxgan.penalties import Penalty
 from jaxgan.priors import Prior
 from jaxgan.states import GANState, NetworkState, at_least_float32, update_ema
+
+
+Condition = jax.typing.ArrayLike | None
+
+
+class InitFn(Protocol):
+    """Type of `GAN.init`."""
+
+    def __call__(self, key: jax.Array, real: Any, condition: Condition = None) -> GANState:
+        """See `GAN`."""
+        ...
+
+
+class UpdateFn(Protocol):
+    """Type of `GAN.d_step` and `GAN.g_step`."""
+
+    def __call__(
+        self, state: GANState, real: jax.Array, key: jax.Array, condition: Condition = None
+    ) -> tuple[GANState, dict[str, jax.Array]]:
+        """See `GAN`."""
+        ...
+
+
+class StepFn(Protocol):
+    """Type of `GAN.step`."""
+
+    def __call__(
+        self,
+        state: GANState,
+        real: jax.Array,
+        key: jax.Array,
+        condition: Condition = None,
+        simultaneous: bool = False,
+    ) -> tuple[GANState, dict[str, dict[str, jax.Array]]]:
+        """See `GAN`."""
+        ...
+
+
+class SampleFn(Protocol):
+    """Type of `GAN.sample`."""
+
+    def __call__(
+        self, state: GANState, key: jax.Array, num: int, condition: Condition = None
+    ) -> jax.Array:
+        """See `GAN`."""
+        ...
+
+
+class GenerateFn(Protocol):
+    """Type of `GAN.generate`."""
+
+    def __call__(self, variables: Any, z: jax.Array, condition: Condition = None) -> jax.Array:
+        """See `GAN`."""
+        ...
 
 
 class GAN(NamedTuple):
@@ -68,13 +124,13 @@ class GAN(NamedTuple):
     *   `finite`: Whether `loss` and `grad_norm` are finite.
     """
 
-    init: Callable[..., GANState]
-    d_step: Callable[..., tuple[GANState, dict[str, Any]]]
-    g_step: Callable[..., tuple[GANState, dict[str, Any]]]
-    step: Callable[..., tuple[GANState, dict[str, Any]]]
+    init: InitFn
+    d_step: UpdateFn
+    g_step: UpdateFn
+    step: StepFn
     prior: Prior
-    sample: Callable[..., jax.Array]
-    generate: Callable[..., jax.Array]
+    sample: SampleFn
+    generate: GenerateFn
     hyperparams: Any = None
 
 
@@ -144,6 +200,13 @@ def make_gan(
       Goodfellow et al. 2014, algorithm 1; Karras et al. 2018, appendix A (the moving average);
       Huang et al. 2024 (its half-life counted in images).
     """
+    if not isinstance(loss, GANLoss):
+        raise ConfigError(
+            f"loss is a {type(loss).__name__}, expected a losses.GANLoss, such as "
+            "losses.non_saturating or GANLoss(discriminator=…, generator=…, probability=None)"
+        )
+    check_train_argument(generator)
+    check_train_argument(discriminator)
     if isinstance(ema_half_life, int | float) and not ema_half_life > 0:
         raise ConfigError(
             f"ema_half_life is {ema_half_life}, expected a number of images above 0, "
@@ -194,6 +257,7 @@ def make_gan(
                 params, d.model_state, real, fake, apply_key, condition
             )
             value = loss.discriminator(real_logits, fake_logits)
+            check_scalar("the discriminator's loss", value)
             metrics = {"loss": value}
             metrics |= logit_metrics("real", real_logits) | logit_metrics("fake", fake_logits)
             if penalty is not None:
@@ -206,6 +270,7 @@ def make_gan(
                     return apply_eval(discriminator, variables, x, first)
 
                 metrics["penalty"] = penalty(disc_fn, real, fake, penalty_key)
+                check_scalar("the penalty", metrics["penalty"])
                 value += metrics["penalty"]
             return value, (metrics, model_state)
 
@@ -220,7 +285,9 @@ def make_gan(
             real_logits, fake_logits, _ = apply_d(
                 d.params, d.model_state, real, fake, key, condition
             )
-            return loss.generator(real_logits, fake_logits), fake_logits
+            value = loss.generator(real_logits, fake_logits)
+            check_scalar("the generator's loss", value)
+            return value, fake_logits
 
         # The gradient is taken with respect to the samples, then propagated to G's parameters by
         # the VJP, so that `step` can use one forward pass of G for both updates.

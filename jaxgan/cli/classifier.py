@@ -1,7 +1,7 @@
-"""Trains the classifier that evaluations use, and keeps it with the prepared data.
+"""Trains the classifier that evaluations use, and caches it beside the prepared data.
 
-`jaxgan classifier --dataset mnist` takes 36 seconds on two 2.5 GHz CPU cores. An evaluation trains
-the classifier by itself if it is missing.
+`jaxgan classifier --dataset mnist` takes 36 seconds on two 2.5 GHz CPU cores. This command is
+optional: an evaluation trains the classifier if it is missing.
 """
 
 import dataclasses
@@ -19,9 +19,9 @@ class Config:
     dataset: str = "mnist"
     """mnist, fashion_mnist, kmnist, digits, or another labeled data set that TFDS has prepared."""
     data_dir: Path = DEFAULT_DATA_DIR
-    """Directory of the prepared data sets; the classifier is kept in classifiers/ there."""
+    """Directory of the prepared data sets; the classifier is cached in classifiers/ there."""
     overwrite: bool = False
-    """Train a new classifier even if there is one."""
+    """Train a new classifier even if one is cached."""
 
 
 def run(config: Config) -> None:

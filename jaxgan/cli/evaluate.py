@@ -19,14 +19,14 @@ import tyro
 
 from jaxgan._io import write_atomic
 from jaxgan.cli.run_tools import load_run_with_precision
-from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, load_split
+from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
 from jaxgan.data.sources import to_pixels
 from jaxgan.errors import ConfigError
 from jaxgan.evaluation.evaluator import SCORES, Evaluator
 from jaxgan.evaluation.tables import format_mean_sem
 from jaxgan.plotting import figures
 from jaxgan.runs.console import print_line
-from jaxgan.runs.image_runner import load_evaluator
+from jaxgan.runs.image_runner import check_has_labels, load_evaluator, reopen_dataset
 from jaxgan.runs.loading import Run, run_title
 from jaxgan.training.config_file import package_versions
 from jaxgan.training.options import check_ranges
@@ -70,10 +70,9 @@ def run(config: Config) -> None:
     """Evaluates a run, prints the scores, and writes evaluation.json."""
     step = "best" if config.best else config.step
     loaded = load_run_with_precision(config.workdir, step, config.member)
-    data = check_image_run(loaded, config.workdir)
-    evaluator = load_evaluator(
-        load_split(data["name"], config.data_dir), config.data_dir, config.num
-    )
+    data = reopen_dataset(check_image_run(loaded, config.workdir), config.data_dir)
+    check_has_labels(data)
+    evaluator = load_evaluator(data.read(range(data.num)), config.data_dir, config.num)
     generators = {"generator": loaded.state.g.variables}
     if loaded.state.g_ema is not None:
         generators["average"] = loaded.state.g_ema

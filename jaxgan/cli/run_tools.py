@@ -1,4 +1,4 @@
-"""What the subcommands share: loading a run in a process of its own."""
+"""Loading of runs, as the subcommands share it."""
 
 from pathlib import Path
 from typing import Literal

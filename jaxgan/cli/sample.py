@@ -35,22 +35,23 @@ class Config:
     """Directory of the run."""
     num: int = 64
     """Number of samples."""
-    out: Path = Path("samples.png")
-    """File to write. .png: a grid of images, or one figure of other samples. .gif: images one after
-    the other. .npy: float32 [num, ...]."""
+    out: Path | None = None
+    """File to write. .png: a grid of images, or a plot of samples that are not images. .gif: an
+    animation of images. .npy: float32 [num, ...]. Unset: samples.png in the run's directory."""
     seed: int = 0
     """Seed of the latent noise."""
     step: int | None = None
     """Train step of the checkpoint. Unset: the latest."""
     member: int = 0
-    """Which GAN of a run with --num-seeds, from 0."""
+    """Index of the GAN in a run with --num-seeds, from 0."""
     interpolate: bool = False
-    """Walk from one latent vector to the next, in about eight steps each, and back to the first."""
+    """Interpolate linearly between latent vectors, about eight samples from each to the next, and
+    back to the first."""
 
     def __post_init__(self):
         """Raises ConfigError at the first option that is invalid."""
         check_ranges(self)
-        if self.out.suffix not in (".png", ".gif", ".npy"):
+        if self.out is not None and self.out.suffix not in (".png", ".gif", ".npy"):
             raise ConfigError(f"out is {self.out}, expected a name ending in .png, .gif or .npy")
 
 
@@ -58,8 +59,9 @@ def run(config: Config) -> None:
     """Draws samples and writes the file."""
     loaded = load_run_with_precision(config.workdir, config.step, config.member)
     samples = draw_samples(loaded, config)
-    save_samples(config.out, samples, loaded)
-    print(f"{len(samples)} samples of step {loaded.step:,} are in {config.out}")
+    path = config.workdir / "samples.png" if config.out is None else config.out
+    save_samples(path, samples, loaded)
+    print(f"{len(samples)} samples of step {loaded.step:,} are in {path}")
 
 
 def draw_samples(loaded: Run, config: Config) -> np.ndarray:
@@ -74,9 +76,9 @@ def draw_samples(loaded: Run, config: Config) -> np.ndarray:
 
 
 def interpolate_latents(gan: GAN, key: jax.Array, num: int) -> jax.Array:
-    """Returns `z [num, dim]` on straight lines between draws of the prior, in a closed round.
+    """Returns `z [num, dim]` on a closed polygon whose corners are draws of the prior.
 
-    There is a corner for every `NUM_WALK_STEPS` samples, but at least two.
+    There is one corner per `NUM_WALK_STEPS` samples, and at least two.
     """
     corners = gan.prior(key, max(2, -(-num // NUM_WALK_STEPS)))
     position = jnp.linspace(0, len(corners), num, endpoint=False)
@@ -93,8 +95,8 @@ def save_samples(path: Path, samples: np.ndarray, loaded: Run) -> None:
         save_array(path, samples)
     elif samples.ndim == 2 and path.suffix != ".png":
         raise ConfigError(
-            f"out is {path}, but these samples are drawn in one figure; use a name ending in .png "
-            "or .npy"
+            f"out is {path}, but a GIF needs images, and these samples are not images; use a name "
+            "ending in .png or .npy"
         )
     elif mixture is not None:
         figures.save_points(path, samples, mixture.means, RADIUS * mixture.sigma, caption)

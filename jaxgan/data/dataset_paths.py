@@ -6,14 +6,14 @@ from pathlib import Path
 
 from jaxgan.data.image_arrays import ARRAY_SUFFIXES, display_path, open_image_array
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, Split, is_dataset_name, open_split
-from jaxgan.data.image_decoding import parse_size
+from jaxgan.data.image_decoding import format_size, parse_size
 from jaxgan.data.image_folders import DecodeOptions, open_image_folder
 from jaxgan.errors import ConfigError, DataError
 
 
 def open_dataset(
-    name_or_path: str | os.PathLike,
-    data_dir: str | os.PathLike = DEFAULT_DATA_DIR,
+    name_or_path: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] = DEFAULT_DATA_DIR,
     *,
     size: int | str | None = None,
     channels: int | None = None,
@@ -49,13 +49,13 @@ def open_dataset(
         raise ConfigError(f"channels is {channels!r}, expected 1 or 3, or None for either")
     options = DecodeOptions(None if size is None else parse_size(size), channels, skip_damaged)
     path = find_dataset_path(name_or_path, data_dir)
-    if path is not None and path.is_dir():
+    if path is not None and os.path.isdir(path):
         folder = Path(data_dir).expanduser().absolute()
         return open_image_folder(path, folder, options, progress_fn)
     _check_no_options(name_or_path, options)
     if path is None:
         return open_split(os.fspath(name_or_path), data_dir)
-    if not path.exists():
+    if not os.path.exists(path):  # False if the name is too long, unlike `path.exists`
         raise DataError(
             f"{display_path(name_or_path)!r} is neither the name of a data set nor a path: "
             f"{display_path(path)} does not exist"
@@ -69,7 +69,7 @@ def open_dataset(
 
 
 def find_dataset_path(
-    name_or_path: str | os.PathLike, data_dir: str | os.PathLike = DEFAULT_DATA_DIR
+    name_or_path: str | os.PathLike[str], data_dir: str | os.PathLike[str] = DEFAULT_DATA_DIR
 ) -> Path | None:
     """Returns the absolute path of a data set; None if it is given by its name."""
     text = os.fspath(name_or_path)
@@ -81,11 +81,11 @@ def find_dataset_path(
     return path if looks_like_path or os.path.exists(path) else None
 
 
-def _check_no_options(name_or_path: str | os.PathLike, options: DecodeOptions) -> None:
+def _check_no_options(name_or_path: str | os.PathLike[str], options: DecodeOptions) -> None:
     """Raises ConfigError if an option for folders of images is given."""
     for name, value in options._asdict().items():
         if value:
-            shown = "x".join(map(str, value)) if isinstance(value, tuple) else value
+            shown = format_size(value) if isinstance(value, tuple) else value
             raise ConfigError(
                 f"{name} is {shown}, but {display_path(name_or_path)!r} is not a folder of images; "
                 f"leave out {name}"

@@ -26,7 +26,7 @@ Messages = queue.SimpleQueue[bytes | Exception | None]
 
 
 def download_file(
-    url: str, path: str | os.PathLike, stall: float = 5.0, deadline: float = 300.0
+    url: str, path: str | os.PathLike[str], stall: float = 5.0, deadline: float = 300.0
 ) -> None:
     """Downloads `url` to `path`, replacing an existing file; uses the proxies of the environment.
 

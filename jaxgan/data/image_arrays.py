@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,20 +43,20 @@ def read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """Returns the images and labels in a `.npy` or `.npz` file, unchecked."""
     try:
         if path.suffix.lower() == ".npy":
-            return np.load(path, mmap_mode="r", allow_pickle=False), None
-        with np.load(path, allow_pickle=False) as file:
-            if "images" not in file.files:
-                raise DataError(
-                    f"{display_path(path)} has the keys {list_first(file.files)}, expected images "
-                    "and labels; save it with np.savez(path, images=…, labels=…)"
-                )
-            return file["images"], file["labels"] if "labels" in file.files else None
-    except DataError:
-        raise
-    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+            return np.lib.format.open_memmap(path, mode="r"), None
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
+            arrays = {key: npz[key] for key in ("images", "labels") if key in npz.files}
+            keys = npz.files
+    except (OSError, EOFError, ValueError, TypeError, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(
             f"{display_path(path)} cannot be read as a {path.suffix.lower()} file: {error}"
         ) from error
+    if "images" not in arrays:
+        raise DataError(
+            f"{display_path(path)} has the keys {list_first(keys)}, expected images and labels; "
+            "save it with np.savez(path, images=…, labels=…)"
+        )
+    return arrays["images"], arrays.get("labels")
 
 
 def check_images(path: Path, images: np.ndarray) -> np.ndarray:
@@ -176,8 +177,8 @@ def dataset_name(path: Path) -> str:
     return name[:MAX_NAME_LENGTH] or "images"
 
 
-def display_path(path: str | os.PathLike) -> str:
-    """Returns a path as text that can be printed: bytes that are not UTF-8 become `\\xNN`."""
+def display_path(path: str | os.PathLike[str]) -> str:
+    """Returns a path as text that can be printed; bytes that are not UTF-8 are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 

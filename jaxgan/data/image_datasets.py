@@ -82,7 +82,7 @@ class Split(NamedTuple):
 
 
 def load_split(
-    name: str, data_dir: str | os.PathLike = DEFAULT_DATA_DIR, split: str = "train"
+    name: str, data_dir: str | os.PathLike[str] = DEFAULT_DATA_DIR, split: str = "train"
 ) -> Images:
     """Reads a whole split into memory; see `open_split` for the arguments and errors."""
     opened = open_split(name, data_dir, split)
@@ -90,7 +90,7 @@ def load_split(
 
 
 def open_split(
-    name: str, data_dir: str | os.PathLike = DEFAULT_DATA_DIR, split: str = "train"
+    name: str, data_dir: str | os.PathLike[str] = DEFAULT_DATA_DIR, split: str = "train"
 ) -> Split:
     """Opens a split of a data set; prepares the data set first if it is a known one.
 
@@ -115,7 +115,7 @@ def open_split(
     return _open_prepared_split(name, tfds_builders.prepare_dataset(name, data_dir), split)
 
 
-def is_dataset_name(name: str, data_dir: str | os.PathLike = DEFAULT_DATA_DIR) -> bool:
+def is_dataset_name(name: str, data_dir: str | os.PathLike[str] = DEFAULT_DATA_DIR) -> bool:
     """Returns whether a data set of this name is known or prepared by TFDS in `data_dir`."""
     if name in KNOWN_DATASETS:
         return True
@@ -143,8 +143,8 @@ def _find_prepared_dir(name: str, data_dir: Path) -> Path:
     """Returns the folder of the newest version of a data set that TFDS has prepared."""
     if not re.fullmatch(NAME_PATTERN, name):
         raise DataError(
-            f"{name!r} is not a data set name, expected letters, digits and '_', with single '-' "
-            "or '.' between them."
+            f"{name!r} is not a valid data set name, expected letters, digits and '_', with single "
+            "'-' or '.' between them."
         )
     folder = data_dir / name
     configs = _list_configs(folder)

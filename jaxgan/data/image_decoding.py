@@ -44,8 +44,13 @@ def parse_size(size: int | str) -> tuple[int, int]:
     return sides
 
 
+def format_size(size: tuple[int, int]) -> str:
+    """Returns a height and width as `"HxW"`."""
+    return f"{size[0]}x{size[1]}"
+
+
 def decode_image(
-    path: str | os.PathLike, size: tuple[int, int] | None = None, channels: int | None = None
+    path: str | os.PathLike[str], size: tuple[int, int] | None = None, channels: int | None = None
 ) -> np.ndarray:
     """Decodes an image file as the module's docstring says.
 
@@ -62,7 +67,9 @@ def decode_image(
     """
     from PIL import Image  # Imported here, because only folders of images need Pillow.
 
-    with Image.open(path) as image:
+    # Pillow memory-maps a file that it opens itself, and then scrambles the pixels of uncompressed
+    # TIFF files with the orientations 5 to 8 (version 13.0).
+    with open(path, "rb") as file, Image.open(file) as image:
         image.load()
         picture = _orient(_convert_to_8_bits(image), image)
     if size is not None and size != (picture.height, picture.width):
@@ -73,6 +80,15 @@ def decode_image(
         picture = picture.convert("L" if channels == 1 else "RGB")
     pixels = np.asarray(picture)
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+def describe_failure(error: Exception) -> str:
+    """Returns why a file could not be decoded, from what `decode_image` has raised."""
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _convert_to_8_bits(image: Any) -> Any:

@@ -25,7 +25,7 @@ from jaxgan.data.image_arrays import (
     make_array_split,
 )
 from jaxgan.data.image_datasets import Split
-from jaxgan.data.image_decoding import decode_image
+from jaxgan.data.image_decoding import decode_image, describe_failure, format_size
 from jaxgan.errors import DataError
 
 FORMAT_VERSION = 1  # to be increased if a rule of decoding changes
@@ -107,7 +107,7 @@ def open_image_folder(
         class_names=listing.class_names,
         notes=[f"{count_noun(skipped + damaged, 'file')} skipped"] if skipped + damaged else [],
         record={
-            "size": None if options.size is None else "x".join(map(str, options.size)),
+            "size": None if options.size is None else format_size(options.size),
             "channels": options.channels,
             "skip_damaged": options.skip_damaged,
             "num_skipped": skipped,
@@ -149,10 +149,10 @@ def scan_folder(folder: Path) -> FolderListing:
             "class, or all out of them"
         )
     if len(files) < MIN_IMAGES:
+        counts = f"{count_noun(len(files), 'image')} and {count_noun(num_skipped, 'other file')}"
         raise DataError(
-            f"{shown} has {count_noun(len(files), 'image')} and {count_noun(num_skipped, 'other file')}; "
-            f"at least {MIN_IMAGES} images are needed, in the folder or in one subfolder "
-            f"per class. The names of image files end in {', '.join(IMAGE_SUFFIXES)}"
+            f"{shown} has {counts}; at least {MIN_IMAGES} images are needed, in the folder or in "
+            f"one subfolder per class. Names of image files end in {', '.join(IMAGE_SUFFIXES)}"
         )
     return FolderListing(files, tuple(map(display_path, class_names)) or None, num_skipped)
 
@@ -177,7 +177,7 @@ def list_folder(root: Path, prefix: str, label: int) -> tuple[list[ImageFile], l
                 name = prefix + entry.name
                 files.append(ImageFile(name, label, info.st_size, info.st_mtime_ns))
             elif is_image and entry.is_symlink():  # A broken link counts as a damaged file.
-                files.append(ImageFile(prefix + entry.name, label, 0, 0))
+                files.append(ImageFile(prefix + entry.name, label, -1, 0))
             else:
                 num_skipped += 1
     return files, folders, num_skipped
@@ -212,7 +212,8 @@ def decode_files(
         try:
             return decode_image(folder / file.name, options.size, options.channels)
         except Exception as error:  # Pillow raises exceptions of many types for damaged files.
-            return describe_damage(file, error)
+            reason = describe_failure(error) if file.size else "empty"
+            return f"{display_path(file.name)} ({reason})"
 
     # Files are decoded in blocks, so that few decoded images wait to be written.
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -245,17 +246,6 @@ def decode_files(
     return len(damaged)
 
 
-def describe_damage(file: ImageFile, error: Exception) -> str:
-    """Returns the name of a damaged file, with what is wrong with it."""
-    from PIL import UnidentifiedImageError
-
-    if isinstance(error, UnidentifiedImageError):
-        reason = "not an image" if file.size else "empty"
-    else:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return f"{display_path(file.name)} ({reason})"
-
-
 def size_error(folder: Path, sizes: Counter[tuple[int, int]]) -> DataError:
     """Returns the error about images of several sizes.
 
@@ -263,7 +253,7 @@ def size_error(folder: Path, sizes: Counter[tuple[int, int]]) -> DataError:
       folder: The folder.
       sizes: How many of the images that were decoded have each height and width.
     """
-    counts = [f"{height}x{width} ({num:,})" for (height, width), num in sizes.most_common()]
+    counts = [f"{format_size(size)} ({num:,})" for size, num in sizes.most_common()]
     return DataError(
         f"{display_path(folder)} has images of several sizes: {list_first(counts)} among the first "
         f"{sizes.total():,}. Scale and crop all to one size: --size N or HxW, such as --size 64 "

@@ -76,7 +76,7 @@ class Kmnist(IdxImages, skip_registration=True):
 BUILDERS = {builder.name: builder for builder in (Mnist, FashionMnist, Kmnist)}
 
 
-def prepare_dataset(name: str, data_dir: str | os.PathLike) -> Path:
+def prepare_dataset(name: str, data_dir: str | os.PathLike[str]) -> Path:
     """Prepares a data set in `data_dir/<name>/<version>` unless it is there; prints nothing.
 
     Missing files are downloaded to `data_dir/downloads/manual/<name>`. Files that already exist

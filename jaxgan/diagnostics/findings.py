@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 ADVICE_MORE_D_STEPS = "more updates of the discriminator: --d-steps 2 to 5"
-ADVICE_LARGER_G = "a larger generator: --g-layers 3, or --g-width 512"
+ADVICE_LARGER_G = "a larger generator: of MLPs, --g-layers 3 or --g-width 512"
 ADVICE_WASSERSTEIN = (
     "a Wasserstein critic, whose gradient does not vanish: "
     "python -m experiments.mnist_wgan --preset gradient-penalty"

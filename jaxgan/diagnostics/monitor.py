@@ -26,12 +26,12 @@ def make_monitor(
     """Returns a function that diagnoses the run so far and reports new findings.
 
     Each call reads what was appended to metrics.jsonl and probes.jsonl, writes all current findings
-    to findings.json in the workdir, and logs those that the previous call did not have. At the
+    to findings.json in the workdir, and logs those that are new since the previous call. At the
     last step of the run it logs all findings; if there are none, it logs that the curves look
     healthy, or that the run is too short to judge.
 
     Args:
-      workdir: Folder of the run.
+      workdir: Directory of the run.
       steps: Number of train steps of the whole run.
       log_fn: Called with each message for the user.
       population: Whether the probes are those of a population. They are then merged and diagnosed

@@ -155,8 +155,8 @@ RULES: tuple[Rule, ...] = (
             f"{conditions.first_half_gap(c):.3g}"
         ),
         meaning=(
-            "The slope of the critic is not limited, or the generator falls further and further "
-            "behind it"
+            "The gradient of the critic is not constrained, or the generator falls further and "
+            "further behind it"
         ),
         advice=(
             "--preset gradient-penalty of mnist_wgan; "

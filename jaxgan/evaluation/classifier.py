@@ -5,6 +5,7 @@ The cache file is named after a checksum of the training data, so a data set tha
 under an old name gets a classifier of its own.
 """
 
+import contextlib
 import hashlib
 import io
 import os
@@ -158,19 +159,19 @@ def compute_data_checksum(data: Images) -> str:
 def split_train_test(data: Images, data_dir: Path) -> tuple[Images, Images]:
     """Returns the images to train on and to test on.
 
-    The test images are the set's own test split. If it has none, every sixth image of the training
-    split is held out.
+    The test images are the set's own test split. If it has none, as images of a path, every sixth
+    image of the training split is held out.
     """
-    try:
-        return data, load_split(data.name, data_dir, "test")
-    except DataError:
-        held_out = np.arange(len(data.images)) % TEST_EVERY == 0
-        return select_images(data, ~held_out), select_images(data, held_out)
+    if data.record is None:
+        with contextlib.suppress(DataError):
+            return data, load_split(data.name, data_dir, "test")
+    held_out = np.arange(len(data.images)) % TEST_EVERY == 0
+    return select_images(data, ~held_out), select_images(data, held_out)
 
 
 def select_images(data: Images, rows: np.ndarray) -> Images:
     """Returns the images and labels of the given rows (indices, or a mask)."""
-    return Images(data.name, data.images[rows], data.labels[rows])
+    return data._replace(images=data.images[rows], labels=data.labels[rows])
 
 
 def train_classifier(

@@ -30,7 +30,8 @@ from jaxgan.metrics import classes, frechet, kernel, neighbors, ssim
 NUM_SAMPLES = 10_000
 MIN_SAMPLES = 100
 NUM_BASELINE_DRAWS = 5
-NUM_NEIGHBOR_IMAGES = 10_000  # precision, recall, density, coverage use at most so many of a side
+# Precision, recall, density and coverage use at most this many real and generated images.
+NUM_NEIGHBOR_IMAGES = 10_000
 NUM_SSIM_PAIRS = 2_000
 COPY_QUANTILE = 0.01  # fraction of unseen real images that count as copies of a training image
 

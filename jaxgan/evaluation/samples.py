@@ -59,8 +59,8 @@ def make_evaluate_fn(
       num: Number of samples of each GAN.
       measure_fn: `(samples [num, …]) -> {name: scalar}`; it is jit-compiled.
       num_seeds: Size of the population, as in `TrainOptions`; None for a single GAN.
-      first: Name of the score that selects the best checkpoint, the lower the better. None takes
-        the one that `measure_fn` names first.
+      first: Name of the score that selects the best checkpoint, the lower the better. None selects
+        the first in alphabetical order.
 
     Returns:
       `(state, key) -> {name: float}`; for a population, means over the members.
@@ -74,7 +74,7 @@ def make_evaluate_fn(
     def evaluate(state, key):
         values = jax.device_get(measure(state, key))
         scores = {name: float(np.mean(x)) for name, x in values.items()}
-        # Through jit the names come back sorted.
+        # jit returns the names in alphabetical order.
         order = [first or next(iter(scores))]
         return {name: scores[name] for name in dict.fromkeys([*order, *scores])}
 

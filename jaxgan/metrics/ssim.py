@@ -87,7 +87,7 @@ def intra_class_ssim(
     Args:
       images: `[N, H, W, C]`, floating, in [-1, 1]; H and W at least 11.
       labels: `[N]`, integers, the class of each image.
-      key: Typed random key; it is consumed.
+      key: A typed PRNG key, which is consumed.
       num: Number of pairs, at least 2.
 
     Returns:
@@ -125,7 +125,7 @@ def draw_pairs(
 
     Args:
       labels: `[N]`, the class of each image.
-      key: Typed random key; it is consumed.
+      key: A typed PRNG key, which is consumed.
       num: Number of pairs.
 
     Returns:

@@ -63,7 +63,6 @@ class DCGANGenerator(nn.Module):
         """
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         norm = partial(nn.BatchNorm, use_running_average=not train, momentum=0.9, **dtypes)
-        image_size, image_channels = self.shape[:2], self.shape[-1]
         sizes = feature_map_sizes(self.shape)
         channels = feature_map_channels(self.width, len(sizes))
         height, width = sizes[-1]
@@ -71,7 +70,7 @@ class DCGANGenerator(nn.Module):
         x = nn.relu(norm()(x.reshape(-1, height, width, channels[-1])))
         for size, features in zip(sizes[-2::-1], channels[-2::-1], strict=True):
             x = nn.relu(norm()(upsample(x, features, size, **dtypes)))
-        return jnp.tanh(upsample(x, image_channels, image_size, **dtypes))
+        return jnp.tanh(upsample(x, self.shape[2], self.shape[:2], **dtypes))
 
 
 class DCGANDiscriminator(nn.Module):

@@ -26,7 +26,7 @@ DrawFn = Callable[[GANState, jax.Array, int], None]
 
 def make_image_callback(
     gan: GAN,
-    workdir: str | os.PathLike,
+    workdir: str | os.PathLike[str],
     steps_per_epoch: int,
     caption: str,
     *,
@@ -51,7 +51,7 @@ def make_image_callback(
 
     Args:
       gan: The GAN to sample from. Its samples are in [-1, 1].
-      workdir: Folder of the run.
+      workdir: Directory of the run.
       steps_per_epoch: Number of train steps per epoch, for the labels of the pictures.
       caption: Names the system and the data; drawn into every picture.
       real_baseline: `{name: [value of each draw]}`, the scores of held-out real samples.
@@ -101,7 +101,7 @@ def make_image_callback(
 
 def make_plot_callback(
     gan: GAN,
-    workdir: str | os.PathLike,
+    workdir: str | os.PathLike[str],
     steps_per_epoch: int,
     caption: str,
     *,
@@ -128,7 +128,7 @@ def make_plot_callback(
 
     Args:
       gan: The GAN to sample from.
-      workdir: Folder of the run.
+      workdir: Directory of the run.
       steps_per_epoch: Ignored; it gives both callbacks of this module the same arguments. The
         captions of these pictures give the step.
       caption: Names the system; drawn into every picture.

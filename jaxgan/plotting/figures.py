@@ -23,7 +23,7 @@ REFERENCE_LINE = {"color": "black", "linewidth": 0.8, "linestyle": "--"}
 
 
 def save_image_grid(
-    path: str | os.PathLike, images: np.ndarray, caption: str, columns: int = 8, zoom: int = 2
+    path: str | os.PathLike[str], images: np.ndarray, caption: str, columns: int = 8, zoom: int = 2
 ) -> None:
     """Draws images in a grid below a caption.
 
@@ -42,7 +42,7 @@ def save_image_grid(
 
 
 def save_labeled_rows(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     rows: Sequence[tuple[str, np.ndarray]],
     caption: str,
     columns: int = 8,
@@ -88,7 +88,7 @@ def save_labeled_rows(
 
 
 def save_parabola_samples(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     curves: np.ndarray,
     metrics: dict[str, float],
     probes: dict[str, float],
@@ -119,7 +119,7 @@ def save_parabola_samples(
     save_figure(path, figure)
 
 
-def save_parabolas(path: str | os.PathLike, curves: np.ndarray, caption: str) -> None:
+def save_parabolas(path: str | os.PathLike[str], curves: np.ndarray, caption: str) -> None:
     """Draws generated parabolas `[N, 15]` and the bounds of the data."""
     figure = new_figure(6, 4.5, title=caption)
     axes = figure.add_axes((0.08, 0.1, 0.9, 0.82))
@@ -140,7 +140,7 @@ def draw_parabolas(axes: Any, curves: np.ndarray, linewidth: float) -> None:
 
 
 def save_points(
-    path: str | os.PathLike, points: np.ndarray, means: np.ndarray, radius: float, caption: str
+    path: str | os.PathLike[str], points: np.ndarray, means: np.ndarray, radius: float, caption: str
 ) -> None:
     """Draws generated points in the plane and a circle around each mode of the data.
 
@@ -165,7 +165,7 @@ def save_points(
     save_figure(path, figure)
 
 
-def save_loss_curves(path: str | os.PathLike, metrics: dict[str, np.ndarray], caption: str) -> None:
+def save_loss_curves(path: str | os.PathLike[str], metrics: dict[str, np.ndarray], caption: str) -> None:
     """Draws both losses and the discriminator's outputs against the train step.
 
     The outputs are the mean probabilities D(x) and D(G(z)) if the loss defines a probability, with
@@ -200,7 +200,7 @@ def save_loss_curves(path: str | os.PathLike, metrics: dict[str, np.ndarray], ca
 
 
 def save_score_curves(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     scores: dict[str, np.ndarray],
     real_baseline: dict[str, list[float]],
     caption: str,
@@ -231,7 +231,7 @@ def save_score_curves(
 
 
 def save_seed_scores(
-    path: str | os.PathLike, values: dict[str, np.ndarray], real_baseline: float, caption: str
+    path: str | os.PathLike[str], values: dict[str, np.ndarray], real_baseline: float, caption: str
 ) -> None:
     """Draws the Fréchet distance of each seed: a row of dots per system, and a bar at their mean.
 
@@ -257,7 +257,7 @@ def save_seed_scores(
 
 
 def save_score_bands(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     systems: dict[str, dict[str, np.ndarray]],
     name: str,
     real_baseline: float,
@@ -331,7 +331,7 @@ def running_mean(values: np.ndarray) -> np.ndarray:
     return (sums[high] - sums[low]) / (high - low)
 
 
-def live_window(title: str) -> Callable[[str | os.PathLike], None] | None:
+def live_window(title: str) -> Callable[[str | os.PathLike[str]], None] | None:
     """Opens a window that shows one picture at a time.
 
     Args:
@@ -348,7 +348,7 @@ def live_window(title: str) -> Callable[[str | os.PathLike], None] | None:
         return None
     figure = pyplot.figure(title, figsize=(9, 4), dpi=DPI)
 
-    def show(path: str | os.PathLike) -> None:
+    def show(path: str | os.PathLike[str]) -> None:
         figure.clear()
         axes = figure.add_axes((0, 0, 1, 1))
         axes.imshow(pyplot.imread(Path(path)))
@@ -371,7 +371,7 @@ def new_figure(
     return figure
 
 
-def save_figure(path: str | os.PathLike, figure: Any) -> None:
+def save_figure(path: str | os.PathLike[str], figure: Any) -> None:
     """Writes a matplotlib figure to a PNG file atomically."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")

@@ -80,7 +80,7 @@ def tile_images(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
 
 
 def save_animation(
-    path: str | os.PathLike, images: np.ndarray, zoom: int = 4, milliseconds: int = 80
+    path: str | os.PathLike[str], images: np.ndarray, zoom: int = 4, milliseconds: int = 80
 ) -> None:
     """Saves a batch of images as a GIF that shows one after the other in an endless loop.
 
@@ -101,8 +101,8 @@ def save_animation(
 
 
 def save_gif(
-    path: str | os.PathLike,
-    pictures: Sequence[str | os.PathLike | np.ndarray],
+    path: str | os.PathLike[str],
+    pictures: Sequence[str | os.PathLike[str] | np.ndarray],
     milliseconds: int = 400,
 ) -> None:
     """Saves pictures of one size as a GIF that shows one after the other in an endless loop.
@@ -125,7 +125,7 @@ def save_gif(
 
 
 def save_side_by_side(
-    path: str | os.PathLike, pictures: Sequence[str | os.PathLike | np.ndarray]
+    path: str | os.PathLike[str], pictures: Sequence[str | os.PathLike[str] | np.ndarray]
 ) -> None:
     """Saves pictures of one size side by side as a PNG.
 
@@ -144,7 +144,7 @@ def save_side_by_side(
     save_png(path, Image.fromarray(tile_images(np.stack(images), len(images))))
 
 
-def save_quantized(path: str | os.PathLike, picture: str | os.PathLike) -> None:
+def save_quantized(path: str | os.PathLike[str], picture: str | os.PathLike[str]) -> None:
     """Saves a copy of an image file as a PNG with 64 colors, about a third of the original size.
 
     Raises:
@@ -155,7 +155,7 @@ def save_quantized(path: str | os.PathLike, picture: str | os.PathLike) -> None:
 
 
 def read_rgb(
-    picture: str | os.PathLike | np.ndarray, shape: tuple[int, ...] | None = None
+    picture: str | os.PathLike[str] | np.ndarray, shape: tuple[int, ...] | None = None
 ) -> np.ndarray:
     """Reads an image file as a uint8 array `[H, W, 3]`; an array is returned unchanged.
 
@@ -185,7 +185,7 @@ def read_rgb(
     )
 
 
-def save_png(path: str | os.PathLike, image: Image.Image) -> None:
+def save_png(path: str | os.PathLike[str], image: Image.Image) -> None:
     """Writes an image to a PNG file atomically."""
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
@@ -193,7 +193,7 @@ def save_png(path: str | os.PathLike, image: Image.Image) -> None:
 
 
 def save_frames(
-    path: str | os.PathLike, frames: Sequence[Image.Image], milliseconds: int | list[int]
+    path: str | os.PathLike[str], frames: Sequence[Image.Image], milliseconds: int | list[int]
 ) -> None:
     """Writes frames to an endlessly looping GIF file atomically."""
     first, *others = frames

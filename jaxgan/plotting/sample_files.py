@@ -14,7 +14,7 @@ T = TypeVar("T")
 MAX_NAMED_FILES = 3
 
 
-def saved_files(folder: str | os.PathLike, suffix: str) -> list[Path]:
+def saved_files(folder: str | os.PathLike[str], suffix: str) -> list[Path]:
     """Returns the files in `folder` named after a step, such as `000022.npy`, ordered by step.
 
     Args:
@@ -27,7 +27,7 @@ def saved_files(folder: str | os.PathLike, suffix: str) -> list[Path]:
     )
 
 
-def remove_after(folder: str | os.PathLike, step: int) -> None:
+def remove_after(folder: str | os.PathLike[str], step: int) -> None:
     """Removes the files of steps after `step`.
 
     A run that resumes from a checkpoint repeats these steps, and they may never be reached again.

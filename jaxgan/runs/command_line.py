@@ -1,6 +1,6 @@
 """Command lines: parsing into a configuration, errors as messages, exit statuses.
 
-The only module, besides the subcommands of `jaxgan.cli`, that knows tyro.
+Only this module, `option_groups` and the subcommands of `jaxgan.cli` import tyro.
 """
 
 import argparse
@@ -27,8 +27,9 @@ T = TypeVar("T")
 def parse_cli(config_type: type[T]) -> T:
     """Parses the command line into a dataclass.
 
-    The defaults of a `RunConfig` are those of `--preset NAME`, and its help is in groups. Exits if
-    the command line cannot be parsed. Raises what the dataclass does.
+    For a `RunConfig`, `--preset NAME` sets the defaults, and the help lists the options in groups.
+    Exits if the command line cannot be parsed. Errors of the dataclass, such as ConfigError for a
+    value out of range, are passed on.
     """
     options: dict[str, Any] = {
         "description": (sys.modules[config_type.__module__].__doc__ or "").strip(),
@@ -81,14 +82,14 @@ def exit_on_error() -> Iterator[None]:
         if not is_peer_failure(error):
             raise
         print_line(
-            f"error: JAX failed, as it does if another process of the run has ended: {error}\n"
+            f"error: JAX failed, probably because another process of the run has ended: {error}\n"
             "Existing checkpoints are untouched. Start all processes again to resume.",
             stderr=True,
         )
         exit_process(1)
 
 
-def exit_if_stopped(workdir: str | os.PathLike, step: int) -> None:
+def exit_if_stopped(workdir: str | os.PathLike[str], step: int) -> None:
     """Exits with status 130 if a run was stopped before its last train step."""
     config = read_config(workdir)
     if config is not None and step < config["train"]["options"]["steps"]:
@@ -109,7 +110,7 @@ def module_name(defined: Any) -> str:
 
 
 def python_command(module: str) -> list[str]:
-    """Returns the words of a command that runs a module with this Python from this directory."""
+    """Returns the words of a command that runs a module with this Python in this directory."""
     python = Path(sys.executable)
     inside = python.is_relative_to(Path.cwd())
     return [str(python.relative_to(Path.cwd())) if inside else "python", "-m", module]

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
+from jaxgan.data.image_decoding import format_size, parse_size
 from jaxgan.distributed.multihost import validate_distributed_args
 from jaxgan.errors import ConfigError
 from jaxgan.training.options import LoopOptions, TrainOptions, matches_type
@@ -89,8 +90,15 @@ class ImageRunConfig(RunConfig):
     """The options of every experiment on images."""
 
     dataset: str | None = None
-    """mnist, fashion_mnist, kmnist, digits, or another data set that TFDS has prepared. Unset:
-    mnist, or digits if MNIST is not available."""
+    """mnist, fashion_mnist, kmnist, mnist_5k, digits, or another data set that TFDS has prepared; a
+    folder of images, with one subfolder per class if they have classes; or a .npy or .npz file.
+    Unset: mnist, or mnist_5k if MNIST is not available."""
+    size: str | None = None
+    """Size N or HxW to which images of a folder are scaled and cropped. Unset: their own size."""
+    channels: Literal[1, 3] | None = None
+    """Channels of the images of a folder: 1 is gray, 3 is RGB. Unset: 3 if any image has color."""
+    skip_damaged: bool = False
+    """Leave out and count the damaged files of a folder. Otherwise they end the run."""
     data_dir: Path = DEFAULT_DATA_DIR
     """Directory of the prepared data sets. Files in downloads/manual/NAME/ there are used instead
     of a download."""
@@ -110,6 +118,8 @@ class ImageRunConfig(RunConfig):
         """Raises ConfigError at the first option that is out of its range."""
         super().__post_init__()
         object.__setattr__(self, "data_dir", Path(os.path.expanduser(self.data_dir)))
+        if self.size is not None:  # 64 and 64x64 are the same size
+            object.__setattr__(self, "size", format_size(parse_size(self.size)))
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Returns `steps` if it was given, else the steps of `epochs`, else the default `steps`."""
@@ -164,6 +174,14 @@ class AdamConfig(AdamOptions, ImageRunConfig):
 Config = TypeVar("Config", bound=RunConfig)
 
 
+def is_option(field: dataclasses.Field) -> bool:
+    """Returns whether the command line has an option for a field of a configuration.
+
+    Fields with `metadata={"option": False}` have none; they follow from the data.
+    """
+    return field.metadata.get("option", True)
+
+
 def config_from_json(config_type: type[Config], values: dict[str, Any]) -> Config:
     """Returns a configuration from the "config" section of config.json.
 
@@ -171,6 +189,8 @@ def config_from_json(config_type: type[Config], values: dict[str, Any]) -> Confi
       ConfigError: If it has unknown fields, or values of the wrong type or out of their range.
     """
     hints = typing.get_type_hints(config_type)
+    # JSON has lists, the fields are tuples.
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
     unknown = sorted(values.keys() - {field.name for field in dataclasses.fields(config_type)})
     if unknown:
         raise ConfigError(

@@ -37,8 +37,8 @@ class Run(NamedTuple):
         """Returns samples of the generator, or of its moving average if the run keeps one.
 
         Args:
-          key: A typed key, which is consumed.
-          num: How many samples.
+          key: A typed PRNG key, which is consumed.
+          num: Number of samples.
           condition: None, or `[num, …]` if the GAN is conditional.
 
         Returns:
@@ -48,16 +48,16 @@ class Run(NamedTuple):
 
 
 def load_run(
-    workdir: str | os.PathLike,
+    workdir: str | os.PathLike[str],
     step: int | Literal["best"] | None = None,
     *,
     member: int = 0,
     gan: GAN | None = None,
 ) -> Run:
-    """Loads a run; needs only its directory, not its data. Changes no setting of JAX.
+    """Loads a run from its directory, without its data. Does not change the configuration of JAX.
 
     Args:
-      workdir: The directory.
+      workdir: Directory of the run.
       step: Train step of a checkpoint; None for the latest, "best" for the one with the best
         scores.
       member: Which GAN of a run with `num_seeds`, from 0.
@@ -92,10 +92,10 @@ def load_run(
 
 def rebuild_gan(workdir: Path, config: dict[str, Any]) -> GAN:
     """Returns the GAN that the experiment module of a run builds from its configuration."""
-    hint = f'pass the GAN: load_run("{workdir}", gan=…)'
+    hint = f'load it in Python with its GAN: jaxgan.load_run("{workdir}", gan=…)'
     if "experiment" not in config:
         raise ConfigError(
-            f"{workdir} was trained by jaxgan.train, so that its GAN cannot be rebuilt; {hint}"
+            f"{workdir} was trained by jaxgan.train, so its GAN cannot be rebuilt; {hint}"
         )
     name = config["experiment"]
     try:
@@ -104,7 +104,7 @@ def rebuild_gan(workdir: Path, config: dict[str, Any]) -> GAN:
     except (ImportError, AttributeError) as error:
         raise ConfigError(
             f"{workdir} was trained by the module {name}, which cannot be used here ({error}); "
-            f"make it importable, or {hint}"
+            f"run from the directory of the module, or {hint}"
         ) from error
     return build(config_from_json(config_type, config["config"]))
 

@@ -10,12 +10,15 @@ from typing import Annotated, Any
 
 import tyro
 
-from jaxgan.runs.config import RunConfig
+from jaxgan.runs.config import RunConfig, is_option
 
 # In the order of the help, the most used first. What is not named here is in "optimization".
 GROUPS = {
     "run": ("preset", "workdir", "overwrite", "steps", "epochs", "seed", "num_seeds"),
-    "data": ("kind", "dataset", "data_dir", "stream", "batch_size"),
+    "data": (
+        *("kind", "dataset", "size", "channels", "skip_damaged", "data_dir", "stream"),
+        "batch_size",
+    ),
     "optimization": (),
     "output": ("evaluate_every", "keep_every", "steps_per_block", "show_window"),
     "process": ("precision", "num_devices", "coordinator", "num_processes", "process_id"),
@@ -34,6 +37,8 @@ def make_grouped_type(default: RunConfig) -> type:
     docs, hints = field_docs(config_type), typing.get_type_hints(config_type)
     members: dict[str, list] = {group: [] for group in GROUPS}
     for field in sort_fields(config_type):
+        if not is_option(field):
+            continue
         argument = tyro.conf.arg(help=docs[field.name], metavar=metavar_of(hints[field.name]))
         annotation = Annotated[hints[field.name], argument]
         value = dataclasses.field(default=getattr(default, field.name))

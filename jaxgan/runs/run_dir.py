@@ -1,4 +1,4 @@
-"""The directory of an experiment's run: what is in it, and when it may be resumed."""
+"""The run directory of an experiment: its files, and when it may be resumed or overwritten."""
 
 import dataclasses
 import json
@@ -9,7 +9,7 @@ from typing import Any
 from jaxgan.distributed.multihost import assert_equal, barrier, is_primary_process
 from jaxgan.errors import ConfigError
 from jaxgan.runs.command_line import module_name
-from jaxgan.runs.config import RunConfig, config_from_json
+from jaxgan.runs.config import RunConfig, config_from_json, is_option
 from jaxgan.training.config_file import (
     format_config,
     package_versions,
@@ -23,7 +23,7 @@ CHANGEABLE_ON_RESUME = (
     *("steps_per_block", "keep_every", "evaluate_every", "show_window"),
     *("coordinator", "num_processes", "process_id"),
 )
-# Fields that say how this process was started. config.json keeps their defaults.
+# Fields that apply to a single process or start. config.json records their defaults.
 NOT_RECORDED = {
     "overwrite": False,
     "coordinator": None,
@@ -34,9 +34,9 @@ RUN_FILES = (
     *("checkpoints", "metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl"),
     *("findings.json", "losses.png", "progress.png", "parabola.gif", "distance.json", "samples"),
     *("config.json", "mixture.gif", "scores.json", "scores.png", "evaluation.json", "nearest.png"),
-    "damaged",
+    *("damaged", "samples.png"),
 )
-# Any of these shows that a directory is that of a run.
+# A directory that contains any of these is a run directory.
 RUN_MARKS = ("config.json", "checkpoints", "metrics.jsonl")
 
 
@@ -44,9 +44,9 @@ def find_existing_run(config: RunConfig) -> dict[str, Any] | None:
     """Returns config.json of the run that is to be resumed, or None for a new run.
 
     Raises:
-      ConfigError: If the workdir holds a run of another experiment, or one whose fields differ in
-        more than `CHANGEABLE_ON_RESUME`; the message names them. Or if it holds checkpoints
-        without a config.json.
+      ConfigError: If the workdir holds a run of another experiment, a run that differs in a field
+        that is not in `CHANGEABLE_ON_RESUME`, or checkpoints without a config.json. The message
+        names the differences.
     """
     if config.overwrite:
         check_overwritable(config.workdir)
@@ -87,8 +87,12 @@ def check_same_settings(config: RunConfig, record: dict[str, Any]) -> None:
         differences.append(("experiment", record["experiment"], name))
     else:
         old = config_from_json(type(config), record["config"])
-        fields = [f.name for f in dataclasses.fields(config) if f.name not in CHANGEABLE_ON_RESUME]
-        values = [(name, getattr(old, name), getattr(config, name)) for name in fields]
+        options = [field.name for field in dataclasses.fields(config) if is_option(field)]
+        values = [
+            (name, getattr(old, name), getattr(config, name))
+            for name in options
+            if name not in CHANGEABLE_ON_RESUME
+        ]
         unset = ("dataset", record["data"]["name"], None)  # then the run's data set is used
         differences += [v for v in values if v[1] != v[2] and v != unset]
     if differences:
@@ -104,11 +108,11 @@ def check_same_settings(config: RunConfig, record: dict[str, Any]) -> None:
 def begin_run_dir(config: RunConfig, data: dict[str, Any]) -> dict[str, Any]:
     """Writes config.json and returns its content; with `overwrite`, removes the existing run first.
 
-    In a run of several processes the primary does so, and the others wait.
+    In a multi-process run only the primary writes, and the others wait.
 
     Args:
-      config: With the data set resolved.
-      data: Describes the data; anything that JSON can hold, at least its name.
+      config: The configuration, with the data set resolved.
+      data: JSON-serializable description of the data, with at least "name".
 
     Raises:
       ConfigError: As `find_existing_run` does, or if the existing run had other data of the same

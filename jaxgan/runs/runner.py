@@ -10,7 +10,7 @@ from jaxgan.data.sources import Source
 from jaxgan.diagnostics.monitor import make_monitor
 from jaxgan.distributed.multihost import barrier, is_primary_process
 from jaxgan.distributed.sharding import select_member
-from jaxgan.errors import TrainingError
+from jaxgan.errors import ConfigError, TrainingError
 from jaxgan.gan import GAN
 from jaxgan.plotting.callbacks import DrawFn
 from jaxgan.runs.command_line import module_name, python_command
@@ -37,24 +37,24 @@ def run_training(
     evaluate: Callable | None = None,
     epoch_note: str = "",
 ) -> tuple[GANState, int]:
-    """Trains in the workdir of a configuration, or resumes there, and says what it does.
+    """Trains the GAN of an experiment in its workdir, or resumes there, and prints messages.
 
     Args:
       config: The configuration.
       gan: The GAN.
       source: The data.
-      data: Describes the data in config.json.
+      data: The section "data" of config.json.
       make_draw_fn: `(gan, workdir, steps_per_epoch, caption) -> draw`, as in `jaxgan.plotting`.
       probe: See `Callbacks`.
       evaluate: See `Callbacks`.
       epoch_note: Added to the description of an epoch.
 
     Returns:
-      The state and the train step it is of; see `train`.
+      `(state, step)`, as `train` returns them.
 
     Raises:
-      JaxganError: If the configuration, the data and the workdir do not fit together; nothing in
-        the workdir has been changed then.
+      JaxganError: If the configuration, the data and the workdir are inconsistent. The workdir is
+        then unchanged.
     """
     steps_per_epoch = count_steps_per_epoch(source, config)
     options = config.train_options(steps_per_epoch)
@@ -89,28 +89,34 @@ def run_training(
 def plan_message(
     config: RunConfig, options: TrainOptions, steps_per_epoch: int, epoch_note: str
 ) -> str:
-    """Returns how much there is to do, and the length of the default run if that is longer."""
+    """Returns the message with the length of the run, and of the default run if that is longer."""
     message = (
         f"Run: {options.steps:,} steps of {config.batch_size} samples ({steps_per_epoch:,} per "
         f"epoch{epoch_note}), in {config.workdir}."
     )
-    default_steps = type(config)().total_steps(steps_per_epoch)
-    if options.steps < default_steps:
+    default_steps = default_length(type(config), steps_per_epoch)
+    if default_steps is not None and options.steps < default_steps:
         message += f" The default run has {default_steps:,} steps."
     return message
 
 
+def default_length(config_type: type[RunConfig], steps_per_epoch: int) -> int | None:
+    """Returns the train steps of an experiment's default run; None if it has no default."""
+    try:
+        return config_type().total_steps(steps_per_epoch)
+    except ConfigError:
+        return None
+
+
 def exit_message(config: RunConfig, step: int, steps: int) -> str:
-    """Returns where the results are, and how to go on."""
+    """Returns the final message: where the results are, and how to continue."""
     if step < steps:
         words = [word for word in sys.argv[1:] if word != "--overwrite"]
         command = shlex.join([*python_command(module_name(type(config))), *words])
         return (
             f"Stopped at step {step:,} of {steps:,}; a checkpoint is saved. Resume with: {command}"
         )
-    sample = shlex.join(
-        [*python_command("jaxgan"), "sample", str(config.workdir), "--out", "samples.png"]
-    )
+    sample = shlex.join([*python_command("jaxgan"), "sample", str(config.workdir)])
     return (
         f"Finished at step {step:,}. See {config.workdir}/progress.png and losses.png. Draw more "
         f"samples with\n  {sample}\n"

@@ -14,7 +14,7 @@ def configure_jax(config: RunConfig) -> None:
 
     Enables 64-bit types for float64, makes every core a CPU device for a population, connects to
     the other processes, and restricts XLA to one thread if the networks are tiny. The number of
-    devices and threads cannot change once JAX has made its devices; both are then left alone.
+    devices and threads cannot change once JAX has created its devices; both then stay as they are.
 
     Raises:
       ConfigError: If the other processes do not connect.
@@ -26,7 +26,7 @@ def configure_jax(config: RunConfig) -> None:
         jax.config.update("jax_num_cpu_devices", num_local_devices or default)
     initialize(config.coordinator, config.num_processes, config.process_id)
     if config.single_threaded and "NPROC" not in os.environ:
-        # XLA reads the number of threads of a CPU device from NPROC when it makes the device.
+        # XLA reads the number of threads of a CPU device from NPROC when it creates the device.
         os.environ["NPROC"] = "1"
         jax.devices()
         del os.environ["NPROC"]

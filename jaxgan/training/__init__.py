@@ -29,19 +29,20 @@ __all__ = [
 ]
 
 # Orbax takes a second to import, and plotting and diagnostics need the logs only.
-__getattr__ = make_lazy_getattr(
-    __name__,
-    {
-        "Callbacks": "jaxgan.training.callbacks",
-        "Checkpoints": "jaxgan.training.checkpoints",
-        "LoopOptions": "jaxgan.training.options",
-        "Progress": "jaxgan.training.progress",
-        "RngStreams": "jaxgan.training.rng",
-        "TrainOptions": "jaxgan.training.options",
-        "make_line_reporter": "jaxgan.training.progress",
-        "make_rng_streams": "jaxgan.training.rng",
-        "read_columns": "jaxgan.training.metric_log",
-        "skip_nonfinite_updates": "jaxgan.training.nonfinite",
-        "train": "jaxgan.training.loop",
-    },
-)
+if not TYPE_CHECKING:
+    __getattr__ = make_lazy_getattr(
+        __name__,
+        {
+            "Callbacks": "jaxgan.training.callbacks",
+            "Checkpoints": "jaxgan.training.checkpoints",
+            "LoopOptions": "jaxgan.training.options",
+            "Progress": "jaxgan.training.progress",
+            "RngStreams": "jaxgan.training.rng",
+            "TrainOptions": "jaxgan.training.options",
+            "make_line_reporter": "jaxgan.training.progress",
+            "make_rng_streams": "jaxgan.training.rng",
+            "read_columns": "jaxgan.training.metric_log",
+            "skip_nonfinite_updates": "jaxgan.training.nonfinite",
+            "train": "jaxgan.training.loop",
+        },
+    )

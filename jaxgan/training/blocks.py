@@ -16,17 +16,20 @@ from jaxgan.training.rng import RngStreams
 def plan_blocks(
     step: int, steps: int, steps_per_epoch: int, *lengths: int, stop_every: int | None = None
 ) -> Iterator[tuple[int, int, int]]:
-    """Plans the blocks from train step `step` to `steps`.
+    """Plans the blocks of train steps from `step` to `steps`.
 
     Args:
-      step: Train steps done.
-      steps: Train steps in total.
-      steps_per_epoch: A block does not cross the end of an epoch,
-      *lengths: nor, within an epoch, a multiple of any of these,
-      stop_every: nor a multiple of this, counted from the first train step of the run.
+      step: Number of train steps done.
+      steps: Total number of train steps.
+      steps_per_epoch: Train steps per epoch. A block ends at the end of an epoch.
+      *lengths: A block also ends at multiples of each of these, counted from the start of the
+        epoch.
+      stop_every: If given, a block also ends at multiples of this, counted from the start of the
+        run.
 
     Yields:
-      `(epoch, index, count)`: the epoch, the index of the first train step in it, and how many.
+      `(epoch, index, count)`: the epoch of a block, the index of its first train step in the
+      epoch, and its number of train steps.
     """
     while step < steps:
         epoch, index = divmod(step, steps_per_epoch)
@@ -38,7 +41,7 @@ def plan_blocks(
 
 
 def maybe_vmap(function: Callable, in_axes: tuple[int | None, ...], population: bool) -> Callable:
-    """Returns the function mapped over the members of a population, or as it is."""
+    """Returns `function`, mapped over the members with `jax.vmap` if `population` is true."""
     return jax.vmap(function, in_axes) if population else function
 
 
@@ -52,22 +55,22 @@ def make_train_block(
 ) -> Callable:
     """Returns a jit-compiled function that runs up to `length` train steps.
 
-    However many steps it is asked for, each runs through the same instructions, so that blocks of
-    any lengths compose to the same bits. It is to be compiled under `jax.set_mesh`, over whose
-    devices the batches or the members are sharded.
+    The number of train steps is an argument of the compiled program, so every step runs the same
+    instructions, and blocks of any lengths compose to the same bits. The function must be compiled
+    under `jax.set_mesh`; batches or members are sharded over the devices of that mesh.
 
     Args:
-      train_step: As `make_train_step` returns it.
-      source: Gives the batches.
-      length: The most train steps of a call.
+      train_step: The return value of `make_train_step`.
+      source: The source of the batches.
+      length: Maximum number of train steps per call.
       d_steps: Batches per train step.
       population: Whether the state has a leading axis of members.
 
     Returns:
       `(state, streams, arrays, order, epoch, index, count) -> (state, metrics [length])`, which
       runs the train steps `index` to `index + count` of an epoch. The integers are int32. The
-      state is donated. Metrics from `count` on are 0. For a population, the state, the streams and
-      the order have a leading axis of members, and the metrics are means over it.
+      state is donated. The metrics are 0 from index `count` on. For a population, the state, the
+      streams and the order have a leading axis of members, and the metrics are means over it.
     """
     block = partial(run_steps, train_step, source, length, d_steps)
     return jax.jit(partial(run_members, block) if population else block, donate_argnums=0)
@@ -92,7 +95,7 @@ def run_steps(
     all_keys = fold_in_steps(streams, numbers, d_steps)
 
     def keys_at(i):
-        # Clones, because jax_debug_key_reuse takes the use of one entry for a use of all.
+        # Cloned, because jax_debug_key_reuse counts the use of one entry as a use of all.
         return jax.tree.map(lambda keys: jax.random.clone(keys)[i], all_keys)
 
     def step_at(state, keys, index):
@@ -110,8 +113,8 @@ def run_steps(
 
     _, metrics = jax.eval_shape(step_at, state, jax.eval_shape(keys_at, 0), index)
     rows = jax.tree.map(lambda m: jnp.zeros((length, *m.shape), m.dtype), metrics)
-    # `count` is an argument: XLA would compile a loop of known length in another way, with other
-    # rounding.
+    # `count` is an argument because XLA would compile a loop of constant length differently, with
+    # different rounding.
     return replicate(jax.lax.fori_loop(0, count, body, (state, rows)))
 
 
@@ -123,7 +126,7 @@ def run_members(
     order: Any,
     *position: jax.Array,
 ) -> tuple[GANState, dict[str, Any]]:
-    """Runs a block for every member of a population, each device its own members."""
+    """Runs a block for every member of a population; each device runs its own members."""
     in_specs = (MEMBER_SPEC,) * 3 + (REPLICATED,) * (1 + len(position))
     run_local = jax.shard_map(
         partial(run_local_members, block),
@@ -162,10 +165,10 @@ def run_local_members(
 def fold_in_steps(
     streams: RngStreams, steps: jax.Array, d_steps: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns the keys of train steps `[n]`: of their batches `[n, d_steps]` and updates `[n]`.
+    """Returns the keys of train steps `[n]`: batch keys `[n, d_steps]` and step keys `[n]`.
 
-    All are computed at once: on a CPU every fold is a loop of its own, which would dominate small
-    train steps.
+    All keys are computed at once because on CPUs each `fold_in` is a loop of its own, which would
+    dominate small train steps.
     """
     fold_in = jax.vmap(jax.random.fold_in, (None, 0))
     batches = steps[:, None] * d_steps + jnp.arange(d_steps, dtype=jnp.int32)[None]
@@ -173,7 +176,7 @@ def fold_in_steps(
 
 
 def reduce_members(metric: jax.Array) -> jax.Array:
-    """Reduces a metric over its leading axis of members: the mean, or for booleans whether all."""
+    """Reduces a metric over its leading axis of members: by `all` for booleans, else the mean."""
     return jnp.all(metric, 0) if metric.dtype == bool else jnp.mean(metric, 0)
 
 

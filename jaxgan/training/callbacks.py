@@ -21,25 +21,27 @@ from jaxgan.training.progress import Progress, make_line_reporter
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Callbacks:
-    """Functions that `train` calls, in the primary process only. None means that there is none.
+    """Functions that `train` calls, in the primary process only. None disables a callback.
 
-    Keys are the same at every call, so that figures and scores of different steps are comparable.
-    For a population, the arrays of the state and the keys of `evaluate` and `draw` have a leading
-    axis of members.
+    A callback receives the same key at every call, so its results at different steps are
+    comparable. For a population, the arrays of the state and the keys of `evaluate` and `draw` have
+    a leading axis of members.
 
     Attributes:
-      probe: `(state, key) -> {name: scalar or [n]}`, pure, of one GAN; it is jit-compiled, and for
-        a population mapped over the members. Called at the start, at every `probe_every`-th train
-        step of an epoch and at its end. Logged to probes.jsonl.
-      evaluate: `(state, key) -> {name: float}`. Called after every `evaluate_every`-th epoch and at
-        the end. Logged to scores.jsonl. The checkpoint with the lowest first score is kept.
-      draw: `(state, key, step) -> None`. Called at the start, after every epoch and at the end,
-        once the checkpoint is saved. If it raises an error, the error is logged and training goes
-        on.
+      probe: `(state, key) -> {name: scalar or [n]}`, a pure function of the state of one GAN. It is
+        jit-compiled, and mapped over the members of a population. Called at the start of a new
+        run, after every `probe_every` train steps of an epoch, and at the end of each epoch. Logged
+        to probes.jsonl.
+      evaluate: `(state, key) -> {name: float}`. Called after every `evaluate_every` epochs and at
+        the end of the run. Logged to scores.jsonl. The checkpoint with the lowest first score is
+        kept.
+      draw: `(state, key, step) -> None`. Called at the start, after every epoch and at the end of
+        the run, once the checkpoint is saved. If it raises an error, the error is logged and
+        training continues.
       progress: `(Progress) -> None`. Called after every block. Prints lines by default; None is
         silent.
-      log: `(text) -> None`. Receives messages such as that a run is resumed or a checkpoint is
-        corrupt. Prints them by default; None is silent.
+      log: `(text) -> None`. Receives messages, for example that a run is resumed or that a
+        checkpoint is corrupt. Prints them by default; None is silent.
     """
 
     probe: Callable[[GANState, jax.Array], dict[str, jax.Array]] | None = None
@@ -61,7 +63,7 @@ class CallbackRunner:
         program: Program,
         options: TrainOptions,
     ):
-        """Silences the callbacks in all processes but the primary."""
+        """Disables all callbacks in every process except the primary."""
         if not is_primary_process():
             callbacks = Callbacks(progress=None, log=None)
         self._callbacks, self._workdir, self._options = callbacks, workdir, options
@@ -76,17 +78,17 @@ class CallbackRunner:
         self._error: Exception | None = None
 
     def log(self, text: str) -> None:
-        """Passes on a message."""
+        """Passes a message to the callback `log`."""
         if self._callbacks.log is not None:
             self._callbacks.log(text)
 
-    def append(self, name: str | os.PathLike, rows: list[dict[str, Any]]) -> None:
+    def append(self, name: str | os.PathLike[str], rows: list[dict[str, Any]]) -> None:
         """Appends rows to a log of the workdir, in the primary process."""
         if is_primary_process():
             metric_log.append_rows(self._workdir / name, rows)
 
     def begin(self, state: GANState, step: int) -> None:
-        """Probes a new run, and draws the figures of the train step at which the run begins."""
+        """Probes a new run, and draws the figures of the step at which training begins."""
         if step == 0:
             if is_primary_process() and (hint := data_range_hint(self._program, state)):
                 self.log(hint)
@@ -96,14 +98,14 @@ class CallbackRunner:
             self._draw(state, step)
 
     def saves_at(self, step: int) -> bool:
-        """Returns whether a checkpoint is due."""
+        """Returns whether a checkpoint is due after train step `step`."""
         every = self._options.keep_every
         return self._epoch_ended(step) or (every is not None and step % every == 0)
 
     def measure(self, state: GANState, step: int) -> dict[str, float] | None:
         """Calls `probe` and `evaluate` if they are due, and returns the scores if there are any.
 
-        An exception is held back until `after_save`.
+        An exception is stored, and raised by `after_save` once the checkpoint is saved.
         """
         probes = step % self._steps_per_epoch % self._options.probe_every == 0
         if not (probes or self._epoch_ended(step)):
@@ -128,7 +130,7 @@ class CallbackRunner:
     def after_save(
         self, state: GANState, step: int, metrics: dict[str, float], timing: dict[str, float]
     ) -> None:
-        """Raises what `measure` held back, draws figures if they are due, reports progress."""
+        """Raises the exception that `measure` stored, draws figures if due, reports progress."""
         self._raise_error()
         if self._epoch_ended(step):
             self._draw(state, step)

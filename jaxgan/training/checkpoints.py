@@ -1,6 +1,6 @@
-"""Checkpoints on disk, by Orbax: each is complete and verified, or it does not count.
+"""Checkpoints on disk: saved atomically by Orbax, and verified by checksums when they are read.
 
-The only module besides `orbax_utils` that knows Orbax' checkpoint API.
+Only this module and `orbax_utils` use Orbax's checkpoint API.
 """
 
 import os
@@ -27,34 +27,35 @@ from jaxgan.training.orbax_utils import silence_absl, summarize_error, with_shar
 class Checkpoints:
     """The checkpoints of a run, by train step. A context manager.
 
-    Each holds a state and its manifest (see `checksums`). Saving is synchronous, because a failed
-    asynchronous save keeps the process from ending. In a run of several processes, all of them
-    must make the same calls, on a directory that all of them see.
+    A checkpoint holds a state and its manifest (see `checksums`). Saving is synchronous, because a
+    failed asynchronous save keeps the process from ending. In a multi-process run, every process
+    must make the same calls, on a directory that is visible to all of them.
     """
 
     def __init__(
-        self, directory: str | os.PathLike, keep: int = 2, *, keep_every: int | None = None
+        self, directory: str | os.PathLike[str], keep: int = 2, *, keep_every: int | None = None
     ):
         """Opens the directory, and creates it if it is missing.
 
         Args:
-          directory: Where the checkpoints are.
-          keep: How many of the latest checkpoints stay. The one with the best scores stays, too.
-          keep_every: If given, those at multiples of this number of train steps stay as well.
+          directory: Directory of the checkpoints.
+          keep: Number of latest checkpoints to keep. The one with the best scores is kept too.
+          keep_every: If given, checkpoints at multiples of this number of train steps are kept too.
 
         Raises:
-          CheckpointError: If Orbax would take the path for a pattern.
+          CheckpointError: If the path contains a character that Orbax interprets as a pattern.
         """
         self._directory = Path(directory).absolute()
         if set("[]*?") & set(str(self._directory)):
             raise CheckpointError(
-                f"{self._directory}: Orbax takes [, ], * and ? in a path for patterns; use another"
+                f"{self._directory} contains [, ], * or ?, which Orbax interprets as patterns; use "
+                "a path without them"
             )
         if is_primary_process():
             self._directory.mkdir(parents=True, exist_ok=True)
         barrier("checkpoint directory exists")
-        # The best step is not found through Orbax' own metrics: Orbax reads those of all
-        # checkpoints when it opens the directory, and fails at corrupt ones.
+        # Orbax's own metrics are not used to find the best step: Orbax reads those of all
+        # checkpoints when it opens the directory, and fails if one is corrupt.
         options = ocp.CheckpointManagerOptions(
             preservation_policy=LatestAndBest(keep, keep_every, self._best_fn),
             enable_async_checkpointing=False,
@@ -64,8 +65,8 @@ class Checkpoints:
             ),
         )
         self._manager = ocp.CheckpointManager(self._directory, options=options)
-        # Reading does not go through the manager: it waits for the other processes after reading,
-        # also for one that failed to read its part.
+        # Reading bypasses the manager, which waits for the other processes after reading, even for
+        # one that failed to read its part.
         self._reader = ocp.CompositeCheckpointHandler(
             state=ocp.StandardCheckpointHandler(), meta=ocp.JsonCheckpointHandler()
         )
@@ -95,7 +96,7 @@ class Checkpoints:
         Args:
           step: The train step.
           state: A pytree of arrays.
-          record: What the state belongs to; anything that JSON can hold.
+          record: JSON-serializable description of the run, such as the content of config.json.
           scores: Scores by name. The first selects the best checkpoint: the lower, the better.
 
         Raises:
@@ -121,12 +122,13 @@ class Checkpoints:
         Args:
           step: One of `all_steps`.
           like: A pytree with the structure, shapes and dtypes of the state, such as
-            `jax.eval_shape` returns. Arrays are restored to its shardings, or to the first device.
+            `jax.eval_shape` returns. Arrays are restored with its shardings, or to the first local
+            device if it has none.
 
         Raises:
           CheckpointError: If there is no such checkpoint, it has another format, or its arrays
             differ from `like`.
-          CorruptCheckpointError: If it cannot be read, or not as it was saved.
+          CorruptCheckpointError: If it cannot be read, or differs from what was saved.
         """
         if step not in self.all_steps:
             raise CheckpointError(
@@ -144,7 +146,8 @@ class Checkpoints:
     def restore_latest(self, like: Any, log_fn: Callable[[str], None]) -> tuple[Any, int] | None:
         """Returns the state and the step of the latest intact checkpoint, or None if none exists.
 
-        Corrupt checkpoints are moved to the directory `damaged` beside this one, and reported.
+        Corrupt checkpoints are quarantined: they are moved to the directory `damaged` beside this
+        one, and reported.
 
         Args:
           like: See `restore`.
@@ -214,7 +217,7 @@ class Checkpoints:
                 )
         except jax.errors.JaxRuntimeError:  # another process has ended
             raise
-        except Exception as error:  # Orbax raises errors of many types for damaged files
+        except Exception as error:  # Orbax raises errors of many types for corrupt files
             missing = isinstance(error, FileNotFoundError | NotADirectoryError)
             # Any other OSError, such as a failing disk, does not mean that the files are corrupt.
             corrupt = missing or not isinstance(error, OSError)
@@ -224,12 +227,12 @@ class Checkpoints:
 
 
 class LatestAndBest:
-    """Orbax preservation policy: the latest, the best, and every N-th checkpoint stay.
+    """Orbax preservation policy: keeps the latest checkpoints, the best, and those at multiples.
 
     Args:
-      keep: How many of the latest stay.
-      keep_every: If given, train steps that are multiples of it stay.
-      best_fn: Maps a train step to its merit, the higher the better, or to None.
+      keep: Number of latest checkpoints to keep.
+      keep_every: If given, checkpoints at multiples of this number of train steps are kept too.
+      best_fn: Maps a train step to a value, the higher the better; None if it has no scores.
     """
 
     def __init__(self, keep: int, keep_every: int | None, best_fn: Callable[[int], float | None]):
@@ -241,7 +244,7 @@ class LatestAndBest:
         *,
         context: checkpoint_managers.PreservationContext,
     ) -> Sequence[bool]:
-        """Returns for each checkpoint, oldest first, whether it stays."""
+        """Returns for each checkpoint, oldest first, whether to keep it."""
         del context
         steps = [checkpoint.step for checkpoint in checkpoints]
         kept = {*steps[-self._keep :], select_best_step(steps, self._best_fn)}

@@ -1,6 +1,6 @@
-"""The manifest of a checkpoint: what it holds, with a checksum of every array and of the rest.
+"""The manifest of a checkpoint: record, scores, and checksums of every array and of itself.
 
-Orbax does not notice a flipped bit in an array. These pure functions do.
+Orbax does not detect a flipped bit in an array. The pure functions of this module do.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ FORMAT_VERSION = 3
 def make_manifest(
     state: Any, record: dict[str, Any], scores: dict[str, float] | None
 ) -> dict[str, Any]:
-    """Returns the manifest of a checkpoint, which JSON can hold.
+    """Returns the JSON-serializable manifest of a checkpoint.
 
     Args:
       state: Pytree of host-local arrays.
-      record: What the arrays belong to, such as the content of config.json.
+      record: Description of the run, such as the content of config.json.
       scores: Scores by name, the one that selects the best checkpoint first.
     """
     manifest = {"format": FORMAT_VERSION, "record": record, "scores": list((scores or {}).items())}
@@ -32,10 +32,10 @@ def make_manifest(
 
 
 def verify_manifest(manifest: Any, path: str) -> dict[str, Any]:
-    """Returns a manifest that was read from `path`, if it is the one that was written.
+    """Verifies a manifest that was read from `path`; returns its content without the checksum.
 
     Raises:
-      CorruptCheckpointError: If it is not.
+      CorruptCheckpointError: If it differs from what was written.
       CheckpointError: If it has the format of another release.
     """
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
@@ -48,12 +48,12 @@ def verify_manifest(manifest: Any, path: str) -> dict[str, Any]:
         )
     content = {name: value for name, value in manifest.items() if name != "checksum"}
     if manifest.get("checksum") != json_checksum(content):
-        raise CorruptCheckpointError(f"{path} is corrupt: its manifest has another checksum")
+        raise CorruptCheckpointError(f"{path} is corrupt: the checksum of its manifest differs")
     return content
 
 
 def find_writer(manifest: dict[str, Any]) -> str:
-    """Returns the version of jaxgan that wrote a manifest, if it is there to be read."""
+    """Returns the version of jaxgan that wrote a manifest, or "of another version" if unknown."""
     try:
         return str(manifest["record"]["versions"]["jaxgan"])
     except (KeyError, TypeError):
@@ -79,12 +79,12 @@ def verify_arrays(manifest: dict[str, Any], state: Any, path: str) -> None:
 
 
 def first_mismatch(saved: dict[str, str], found: dict[str, str], verb: str) -> str:
-    """Returns how many entries differ and the first of them; an empty text if none does.
+    """Describes how many entries differ, and the first of them; "" if all are equal.
 
     Args:
-      saved: Texts of the saved arrays.
-      found: Texts to compare with them.
-      verb: What was done with the latter, such as "read".
+      saved: Descriptions of the saved arrays, by path.
+      found: Descriptions of the arrays to compare with them, by path.
+      verb: Participle that tells `found` from `saved` in the message, such as "read".
     """
     names = sorted(n for n in saved.keys() | found.keys() if saved.get(n) != found.get(n))
     if not names:
@@ -97,7 +97,7 @@ def first_mismatch(saved: dict[str, str], found: dict[str, str], verb: str) -> s
 
 
 def tree_checksums(tree: Any, describe_fn: Callable[[Any], str]) -> dict[str, str]:
-    """Returns a text for each array of a pytree, by its path."""
+    """Returns `describe_fn(x)` for each array x of a pytree, by its path."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path): describe_fn(x) for path, x in leaves}
 
@@ -108,11 +108,11 @@ def dtype_and_shape(x: Any) -> str:
 
 
 def array_checksum(x: jax.Array) -> str:
-    """Returns dtype, shape and the 128-bit BLAKE2b of the bytes."""
+    """Returns the dtype, the shape and the 128-bit BLAKE2b of the bytes of an array, as text."""
     digest = hashlib.blake2b(np.asarray(x).tobytes(), digest_size=16).hexdigest()
     return f"{dtype_and_shape(x)} {digest}"
 
 
 def json_checksum(content: Any) -> str:
-    """Returns the 128-bit BLAKE2b of anything that JSON can hold."""
+    """Returns the 128-bit BLAKE2b of the JSON encoding of `content`, with sorted keys."""
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()

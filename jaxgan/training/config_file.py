@@ -1,4 +1,4 @@
-"""config.json of a workdir: what the run was started with. One file, a section for each writer.
+"""config.json of a workdir: the settings of the run, with one section per writer.
 
 `train` writes the sections "train" (its options, shape and dtype of a batch, and fingerprints of
 the GAN and the source) and "versions". An experiment adds "experiment", "config" and "data" (see
@@ -24,11 +24,11 @@ PACKAGES = ("jaxgan", "jax", "flax", "optax")
 TRAIN_KEYS = {"options", "batch", "x64", "gan", "source", "changes"}
 
 
-def read_config(workdir: str | os.PathLike) -> dict[str, Any] | None:
+def read_config(workdir: str | os.PathLike[str]) -> dict[str, Any] | None:
     """Returns the content of config.json, or None if there is no such file.
 
     Raises:
-      ConfigError: If it is damaged, or was written by a release that cannot be read any more.
+      ConfigError: If it is corrupt, or was written by a release whose runs cannot be read.
     """
     path = Path(workdir) / "config.json"
     if not path.exists():
@@ -41,7 +41,7 @@ def read_config(workdir: str | os.PathLike) -> dict[str, Any] | None:
             raise KeyError(*missing)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(
-            f"{path} is damaged ({error!r}); repair it, or start anew with --overwrite"
+            f"{path} is corrupt ({error!r}); repair it, or start anew with --overwrite"
         ) from error
     if str(release).startswith("0.1."):
         raise ConfigError(
@@ -51,7 +51,7 @@ def read_config(workdir: str | os.PathLike) -> dict[str, Any] | None:
     return config
 
 
-def write_config(workdir: str | os.PathLike, config: dict[str, Any]) -> None:
+def write_config(workdir: str | os.PathLike[str], config: dict[str, Any]) -> None:
     """Writes config.json atomically."""
     write_atomic(Path(workdir) / "config.json", format_config(config).encode())
 

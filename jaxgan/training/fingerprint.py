@@ -1,4 +1,4 @@
-"""Fingerprints of a GAN and a source, by which a resumed run is compared with its start."""
+"""Fingerprints of a GAN and a source, which detect changes when a run is resumed."""
 
 import hashlib
 import re
@@ -19,13 +19,13 @@ ADDRESS = re.compile(r"0x[0-9a-f]+")
 def fingerprint_gan(gan: GAN, batch: tuple[Any, Any]) -> str:
     """Returns a checksum of the train step: networks, loss, penalty, optimizers, schedules, EMA.
 
-    It is that of the step's jaxpr, so it covers the prior and every number that is a constant of
-    the program. It does not cover the values of arrays that the functions close over, nor how the
-    parameters are initialized.
+    The checksum is that of the jaxpr of `gan.step`, so it covers the prior and every number that is
+    a constant of the program. It covers neither the values of arrays that the functions close over
+    nor the initialization of the parameters.
 
     Args:
       gan: The GAN.
-      batch: Shapes of a batch: `(real, condition)`.
+      batch: `(real, condition)`, arrays with the shapes and dtypes of a batch.
     """
     key = jax.random.key(0)
     state = jax.eval_shape(gan.init, key, *batch)
@@ -58,7 +58,7 @@ def fingerprint_function(function: Callable, *args: Any) -> str:
 
 
 def checksum_arrays(tree: Any) -> str:
-    """Returns the BLAKE2b of the bytes, shapes and dtypes of a pytree's arrays."""
+    """Returns a BLAKE2b checksum of the bytes, shapes and dtypes of a pytree's arrays."""
     digest = hashlib.blake2b(digest_size=16)
     for x in jax.tree.leaves(to_host_local(tree)):
         array = np.asarray(x)

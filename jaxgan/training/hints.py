@@ -1,4 +1,4 @@
-"""Hints about likely mistakes that training itself does not notice."""
+"""Hints about likely mistakes that cause no error in training."""
 
 import zlib
 from typing import Any
@@ -14,13 +14,13 @@ from jaxgan.training.program import Program
 from jaxgan.training.rng import make_rng_streams
 
 NUM_SAMPLES = 16
-SATURATING_SCALE = 1_000.0  # of G's parameters, at which a tanh or sigmoid output is saturated
+SATURATING_SCALE = 1_000.0  # factor on G's parameters that saturates a tanh or sigmoid output
 
 
 def data_range_hint(program: Program, state: GANState) -> str | None:
     """Returns a hint if the data are outside the range of a bounded generator, else None.
 
-    Sources of uint8 images are left out, since they scale their pixels to [-1, 1].
+    Streaming sources and sources of uint8 images, which scale pixels to [-1, 1], are not checked.
     """
     leaves = jax.tree.leaves(program.source.arrays)
     if program.source.stream is not None or any(x.dtype == jnp.uint8 for x in leaves):
@@ -51,7 +51,7 @@ def first_batch(program: Program) -> tuple[jax.Array, jax.Array | None]:
 def output_bounds(
     gan: GAN, state: GANState, condition: jax.Array | None
 ) -> tuple[float, float] | None:
-    """Returns (-1, 1) for a generator that ends in tanh, (0, 1) in a sigmoid, else None."""
+    """Returns (-1, 1) if the generator ends in tanh, (0, 1) if in a sigmoid, else None."""
     params = jax.tree.map(lambda x: SATURATING_SCALE * x, state.g.params)
     z = gan.prior(jax.random.key(0), NUM_SAMPLES)
     some = None if condition is None else jnp.resize(condition, (NUM_SAMPLES, *condition.shape[1:]))
@@ -79,6 +79,6 @@ def unchanged_hint(before: dict[str, int], now: dict[str, int], steps: int) -> s
     if not names:
         return None
     return (
-        f"No parameter of the {' and the '.join(names)} has changed within the last {steps:,} "
-        "train steps; is the learning rate 0? Further steps would be useless."
+        f"The parameters of the {' and the '.join(names)} have not changed in the last {steps:,} "
+        "train steps, so further steps have no effect; check whether the learning rate is 0."
     )

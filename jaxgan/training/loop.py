@@ -1,4 +1,4 @@
-"""The training loop: the only impure place besides the files it writes."""
+"""The training loop."""
 
 import json
 import os
@@ -47,7 +47,7 @@ LOG_FILES = ("metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl")
 def train(
     gan: GAN,
     source: Source,
-    workdir: str | os.PathLike,
+    workdir: str | os.PathLike[str],
     options: TrainOptions,
     callbacks: Callbacks | None = None,
 ) -> tuple[GANState, int]:
@@ -55,38 +55,38 @@ def train(
 
     A checkpoint is saved after every epoch and at the end. Ctrl-C and SIGTERM stop the run after
     the current block, with a checkpoint; a second Ctrl-C stops it immediately. The result depends
-    only on the GAN, the data, the seed and the train step: stopped and resumed or not, in blocks of
-    any length, a run ends with the same bits.
+    only on the GAN, the data, the seed and the train step. A run that is stopped and resumed, or
+    divided into blocks of another length, ends with the same bits.
 
     A run is resumed only with the same seed, number of seeds, update order and counts, batches and
-    data, and, under the same versions of the packages, the same networks, loss, penalty, optimizers
-    and schedules, by fingerprints in config.json. Not compared are the content of a streaming
-    source, and arrays that your functions close over.
+    data. Under the same versions of the packages, the networks, loss, penalty, optimizers and
+    schedules must be the same too; they are compared by fingerprints in config.json. The content of
+    a streaming source and arrays that your functions close over are not compared.
 
-    The processes of a multi-process run (see `jaxgan.distributed.initialize`) call this alike, with
-    a workdir that all of them see. Only the primary writes there and calls the callbacks; a signal
-    to any process stops all of them.
+    In a multi-process run (see `jaxgan.distributed.initialize`), every process must call this with
+    the same arguments, and the workdir must be visible to all of them. Only the primary writes logs
+    and calls the callbacks; a signal to any process stops all of them.
 
     Args:
-      gan: The GAN. One made by `make_population` needs `num_seeds` equal to its members.
+      gan: The GAN. If `make_population` built it, `num_seeds` must equal its number of members.
       source: The data. A train step takes `d_steps` batches.
       workdir: Directory of the run, created if it is missing. Receives config.json, checkpoints/,
         and the logs metrics.jsonl (every train step), timing.jsonl (every block), probes.jsonl and
-        scores.jsonl (what the callbacks return).
+        scores.jsonl (results of the callbacks).
       options: Length, seed and schedule of the run.
-      callbacks: Functions to call meanwhile; by default progress is printed, and nothing else.
+      callbacks: Functions to call during training. None only prints progress and messages.
 
     Returns:
-      The state, on the devices of this process, and the train step it is of, which is less than
-      `options.steps` if the run was stopped. With `num_seeds`, every array of the state has a
-      leading axis of members, of which each is trained as if alone: to the same bits on CPUs, to
+      `(state, step)`: the state, on the devices of this process, and its train step, which is less
+      than `options.steps` if the run was stopped. With `num_seeds`, every array of the state has a
+      leading axis of members. Each member is trained as if alone: to the same bits on CPUs, up to
       rounding elsewhere.
 
     Raises:
       ConfigError: If the options do not fit the GAN, the source or the devices; the workdir holds
-        a run that differs from this one; or another process trains there.
-      CheckpointError: If the latest checkpoint is of other networks, optimizers or hyperparameters,
-        or all checkpoints are corrupt.
+        a run that differs from this one; or another process is training there.
+      CheckpointError: If the latest checkpoint belongs to other networks, optimizers or
+        hyperparameters, or all checkpoints are corrupt.
       TrainingError: If a loss or a gradient is not finite (see `on_nan`). The message names the
         train step, the metric and the array.
     """
@@ -119,7 +119,7 @@ def train(
 
 
 def plan_run(program: Program, options: TrainOptions, step: int) -> Iterator[tuple[int, int, int]]:
-    """Plans the blocks of a run from a train step on."""
+    """Plans the blocks of a run, from train step `step` to the end."""
     return plan_blocks(
         step,
         options.steps,
@@ -137,15 +137,15 @@ def begin_records(
     step: int,
     log_fn: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Checks that the run may be resumed, and begins its records.
+    """Checks that the run may be resumed, writes config.json, and truncates the logs.
 
-    Writes config.json, and removes the rows after a train step from the logs.
+    Rows of the logs that belong to later train steps than `step` are removed.
 
     Returns:
       The content of config.json.
 
     Raises:
-      ConfigError: If the run was started with something else; see `compare_training`.
+      ConfigError: If the run was started with other settings; see `compare_training`.
     """
     old, new = read_config(workdir) or {}, describe_training(program, options)
     changes = []
@@ -158,8 +158,8 @@ def begin_records(
         log_fn(f"Continuing with changes: {'; '.join(changes)}.")
     if "train" in old and not same_versions(old, new):
         log_fn(
-            f"The run was made with other versions of the packages ({old['versions']}), so that "
-            "its networks, loss and optimizers are not compared with these."
+            f"The run was started with other package versions ({old['versions']}), so its "
+            "networks, loss and optimizers are not compared with the current ones."
         )
     barrier("config.json read")
     config = old | new
@@ -178,14 +178,14 @@ def raise_failure(
     failure: Failure,
     log_fn: Callable[[str], None],
 ) -> NoReturn:
-    """Finds out what is not finite by repeating the run up to a train step, and says so.
+    """Replays the run up to the failed train step, and reports what is not finite there.
 
     Raises:
       TrainingError: Always.
     """
     log_fn(
-        f"Step {failure.step:,} is not finite. Repeating the run from the latest checkpoint to "
-        "find out which metric and array were the first."
+        f"A loss or gradient of step {failure.step:,} is not finite. Replaying the run from the "
+        "latest checkpoint to find the first such metric and array."
     )
     program = program._replace(streams=make_rng_streams(options.seed, options.num_seeds))
     state, start = init_or_restore(program, checkpoints, log_fn)

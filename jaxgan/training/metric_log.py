@@ -1,4 +1,4 @@
-"""The logs of a run: JSON lines, one object per line, each with the train step it belongs to."""
+"""The logs of a run, in JSON Lines format: one object per line, with its train step in `step`."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from jaxgan._io import with_filename, write_atomic
 from jaxgan.errors import DataError
 
 
-def append_rows(path: str | os.PathLike, rows: Iterable[dict[str, Any]]) -> None:
+def append_rows(path: str | os.PathLike[str], rows: Iterable[dict[str, Any]]) -> None:
     """Appends rows to the file and flushes them to the disk."""
     with with_filename(path), Path(path).open("a") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows)
@@ -20,21 +20,21 @@ def append_rows(path: str | os.PathLike, rows: Iterable[dict[str, Any]]) -> None
         os.fsync(file.fileno())
 
 
-def read_columns(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Returns the columns of a log, `[number of rows]` each, such as `{"step": …, "d_loss": …}`.
+def read_columns(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Returns the columns of a log, `[N]` each for N rows, such as `{"step": …, "d_loss": …}`.
 
     Returns an empty dict if the file does not exist.
 
     Raises:
-      DataError: If a row is damaged, or rows have different keys.
+      DataError: If a row is corrupt, or rows have different keys.
     """
     return tail(path)()
 
 
-def tail(path: str | os.PathLike) -> Callable[[], dict[str, np.ndarray]]:
+def tail(path: str | os.PathLike[str]) -> Callable[[], dict[str, np.ndarray]]:
     """Returns a function like `read_columns` that parses only the rows added since its last call.
 
-    If the file became shorter in between, it is read from the start.
+    If the file has become shorter, it is read from the start.
     """
     path = Path(path)
     rows: list[dict[str, Any]] = []
@@ -53,13 +53,13 @@ def tail(path: str | os.PathLike) -> Callable[[], dict[str, np.ndarray]]:
             end = file.tell()
         if any(row.keys() != rows[0].keys() for row in rows):
             raise DataError(
-                f"{path} is damaged: its rows have different keys; fix or remove those that differ"
+                f"{path} is corrupt: its rows have different keys; fix or remove those that differ"
             )
         try:
             return to_columns(rows)
         except ValueError as error:
             raise DataError(
-                f"{path} is damaged: a key has lists of different lengths ({error}); fix or remove "
+                f"{path} is corrupt: a key has lists of different lengths ({error}); fix or remove "
                 "the rows that differ"
             ) from error
 
@@ -71,8 +71,8 @@ def to_columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     return {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())}
 
 
-def truncate_after(path: str | os.PathLike, step: int) -> None:
-    """Removes the rows after a train step, and a last row that was only partly written."""
+def truncate_after(path: str | os.PathLike[str], step: int) -> None:
+    """Removes the rows of train steps after `step`, and a last row that is incomplete."""
     path = Path(path)
     if not path.exists():
         return
@@ -88,4 +88,4 @@ def parse_row(path: Path, line: str | bytes) -> dict[str, Any]:
             return row
     except (ValueError, KeyError, TypeError):
         pass
-    raise DataError(f"{path} is damaged at the line {line[:60]!r}; fix or remove that line")
+    raise DataError(f"{path} is corrupt at the line {line[:60]!r}; fix or remove that line")

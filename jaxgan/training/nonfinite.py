@@ -1,4 +1,4 @@
-"""What happens if a loss or a gradient is not finite: updates are skipped, or the run stops."""
+"""Handling of losses and gradients that are not finite: skips the update, or stops the run."""
 
 from collections import Counter
 from functools import partial
@@ -13,7 +13,8 @@ from jaxgan.states import GANState
 
 MAX_CONSECUTIVE_SKIPS = 20
 ADVICE = {
-    "stop": "The same command would stop at the same step. Skip such updates (--on-nan skip), or "
+    "stop": "The same command would stop at the same step. Skip such updates "
+    '(on_nan="skip", or --on-nan skip), or '
     "start anew (--overwrite, or another --workdir) with a lower learning rate or another loss.",
     "skip": f"More than {MAX_CONSECUTIVE_SKIPS} train steps in a row were skipped. Start anew "
     "(--overwrite, or another --workdir) with a lower learning rate or another loss.",
@@ -57,12 +58,12 @@ def tree_where(condition: jax.Array, x: Any, y: Any) -> Any:
 
 
 class Failure(NamedTuple):
-    """The train step at which too many consecutive ones were not finite.
+    """The train step that exceeds the allowed number of consecutive non-finite train steps.
 
     Attributes:
-      step: Its number, from 1.
+      step: Number of the train step, from 1.
       networks: Which of "d" and "g" failed.
-      row: Its metrics.
+      row: Metrics of the train step.
     """
 
     step: int
@@ -78,10 +79,10 @@ class NonfiniteCounter:
         self._limit, self._counts = limit, Counter()
 
     def first_failure(self, step: int, rows: list[dict[str, Any]]) -> Failure | None:
-        """Counts new rows of metrics, which follow train step `step`.
+        """Counts the non-finite train steps in new rows of metrics, which follow step `step`.
 
         Returns:
-          The first that exceeds the limit; None if none does.
+          The first train step that exceeds the limit; None if none does.
         """
         for number, row in enumerate(rows, step + 1):
             for network in "dg":
@@ -94,7 +95,7 @@ class NonfiniteCounter:
 
 
 def find_nonfinite(row: dict[str, Any], state: GANState) -> str:
-    """Describes the metrics and the arrays after a train step that are not finite.
+    """Describes which metrics of a train step and which arrays after it are not finite.
 
     Args:
       row: The metrics of the train step.
@@ -120,9 +121,9 @@ def failure_message(
     """Returns the message of the TrainingError that stops a run.
 
     Args:
-      failure: Where it stops.
-      found: What `find_nonfinite` returned.
-      on_nan: The option of that name.
+      failure: The train step at which the run stops.
+      found: The return value of `find_nonfinite`.
+      on_nan: See `LoopOptions`.
       saved: Train steps that have a checkpoint.
     """
     checkpoint = (

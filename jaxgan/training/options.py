@@ -18,7 +18,7 @@ POSITIVE = ("learning_rate", "ema_half_life", "weight_clip")
 BELOW_ONE = ("b1", "b2")
 UPPER_BOUNDS = {
     "seed": MAX_SEED,
-    "g_layers": 100,  # unrolled in the compiled program, as are
+    "g_layers": 100,  # layers and generator updates are unrolled in the compiled program
     "g_steps": 1_000,
 }
 
@@ -36,18 +36,19 @@ class LoopOptions:
     seed: int = 0
     """Seed of all randomness, from 0 to 4,294,967,295."""
     num_seeds: int | None = None
-    """Train this many GANs at once, with the seeds SEED, SEED + 1, …. On CPUs a multiple of the
-    number of cores is fastest. Metrics are means over them; figures show the first. Unset: one."""
+    """Number of GANs to train at once, with the seeds SEED, SEED + 1, …. On CPUs a multiple of the
+    number of cores is fastest. Metrics are means over the GANs; figures show the first. Unset: a
+    single GAN."""
     d_steps: int = 1
-    """Discriminator updates per train step, each on a batch of its own."""
+    """Discriminator updates per train step, each on its own batch."""
     g_steps: int = 1
-    """Generator updates per train step, all against the last batch."""
+    """Generator updates per train step, all on the last batch."""
     update_order: UpdateOrder = "d_first"
     """Which network a train step updates first. With simultaneous, neither sees the other's
     update."""
     share_noise: bool = True
-    """Reuse the latent noise of the last discriminator update for the first generator update. If
-    switched off, the generator's update draws its own."""
+    """Whether the first generator update reuses the latent noise of the last discriminator update.
+    Otherwise it draws its own."""
     num_devices: int | None = None
     """Number of devices over which each batch, or the seeds, are sharded. Unset: all devices that
     divide the work evenly, but one CPU device for a single GAN, because XLA already uses all
@@ -58,10 +59,10 @@ class LoopOptions:
     """Also save and keep a checkpoint at every multiple of this number of train steps. Unset: only
     the latest checkpoints and the best one are kept."""
     evaluate_every: int | None = None
-    """Epochs between evaluations; the best checkpoint is then kept besides the latest. Unset:
-    none."""
+    """Epochs between evaluations; the best checkpoint is then kept in addition to the latest.
+    Unset: no evaluations."""
     on_nan: Literal["stop", "skip"] = "stop"
-    """What to do about a loss or gradient that is not finite: stop, or skip the update. More than
+    """Action on a loss or gradient that is not finite: stop the run, or skip the update. More than
     20 consecutive skipped train steps stop the run."""
 
     def __post_init__(self):
@@ -78,8 +79,8 @@ class TrainOptions(LoopOptions):
       probe_every: Train steps between probes within an epoch; see `Callbacks.probe`.
       evaluate_every: Epochs between evaluations; see `Callbacks.evaluate`. None evaluates only at
         the end.
-      allow_changes: Resume a run although its data, networks, seed or other options differ. The
-        differences are kept in config.json.
+      allow_changes: Resume a run even if its data, networks, seed or other options differ. The
+        differences are recorded in config.json.
 
     Raises:
       ConfigError: If an option has the wrong type or is out of its range.

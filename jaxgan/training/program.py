@@ -1,4 +1,4 @@
-"""What a run computes with: the compiled train steps, its data, its keys and its devices."""
+"""The program of a run: the compiled train steps, the data, the random keys and the devices."""
 
 import itertools
 import time
@@ -37,17 +37,18 @@ Batch = tuple[jax.Array, jax.Array | None]
 
 
 class Program(NamedTuple):
-    """What a run computes with.
+    """The compiled train steps of a run, and what they need.
 
     Attributes:
-      gan: The GAN; with `on_nan="skip"`, one that skips updates.
-      original_gan: The GAN that was given.
+      gan: The GAN; with `on_nan="skip"`, one that skips non-finite updates.
+      original_gan: The GAN that was passed to `train`.
       source: The data.
       streams: The random keys.
       mesh: The devices, with an axis "data" for one GAN or "member" for a population.
-      train_block: As `make_train_block` returns it.
+      train_block: The return value of `make_train_block`.
       d_steps: Batches per train step.
-      steps_per_epoch: Train steps per epoch; batches that are too few for one are unused.
+      steps_per_epoch: Train steps per epoch. The last batches of an epoch are not used if they are
+        too few for a train step.
     """
 
     gan: GAN
@@ -86,7 +87,7 @@ def make_program(gan: GAN, source: Source, options: TrainOptions) -> Program:
         update_order=options.update_order,
         share_noise=options.share_noise,
     )
-    # At least 2, because XLA compiles arrays of length 1 in another way, with other rounding.
+    # At least 2, because XLA compiles arrays of length 1 differently, with different rounding.
     length = max(2, min(options.steps_per_block, steps_per_epoch))
     block = make_train_block(train_step, source, length, options.d_steps, population=population)
     assert_equal("options", f"{options} {mesh}")
@@ -108,9 +109,10 @@ def count_steps_per_epoch(source: Source, options: LoopOptions) -> int:
 
 
 def check_batch_norm(gan: GAN, source: Source) -> None:
-    """Raises ConfigError for a batch size of 1 under batch normalization.
+    """Raises ConfigError for a batch size of 1 if a network has batch normalization.
 
-    Such a batch is normalized to 0, whatever it is: the samples would not depend on z.
+    After a dense layer, batch normalization maps a single sample to 0, so samples would not depend
+    on z.
     """
     batch = zeros_like_batch(source)
     if len(batch[0]) > 1:
@@ -120,19 +122,19 @@ def check_batch_norm(gan: GAN, source: Source) -> None:
         paths = jax.tree_util.tree_leaves_with_path(network.model_state)
         if any(jax.tree_util.keystr(path).endswith("['mean']") for path, _ in paths):
             raise ConfigError(
-                f"the batch size is 1, but the {name} has batch normalization, which makes its "
-                "output independent of its input; use a batch size of at least 2"
+                f"the batch size is 1, but the {name} has batch normalization, which needs the "
+                "statistics of several samples; use a batch size of at least 2"
             )
 
 
 def make_run_mesh(source: Source, options: LoopOptions) -> Mesh:
-    """Returns the devices of a run. Raises ConfigError if they do not divide its work evenly."""
+    """Returns the mesh of a run. Raises ConfigError if it does not divide the work evenly."""
     if options.num_seeds is None:
         return make_mesh(BATCH_SPEC, len(zeros_like_batch(source)[0]), options.num_devices)
     if source.stream is not None:
         raise ConfigError(
             f"num_seeds is {options.num_seeds}, but a streaming source feeds only one GAN; leave "
-            "out one of the two"
+            "out num_seeds, or use a source in memory"
         )
     return make_mesh(MEMBER_SPEC, options.num_seeds, options.num_devices)
 
@@ -148,12 +150,12 @@ def zeros_like_batch(source: Source) -> Batch:
 def init_or_restore(
     program: Program, checkpoints: Checkpoints, log_fn: Callable[[str], None] = print
 ) -> tuple[GANState, int]:
-    """Returns the state and train step of the latest intact checkpoint, or new networks and 0.
+    """Returns the state and train step of the latest intact checkpoint, or a new state and 0.
 
-    Either is laid out on the devices in the same way.
+    Both have the sharding that `run_blocks` expects.
 
     Raises:
-      CheckpointError: If the checkpoint is of other networks, optimizers or hyperparameters.
+      CheckpointError: If the checkpoint belongs to other networks, optimizers or hyperparameters.
     """
     gan, batch = program.gan, zeros_like_batch(program.source)
     init = maybe_vmap(gan.init, (0, None, None), is_population_mesh(program.mesh))
@@ -167,8 +169,8 @@ def init_or_restore(
     saved = to_host_local(restored[0].hyperparams)
     if not jax.tree.all(jax.tree.map(np.array_equal, saved, gan.hyperparams)):
         raise CheckpointError(
-            f"the members of the checkpoint have the hyperparameters {saved}, now they are "
-            f"{gan.hyperparams}; give those, or use another workdir"
+            f"the members of the checkpoint have the hyperparameters {saved}, those of the GAN "
+            f"have {gan.hyperparams}; use those of the checkpoint, or another workdir"
         )
     return restored
 
@@ -180,8 +182,8 @@ def run_blocks(
 
     Args:
       program: See `Program`.
-      state: Laid out as `init_or_restore` does; donated.
-      blocks: As `plan_blocks` yields them.
+      state: The state, sharded as `init_or_restore` returns it; donated.
+      blocks: The blocks, as `plan_blocks` yields them.
 
     Yields:
       After each block the state, one row of metrics per train step, and the block's timing:

@@ -1,4 +1,4 @@
-"""How far a run is, and the default way to print it: plain lines."""
+"""Progress of a run, and the default reporter, which prints plain lines."""
 
 import time
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Progress(NamedTuple):
 
 
 def make_line_reporter(print_fn: Callable[[str], None] = print) -> Callable[[Progress], None]:
-    """Returns a progress function that prints a line every ten seconds, epoch, and at the end."""
+    """Returns a function that prints a line every ten seconds, after every epoch and at the end."""
     last = -SECONDS_BETWEEN_LINES
 
     def report(progress: Progress) -> None:
@@ -47,7 +47,7 @@ def make_line_reporter(print_fn: Callable[[str], None] = print) -> Callable[[Pro
 
 
 def format_progress(progress: Progress) -> dict[str, Any]:
-    """Returns texts for the epoch, the speed, the time left and the metrics with the first score.
+    """Formats the epoch, the speed, the time left, and the metrics with the first score.
 
     The epoch is that of the last train step.
     """
@@ -55,9 +55,13 @@ def format_progress(progress: Progress) -> dict[str, Any]:
     epochs = -(-progress.steps // progress.steps_per_epoch)
     left = timedelta(seconds=int((progress.steps - progress.step) / progress.steps_per_second))
     metrics = progress.metrics
-    kind = "probability" if "d_real_probability" in metrics else "logits"
     losses = f"D {metrics['d_loss']:.3f} G {metrics['g_loss']:.3f}"
-    outputs = f"D(x) {metrics[f'd_real_{kind}']:.2f} D(G(z)) {metrics[f'd_fake_{kind}']:.2f}"
+    if "d_real_probability" in metrics:
+        real, fake = metrics["d_real_probability"], metrics["d_fake_probability"]
+        outputs = f"D(x) {real:.2f} D(G(z)) {fake:.2f}"
+    else:
+        real, fake = metrics["d_real_logits"], metrics["d_fake_logits"]
+        outputs = f"logits real {real:.2f} fake {fake:.2f}"
     scores = "".join(f" {name} {value:.2f}" for name, value in [*progress.scores.items()][:1])
     return {
         "epoch": f"{epoch}/{epochs}",

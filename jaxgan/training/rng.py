@@ -15,7 +15,7 @@ The path of the keys, from the seed to each random draw:
               └─ eval      z of the evaluations, the same at every evaluation
 
 `step` counts train steps from 0. A seed and a step therefore determine every draw, however often
-the run was stopped and resumed. The member i of a population uses the streams of `seed + i`.
+the run was stopped and resumed. Member i of a population uses the streams of `seed + i`.
 """
 
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Keeps two processes from training in one workdir."""
+"""A lock that keeps two processes from training in the same workdir."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ from jaxgan.errors import ConfigError
 def lock_workdir(workdir: Path) -> Iterator[None]:
     """Creates the directory if it is missing and locks it against other runs.
 
-    The process that holds the lock may take it again. In a run of several processes only the
-    primary takes it. The operating system releases the lock when the process ends, however it
-    ends; the file `.lock` stays.
+    The lock is reentrant: the process that holds it may take it again. In a multi-process run only
+    the primary takes it. The operating system releases it when the process ends, even if it is
+    killed; the file `.lock` remains.
 
     Raises:
       ConfigError: If another process holds the lock, or `workdir` is a file.

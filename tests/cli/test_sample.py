@@ -110,7 +110,7 @@ def test_sample_refuses_a_directory_without_a_run(command, tmp_path):
     (tmp_path / "config.json").write_text('{"versions"')
     status, _, error = command(cli.main, "sample", tmp_path)
     assert status == 1
-    assert "config.json is damaged" in error
+    assert "config.json is corrupt" in error
 
 
 def test_sample_enables_64_bit_types_of_a_run(command, train_toy, tmp_path):

@@ -35,8 +35,8 @@ def test_parabola_is_drawn_and_measured(command, train_parabola, tmp_path):
     assert record["num_samples"] == 10_000
     assert record["expected_w2_squared"] == expected_w2_squared(10_000)
     assert (
-        f"W2² from the data, of 10,000 samples: {record['w2_squared'][0]:.4f}; real samples have "
-        "0.0005."
+        f"W2² of 10,000 samples to the data: {record['w2_squared'][0]:.4f}; "
+        "expected for real samples: 0.0005."
     ) in output
     names = {path.name for path in tmp_path.iterdir()}
     written = {"parabola.gif", "distance.json", "checkpoints", "findings.json"}

@@ -56,7 +56,7 @@ def build(config: Config) -> GAN:
 
 
 def main() -> None:
-    """Trains as the command line says."""
+    """Parses the command line and trains."""
     with exit_on_error():
         config = parse_cli(Config)
         _, step = train_on_images(config, build)

@@ -51,7 +51,7 @@ def test_restore_notices_a_changed_manifest(saved, tmp_path):
     path = tmp_path / "checkpoints" / "2" / "meta" / "metadata"
     path.write_text(path.read_text().replace('"seed": 3', '"seed": 4'))
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
-        with pytest.raises(CorruptCheckpointError, match="its manifest has another checksum"):
+        with pytest.raises(CorruptCheckpointError, match="the checksum of its manifest differs"):
             checkpoints.restore(2, LIKE)
         assert checkpoints.best_step == 1
 

@@ -118,9 +118,9 @@ def test_load_run_names_the_other_steps_if_a_checkpoint_is_corrupt(tmp_path):
 
 
 @pytest.mark.parametrize("content", ['{"experi', "3", '{"config": {}}', "\0", "[]"])
-def test_load_run_refuses_a_damaged_config(tmp_path, content):
+def test_load_run_refuses_a_corrupt_config(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
-    with pytest.raises(ConfigError, match=r"config\.json is damaged"):
+    with pytest.raises(ConfigError, match=r"config\.json is corrupt"):
         load_run(tmp_path)
 
 

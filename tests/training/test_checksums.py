@@ -38,7 +38,7 @@ def test_make_manifest_without_scores_has_an_empty_list():
 @pytest.mark.parametrize("name", ["record", "scores", "arrays", "checksum"])
 def test_verify_manifest_refuses_a_changed_entry(name):
     manifest = json.loads(json.dumps(MANIFEST)) | {name: "changed"}
-    with pytest.raises(CorruptCheckpointError, match="c/1 is corrupt: its manifest has another"):
+    with pytest.raises(CorruptCheckpointError, match="c/1 is corrupt: the checksum of its"):
         verify_manifest(manifest, "c/1")
 
 

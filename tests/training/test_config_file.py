@@ -94,9 +94,9 @@ def test_read_config_returns_what_write_config_wrote(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "null", "{}", '{"versions": 1}'])
-def test_read_config_refuses_a_damaged_file(tmp_path, text):
+def test_read_config_refuses_a_corrupt_file(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
-    message = r"config\.json is damaged \(.*\); repair it, or start anew with --overwrite"
+    message = r"config\.json is corrupt \(.*\); repair it, or start anew with --overwrite"
     with pytest.raises(ConfigError, match=message):
         read_config(tmp_path)
 

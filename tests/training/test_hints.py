@@ -61,7 +61,7 @@ def test_unchanged_hint_is_given_once_for_a_learning_rate_of_0(tmp_path):
     gan = tiny_gan(d_tx=optimizers.adam(0.0))
     messages = run(tmp_path, gan, tiny_source(), steps=15)
     assert len(messages) == 1
-    assert "No parameter of the discriminator has changed within the last 5" in messages[0]
+    assert "The parameters of the discriminator have not changed in the last 5" in messages[0]
 
 
 def test_unchanged_hint_needs_equal_parameters():

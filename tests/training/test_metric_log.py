@@ -30,7 +30,7 @@ def test_read_columns_keeps_numbers_that_are_not_finite(tmp_path):
 def test_read_columns_refuses_a_damaged_row(tmp_path, line):
     path = tmp_path / "metrics.jsonl"
     path.write_text(f'{{"step": 1, "loss": 1.0}}\n{line}\n')
-    with pytest.raises(DataError, match="is damaged at the line"):
+    with pytest.raises(DataError, match="is corrupt at the line"):
         metric_log.read_columns(path)
 
 
@@ -70,7 +70,7 @@ def test_tail_returns_each_row_once_after_a_row_that_was_damaged(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1}\n{"step": 2}\n{"st')
     read_new = metric_log.tail(path)
-    with pytest.raises(DataError, match="is damaged at the line"):
+    with pytest.raises(DataError, match="is corrupt at the line"):
         read_new()
     path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n')
     assert read_new()["step"].tolist() == [1, 2, 3]

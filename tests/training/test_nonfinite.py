@@ -138,8 +138,8 @@ def test_train_stops_at_a_nan_and_keeps_the_checkpoint_before_it(tmp_path):
     with pytest.raises(TrainingError, match=match) as info:
         train(PLAIN_GAN, source_with_nan, tmp_path, TrainOptions(steps=10), callbacks)
     assert [text for text in messages if "not finite" in text] == [
-        "Step 9 is not finite. Repeating the run from the latest checkpoint to find out which "
-        "metric and array were the first."
+        "A loss or gradient of step 9 is not finite. Replaying the run from the latest checkpoint "
+        "to find the first such metric and array."
     ]
     assert "first d_real_logits and 5 more metrics, .d.params['" in str(info.value)
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:

@@ -77,7 +77,7 @@ def test_fingerprint_source_covers_content_order_and_draws():
         ({"share_noise": False}, "share_noise: True in the run, False now"),
         ({"source": tiny_source(batch_size=4)}, r"batch: 'float32\[8, 6, 6, 1\]' in the run"),
         ({"gan": tiny_gan(loss=losses.hinge)}, "networks, loss, penalty, optimizers or schedules"),
-        ({"gan": tiny_gan(d_tx=optimizers.adam(1e-4))}, "optimizers or schedules are others"),
+        ({"gan": tiny_gan(d_tx=optimizers.adam(1e-4))}, "optimizers or schedules differ"),
     ],
 )
 def test_train_refuses_to_resume_with_changes_and_leaves_the_run_alone(tmp_path, changes, message):
@@ -92,7 +92,7 @@ def test_train_refuses_to_resume_with_changes_and_leaves_the_run_alone(tmp_path,
 def test_train_refuses_other_data_of_the_same_shape(tmp_path):
     images = np.zeros((40, *SHAPE), np.uint8)
     run(tmp_path, source=array_source(images, 8))
-    with pytest.raises(ConfigError, match="the arrays of the source have another content"):
+    with pytest.raises(ConfigError, match="the content of the source's arrays differs"):
         run(tmp_path, 10, source=array_source(images + np.uint8(1), 8))
 
 
@@ -139,7 +139,7 @@ def test_start_message_tells_new_resumed_and_finished_runs_apart(tmp_path):
     assert "Resuming from the checkpoint of step 1,200" in resume.start_message(
         tmp_path, 1200, 1300
     )
-    assert "at step 12 already; of 12 none is left" in resume.start_message(tmp_path, 12, 12)
+    assert "is already at step 12 (steps is 12)" in resume.start_message(tmp_path, 12, 12)
 
 
 def test_make_program_refuses_a_batch_of_one_under_batch_normalization(tmp_path):

@@ -1,0 +1,155 @@
+"""An experiment on a folder of images: training, resuming, streaming and evaluation."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgan import cli
+from jaxgan.data import load_split
+from jaxgan.evaluation import classifier
+from jaxgan.runs import image_runner
+
+pytestmark = pytest.mark.usefixtures("offline")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Returns a folder of 210 digits, 30 in each of 7 classes, and a flat one of 70."""
+    root, digits = tmp_path_factory.mktemp("pictures"), load_split("digits")
+    for label in range(7):
+        (root / "digits by class" / f"no. {label}").mkdir(parents=True)
+        for i, image in enumerate(digits.images[digits.labels == label][:30]):
+            path = root / "digits by class" / f"no. {label}" / f"{i}.PNG"
+            Image.fromarray(image[..., 0]).save(path)
+    (root / "digits by class" / "notes.txt").touch()
+    (root / "flat").mkdir()
+    for i, image in enumerate(digits.images[:70]):
+        Image.fromarray(image[..., 0]).save(root / "flat" / f"{i}.bmp")
+    return root
+
+
+@pytest.fixture
+def train(train_toy, monkeypatch):
+    """Returns `train_toy`, with epochs of one pass over the data, also for the classifier."""
+    monkeypatch.setattr(image_runner, "default_repeats", lambda num: 1)
+    monkeypatch.setattr(classifier, "default_repeats", lambda num: 1)
+    return train_toy
+
+
+def read_record(workdir):
+    return json.loads((workdir / "config.json").read_text())
+
+
+def test_folder_trains_resumes_and_evaluates(command, train, folders, tmp_path):
+    folder, run, data_dir = folders / "digits by class", tmp_path / "run", tmp_path / "data"
+    options = ("--data-dir", data_dir, "--evaluate-every", 1)
+    status, output, error = train(run, "--steps", 3, *options, dataset=folder)
+    assert (status, error) == (0, "")
+    lines = output.splitlines()
+    assert lines[0] == f"Decoding the images of {folder} …"
+    assert lines[1] == "Data: digits_by_class, 210 images in 7 classes, 28x28, gray; 1 file skipped"
+    assert lines[2] == f"Classes: {', '.join(f'{i} no. {i}' for i in range(7))}"
+    record = read_record(run)
+    assert record["config"]["dataset"] == record["data"]["path"] == str(folder)
+    assert record["data"]["shape"] == [28, 28, 1]
+    assert record["data"]["class_names"] == [f"no. {label}" for label in range(7)]
+    (scores,) = (run / "scores.jsonl").read_text().splitlines()
+    assert json.loads(scores)["step"] == 3
+
+    # A resumed run need not be given the data set, and another file that is no image is no change.
+    (folder / "more notes.txt").touch()
+    status, output, error = train(run, "--steps", 5, *options, dataset=None)
+    (folder / "more notes.txt").unlink()
+    assert (status, error) == (0, "")
+    assert "gray; 2 files skipped" in output
+    assert "Decoding" not in output
+    assert read_record(run)["data"] == record["data"]
+
+    status, output, error = command(
+        cli.main, "evaluate", run, "--draws", 2, "--nearest", "--data-dir", data_dir
+    )
+    assert (status, error) == (0, "")
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    assert evaluation["evaluator"]["dataset"] == "digits_by_class"
+    assert evaluation["evaluator"]["num_images"] == 210
+
+
+def test_stream_of_a_folder_trains_to_the_same_bits(train, folders, tmp_path):
+    for name, options in (("memory", ()), ("stream", ("--stream",))):
+        status, _, error = train(tmp_path / name, "--steps", 4, *options, dataset=folders / "flat")
+        assert (status, error) == (0, "")
+    memory, stream = ((tmp_path / name / "metrics.jsonl") for name in ("memory", "stream"))
+    assert memory.read_bytes() == stream.read_bytes()
+
+
+def test_resuming_with_other_images_or_options_is_refused(command, train, folders, tmp_path):
+    folder, run = tmp_path / "flat", tmp_path / "run"
+    shutil.copytree(folders / "flat", folder)
+    options = ("--size", 28)
+    assert train(run, "--steps", 2, *options, dataset=folder)[0] == 0
+    assert read_record(run)["data"]["size"] == read_record(run)["config"]["size"] == "28x28"
+    status, _, error = train(run, "--steps", 4, "--size", "28x28", dataset=f"{folder}/../flat")
+    assert (status, error) == (0, "")
+    status, _, error = train(run, "--steps", 6, "--channels", 1, dataset=folder)
+    assert status == 1
+    assert "channels: None in the run, 1 now" in error
+    shutil.copy(folder / "0.bmp", folder / "1.bmp")
+    status, _, error = train(run, "--steps", 6, *options, dataset=folder)
+    assert status == 1
+    assert "holds a run on other data" in error
+    status, _, error = command(cli.main, "evaluate", run, "--data-dir", tmp_path / "data")
+    assert status == 1
+    assert f"{folder} has other images or labels than those of the run; restore them" in error
+
+
+def test_images_without_labels_are_not_evaluated(command, train, folders, tmp_path):
+    run, flat = tmp_path / "run", folders / "flat"
+    status, output, error = train(run, "--steps", 2, "--evaluate-every", 1, dataset=flat)
+    assert status == 1
+    assert error.startswith("error: flat has no labels; the scores need a classifier")
+    assert "Training a classifier" not in output
+    assert not run.exists()
+    assert train(run, "--steps", 2, dataset=flat)[0] == 0
+    status, output, error = command(cli.main, "evaluate", run)
+    assert status == 1
+    assert "flat has no labels" in error
+    assert "Training a classifier" not in output
+
+
+def test_array_trains_and_is_refused_if_it_does_not_fit(train, folders, tmp_path):
+    digits = load_split("digits")
+    np.savez(tmp_path / "own.npz", images=digits.images[:70, ..., 0], labels=digits.labels[:70])
+    status, output, error = train(tmp_path / "run", "--steps", 2, dataset=tmp_path / "own.npz")
+    assert (status, error) == (0, "")
+    assert "Data: own, 70 images in 10 classes, 28x28, gray" in output.splitlines()
+    np.save(tmp_path / "wide.npy", np.zeros((70, 32, 48, 3), np.uint8))
+    status, _, error = train(tmp_path / "wide", "--steps", 2, dataset=tmp_path / "wide.npy")
+    assert status == 1
+    assert "data set wide does not fit: the generator makes [28, 28, 1]" in error
+    assert "python -m experiments.dcgan takes images of other sizes" in error
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options", "message"),
+    [
+        ("nowhere/at/all", (), "is neither the name of a data set nor a path"),
+        ("digits", ("--size", 32), "size is 32x32, but 'digits' is not a folder of images"),
+        ("digits", ("--size", "big"), "size is 'big', expected N or HxW"),
+    ],
+)
+def test_data_that_cannot_be_used_is_refused(train, tmp_path, dataset, options, message):
+    status, _, error = train(tmp_path / "run", *options, dataset=dataset)
+    assert status == 1
+    assert message in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_split_train_test_of_a_folder_holds_images_out(folders, tmp_path, monkeypatch):
+    data = image_runner.open_dataset(folders / "digits by class", tmp_path)
+    monkeypatch.setattr(classifier, "load_split", lambda *arguments: pytest.fail("a name is used"))
+    train, test = classifier.split_train_test(data.read(range(data.num)), tmp_path)
+    assert (len(train.images), len(test.images)) == (175, 35)
+    assert train.class_names == data.class_names
