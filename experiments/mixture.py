@@ -30,7 +30,12 @@ from jaxgan.distributed.multihost import is_primary_process
 from jaxgan.errors import ConfigError
 from jaxgan.evaluation.samples import make_evaluate_fn, measure_samples
 from jaxgan.evaluation.tables import format_mean_sem
-from jaxgan.metrics.mixture import EXPECTED_HIGH_QUALITY, RADIUS, expected_kl, mixture_scores
+from jaxgan.metrics.mixture import (
+    EXPECTED_HIGH_QUALITY,
+    HIGH_QUALITY_RADIUS,
+    expected_kl,
+    mixture_scores,
+)
 from jaxgan.plotting import figures
 from jaxgan.plotting.callbacks import make_plot_callback
 from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
@@ -152,7 +157,9 @@ def train_on_mixture(
 ) -> tuple[GANState, int]:
     """Trains, or resumes; returns the final state and its train step."""
     real = jax.jit(partial(sample_mixture, mixture, num=NUM_MEASURED))(jax.random.key(0))
-    evaluate = make_evaluate_fn(gan, NUM_MEASURED, measure, config.num_seeds, first="kl_divergence")
+    evaluate = make_evaluate_fn(
+        gan, NUM_MEASURED, measure, config.num_seeds, select_by="kl_divergence"
+    )
     return run_training(
         config,
         gan,
@@ -184,10 +191,10 @@ def save_figure(
     del metrics, probes
     scores = jax.device_get(measure(points))
     text = (
-        f"{scores['modes']} of {len(mixture.means)} modes, {100 * scores['high_quality']:.1f} % "
+        f"{scores['modes_found']} of {len(mixture.means)} modes, {100 * scores['high_quality']:.1f} % "
         f"within 3 sigma, KL {scores['kl_divergence']:.3f}"
     )
-    radius = RADIUS * mixture.sigma
+    radius = HIGH_QUALITY_RADIUS * mixture.sigma
     figures.save_points(path, points, mixture.means, radius, f"{caption}\n{text}")
 
 
@@ -198,7 +205,7 @@ def report_scores(config: Config, gan: GAN, state: GANState, measure: Callable) 
     )
     num_modes = len(MIXTURES[config.kind].means)
     expected = {
-        "modes": num_modes,
+        "modes_found": num_modes,
         "high_quality": EXPECTED_HIGH_QUALITY,
         "kl_divergence": expected_kl(num_modes, NUM_MEASURED),
     }
@@ -216,9 +223,9 @@ def report_scores(config: Config, gan: GAN, state: GANState, measure: Callable) 
 
 def format_scores(config: Config, scores: dict[str, np.ndarray]) -> str:
     """Returns a table: the run's scores `[num_seeds]`, the mixture's own and published ones."""
-    num_modes, seeds = len(MIXTURES[config.kind].means), len(scores["modes"])
+    num_modes, seeds = len(MIXTURES[config.kind].means), len(scores["modes_found"])
     own = (
-        format_mean_sem(scores["modes"], 1),
+        format_mean_sem(scores["modes_found"], 1),
         format_mean_sem(100 * scores["high_quality"], 1),
         format_mean_sem(scores["kl_divergence"], 3),
         f"{seeds} seeds" if seeds > 1 else "one seed",

@@ -97,7 +97,9 @@ def main() -> None:
 
 def train_on_parabolas(config: Config, gan: GAN) -> tuple[GANState, int]:
     """Trains, or resumes; returns the final state and its train step."""
-    evaluate = make_evaluate_fn(gan, NUM_MEASURED, measure, config.num_seeds, first="w2_squared")
+    evaluate = make_evaluate_fn(
+        gan, NUM_MEASURED, measure, config.num_seeds, select_by="w2_squared"
+    )
     return run_training(
         config,
         gan,

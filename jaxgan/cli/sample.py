@@ -18,7 +18,7 @@ from jaxgan.data.mixture import MIXTURES
 from jaxgan.data.sources import to_pixels
 from jaxgan.errors import ConfigError
 from jaxgan.gan import GAN
-from jaxgan.metrics.mixture import RADIUS
+from jaxgan.metrics.mixture import HIGH_QUALITY_RADIUS
 from jaxgan.plotting import figures, images
 from jaxgan.runs.loading import Run, run_title
 from jaxgan.training.options import check_ranges
@@ -99,7 +99,9 @@ def save_samples(path: Path, samples: np.ndarray, loaded: Run) -> None:
             "ending in .png or .npy"
         )
     elif mixture is not None:
-        figures.save_points(path, samples, mixture.means, RADIUS * mixture.sigma, caption)
+        figures.save_points(
+            path, samples, mixture.means, HIGH_QUALITY_RADIUS * mixture.sigma, caption
+        )
     elif samples.ndim == 2:
         figures.save_parabolas(path, samples, caption)
     elif path.suffix == ".gif":

@@ -34,7 +34,7 @@ def open_image_array(path: Path) -> Split:
       DataError: If the file cannot be read, or its arrays are not of this form.
     """
     images, labels = read_arrays(path)
-    images = check_images(path, images)
+    images = normalize_images(path, images)
     labels = None if labels is None else check_labels(path, labels, len(images))
     return make_array_split(path, images, labels, compute_checksum(images, labels))
 
@@ -59,7 +59,7 @@ def read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     return arrays["images"], arrays.get("labels")
 
 
-def check_images(path: Path, images: np.ndarray) -> np.ndarray:
+def normalize_images(path: Path, images: np.ndarray) -> np.ndarray:
     """Returns images as `[N, H, W, C]`. Raises DataError if they are not of a supported form."""
     found = f"{display_path(path)} has images of type {images.dtype} and shape {list(images.shape)}"
     if images.dtype != np.uint8:

@@ -20,13 +20,13 @@ from jaxgan.data.download import download_file
 from jaxgan.errors import DataError
 
 # The URLs for which TFDS has registered checksums.
-OFFICIAL = {
+OFFICIAL_URLS = {
     "mnist": "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "fashion_mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     "kmnist": "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
 }
 # The URLs to download from. Replace one to use a mirror; the checksums stay the official ones.
-URLS = dict(OFFICIAL)
+DOWNLOAD_URLS = dict(OFFICIAL_URLS)
 FILES = [
     f"{split}-{kind}-ubyte.gz"
     for split in ("train", "t10k")
@@ -49,7 +49,7 @@ class IdxImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
 
     def _split_generators(self, dl_manager: Any):
-        paths = dl_manager.download([OFFICIAL[self.name] + file for file in FILES])
+        paths = dl_manager.download([OFFICIAL_URLS[self.name] + file for file in FILES])
         return {
             "train": self._generate_examples(*paths[:2]),
             "test": self._generate_examples(*paths[2:]),
@@ -128,7 +128,7 @@ def _download_missing(name: str, manual_dir: Path) -> list[str]:
     missing = [file for file in FILES if not (manual_dir / file).exists()]
     try:
         for file in missing:
-            download_file(URLS[name] + file, manual_dir / file)
+            download_file(DOWNLOAD_URLS[name] + file, manual_dir / file)
     except DataError as error:
         still_missing = ", ".join(file for file in missing if not (manual_dir / file).exists())
         raise DataError(
@@ -146,7 +146,7 @@ def _verify_checksums(name: str, manual_dir: Path, downloaded: list[str]) -> Non
     wrong = [
         file
         for file in FILES
-        if checksums.compute_url_info(manual_dir / file) != official[OFFICIAL[name] + file]
+        if checksums.compute_url_info(manual_dir / file) != official[OFFICIAL_URLS[name] + file]
     ]
     removed = [file for file in wrong if file in downloaded]
     for file in removed:
@@ -154,7 +154,9 @@ def _verify_checksums(name: str, manual_dir: Path, downloaded: list[str]) -> Non
     if wrong:
         message = f"{name}: wrong checksum of files in {manual_dir}: {', '.join(wrong)}."
         if removed:
-            message += f" Downloaded from {URLS[name]} and removed again: {', '.join(removed)}."
+            message += (
+                f" Downloaded from {DOWNLOAD_URLS[name]} and removed again: {', '.join(removed)}."
+            )
         raise DataError(f"{message} {_advice(manual_dir)}")
 
 

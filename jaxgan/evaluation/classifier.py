@@ -34,7 +34,9 @@ LEARNING_RATE = 2e-3
 STEPS_PER_BLOCK = 50  # train steps in one compiled loop, between two calls of progress_fn
 EVAL_BATCH_SIZE = 500  # images per forward pass
 TEST_EVERY = 6  # if a data set has no test split, every sixth training image is held out
-MIN_IMAGES = 200  # the evaluator takes at least 100 samples, and at most half of the images
+MIN_EVALUATION_IMAGES = (
+    200  # the evaluator takes at least 100 samples, and at most half of the images
+)
 
 
 class ClassifierOutputs(NamedTuple):
@@ -107,9 +109,9 @@ def load_or_train_classifier(
 def check_evaluation_data(data: Images) -> None:
     """Raises DataError if a set has fewer than 200 images, or images below 11x11 pixels."""
     num, height, width = data.images.shape[:3]
-    if num < MIN_IMAGES:
+    if num < MIN_EVALUATION_IMAGES:
         raise DataError(
-            f"{data.name} has {num} images; evaluation needs at least {MIN_IMAGES}. "
+            f"{data.name} has {num} images; evaluation needs at least {MIN_EVALUATION_IMAGES}. "
             "Use a larger data set, or train without evaluation"
         )
     min_size = ssim.WINDOW_SIZE

@@ -62,7 +62,7 @@ SCORES = {
     "kl_divergence": ScoreSpec("KL divergence of classes (nats)", 4, "lower"),
     "nearest_distance": ScoreSpec("nearest-neighbor distance", 2, None),
     "copy_rate": ScoreSpec("copy rate", 3, "lower"),
-    "intra_class_ssim": ScoreSpec("intra-class SSIM", 3, "lower"),
+    "intra_class_ssim": ScoreSpec("intra-class SSIM", 3, None),
 }
 
 
@@ -256,7 +256,7 @@ def score_outputs(
     counts = classes.class_counts(labels, fake.logits.shape[1])
     # A class is found if it has a tenth of the samples that it would have in a uniform mixture.
     min_count = max(1, len(labels) // (10 * len(counts)))
-    similarity = ssim.intra_class_ssim(images, labels, jax.random.key(0), num=NUM_SSIM_PAIRS)
+    similarity = ssim.intra_class_ssim(images, labels, jax.random.key(0), num_pairs=NUM_SSIM_PAIRS)
     values = {
         "frechet_distance": frechet.frechet_distance(
             reference.moments, frechet.feature_moments(fake.features)

@@ -50,7 +50,7 @@ def make_evaluate_fn(
     measure_fn: Callable[[jax.Array], dict[str, jax.Array]],
     num_seeds: int | None = None,
     *,
-    first: str | None = None,
+    select_by: str | None = None,
 ) -> Callable[[GANState, jax.Array], dict[str, float]]:
     """Returns a function for `Callbacks.evaluate`, of scores that need no real samples.
 
@@ -59,7 +59,7 @@ def make_evaluate_fn(
       num: Number of samples of each GAN.
       measure_fn: `(samples [num, …]) -> {name: scalar}`; it is jit-compiled.
       num_seeds: Size of the population, as in `TrainOptions`; None for a single GAN.
-      first: Name of the score that selects the best checkpoint, the lower the better. None selects
+      select_by: Name of the score that selects the best checkpoint, the lower the better. None selects
         the first in alphabetical order.
 
     Returns:
@@ -75,7 +75,7 @@ def make_evaluate_fn(
         values = jax.device_get(measure(state, key))
         scores = {name: float(np.mean(x)) for name, x in values.items()}
         # jit returns the names in alphabetical order.
-        order = [first or next(iter(scores))]
+        order = [select_by or next(iter(scores))]
         return {name: scores[name] for name in dict.fromkeys([*order, *scores])}
 
     return evaluate

@@ -16,10 +16,10 @@ from jaxgan._checks import check_floating
 from jaxgan.data.mixture import Mixture
 from jaxgan.errors import ShapeError
 
-RADIUS = 3.0
+HIGH_QUALITY_RADIUS = 3.0
 """Radius around a mode within which a sample is of high quality, in standard deviations."""
 
-EXPECTED_HIGH_QUALITY = 1 - math.exp(-(RADIUS**2) / 2)
+EXPECTED_HIGH_QUALITY = 1 - math.exp(-(HIGH_QUALITY_RADIUS**2) / 2)
 """Mean high-quality share of samples of the mixture itself: 0.98889.
 
 A larger share means that the modes are narrower than those of the mixture.
@@ -30,7 +30,7 @@ class MixtureScores(NamedTuple):
     """Scores of samples of a mixture of K Gaussians; all are scalars.
 
     Attributes:
-      modes: Number of modes with at least one high-quality sample, from 0 to K.
+      modes_found: Number of modes with at least one high-quality sample, from 0 to K.
       high_quality: Share of samples less than three standard deviations from a mode, from 0 to 1;
         the target is `EXPECTED_HIGH_QUALITY`.
       kl_divergence: KL(found || uniform) in nats, of the frequencies of the modes among the
@@ -39,7 +39,7 @@ class MixtureScores(NamedTuple):
         samples of the mixture itself is `expected_kl(K, N)`.
     """
 
-    modes: jax.Array
+    modes_found: jax.Array
     high_quality: jax.Array
     kl_divergence: jax.Array
 
@@ -71,12 +71,12 @@ def mixture_scores(samples: jax.Array, mixture: Mixture) -> MixtureScores:
     num_modes = len(mixture.means)
     offsets = (samples[:, None] - jnp.asarray(mixture.means, samples.dtype)[None]) / mixture.sigma
     squares = jnp.sum(offsets**2, axis=-1)
-    good = jnp.min(squares, axis=1) < RADIUS**2
+    good = jnp.min(squares, axis=1) < HIGH_QUALITY_RADIUS**2
     nearest = jax.nn.one_hot(jnp.argmin(squares, axis=1), num_modes)
     counts = jnp.sum(nearest * good[:, None], axis=0)
     frequencies = counts / jnp.maximum(jnp.sum(counts), 1)
     return MixtureScores(
-        modes=jnp.sum(counts > 0),
+        modes_found=jnp.sum(counts > 0),
         high_quality=jnp.mean(good),
         kl_divergence=math.log(num_modes) + jnp.sum(xlogy(frequencies, frequencies)),
     )

@@ -74,9 +74,9 @@ def ssim(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 # Without jit, every eager call would compile the loop of `lax.map` again.
-@partial(jax.jit, static_argnames="num")
+@partial(jax.jit, static_argnames="num_pairs")
 def intra_class_ssim(
-    images: jax.Array, labels: jax.Array, key: jax.Array, *, num: int = 1000
+    images: jax.Array, labels: jax.Array, key: jax.Array, *, num_pairs: int = 1000
 ) -> IntraClassSSIM:
     """Mean SSIM of random pairs of different images of the same class.
 
@@ -88,7 +88,7 @@ def intra_class_ssim(
       images: `[N, H, W, C]`, floating, in [-1, 1]; H and W at least 11.
       labels: `[N]`, integers, the class of each image.
       key: A typed PRNG key, which is consumed.
-      num: Number of pairs, at least 2.
+      num_pairs: Number of pairs, at least 2.
 
     Returns:
       The mean, from -1 to 1, and its standard error.
@@ -96,7 +96,7 @@ def intra_class_ssim(
     Raises:
       ShapeError: If `images` is not `[N, H, W, C]` with H and W at least 11, or `labels` not `[N]`.
       DtypeError: If `images` is not floating.
-      ConfigError: If `num` is below 2.
+      ConfigError: If `num_pairs` is below 2.
 
     References:
       Odena et al. 2017, section 4.2, who use MS-SSIM.
@@ -106,16 +106,18 @@ def intra_class_ssim(
             f"images have shape {list(images.shape)}, labels {list(labels.shape)}, expected "
             "[N, H, W, C] and [N]; pass one label per image"
         )
-    if num < 2:
-        raise ConfigError(f"num is {num}, expected at least 2 pairs; the default is 1000")
-    first, second, any_pair = draw_pairs(labels, key, num)
+    if num_pairs < 2:
+        raise ConfigError(
+            f"num_pairs is {num_pairs}, expected at least 2 pairs; the default is 1000"
+        )
+    first, second, any_pair = draw_pairs(labels, key, num_pairs)
 
     def compare_pair(pair):
         return ssim(*(images[index][None] for index in pair))[0]
 
     values = jax.lax.map(compare_pair, (first, second), batch_size=256)
     values = jnp.where(any_pair, values, jnp.nan)
-    return IntraClassSSIM(jnp.mean(values), jnp.std(values, ddof=1) / num**0.5)
+    return IntraClassSSIM(jnp.mean(values), jnp.std(values, ddof=1) / num_pairs**0.5)
 
 
 def draw_pairs(

@@ -165,7 +165,9 @@ def save_points(
     save_figure(path, figure)
 
 
-def save_loss_curves(path: str | os.PathLike[str], metrics: dict[str, np.ndarray], caption: str) -> None:
+def save_loss_curves(
+    path: str | os.PathLike[str], metrics: dict[str, np.ndarray], caption: str
+) -> None:
     """Draws both losses and the discriminator's outputs against the train step.
 
     The outputs are the mean probabilities D(x) and D(G(z)) if the loss defines a probability, with

@@ -199,5 +199,5 @@ def config_from_json(config_type: type[Config], values: dict[str, Any]) -> Confi
         )
     for name, value in values.items():
         if not matches_type(value, hints[name]):
-            raise ConfigError(f"config.json is damaged: {name} is {value!r}")
+            raise ConfigError(f"config.json is corrupt: {name} is {value!r}")
     return config_type(**values)

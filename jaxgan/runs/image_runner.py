@@ -137,9 +137,9 @@ def describe_data(
     If the existing run has the same images and labels, it is what that run has recorded: other
     files may have been added to a folder since.
     """
-    record = {"name": data.name, "images": data.num, "shape": list(examples.shape[1:])}
+    record = {"name": data.name, "num_images": data.num, "shape": list(examples.shape[1:])}
     record |= data.record or {}
-    same = (*("name", "images", "shape"), *(("path", "checksum") if data.record else ()))
+    same = (*("name", "num_images", "shape"), *(("path", "checksum") if data.record else ()))
     recorded = (existing or {}).get("data", {})
     is_same = data.record and all(recorded.get(name) == record[name] for name in same)
     return recorded if is_same else record

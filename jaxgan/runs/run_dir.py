@@ -34,7 +34,7 @@ RUN_FILES = (
     *("checkpoints", "metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl"),
     *("findings.json", "losses.png", "progress.png", "parabola.gif", "distance.json", "samples"),
     *("config.json", "mixture.gif", "scores.json", "scores.png", "evaluation.json", "nearest.png"),
-    *("damaged", "samples.png"),
+    *("quarantine", "samples.png"),
 )
 # A directory that contains any of these is a run directory.
 RUN_MARKS = ("config.json", "checkpoints", "metrics.jsonl")

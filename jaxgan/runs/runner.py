@@ -69,7 +69,8 @@ def run_training(
         monitor = make_monitor(config.workdir, options.steps, print_line, population=population)
 
         def draw_and_monitor(state, key, step):
-            draw(*(select_member((state, key), 0) if population else (state, key)), step)
+            state, key = select_member((state, key), 0) if population else (state, key)
+            draw(state, key, step)
             monitor()
 
         callbacks = Callbacks(

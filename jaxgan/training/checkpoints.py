@@ -146,7 +146,7 @@ class Checkpoints:
     def restore_latest(self, like: Any, log_fn: Callable[[str], None]) -> tuple[Any, int] | None:
         """Returns the state and the step of the latest intact checkpoint, or None if none exists.
 
-        Corrupt checkpoints are quarantined: they are moved to the directory `damaged` beside this
+        Corrupt checkpoints are quarantined: they are moved to the directory `quarantine` beside this
         one, and reported.
 
         Args:
@@ -171,7 +171,7 @@ class Checkpoints:
 
     def _quarantine(self, step: int) -> Path:
         names = (f"{step}", *(f"{step}-{i}" for i in range(2, 1_000)))
-        paths = (self._directory.with_name("damaged") / name for name in names)
+        paths = (self._directory.with_name("quarantine") / name for name in names)
         target = next(path for path in paths if not path.exists())
         barrier("quarantine path chosen")
         if is_primary_process():

@@ -27,7 +27,7 @@ def make_manifest(
       scores: Scores by name, the one that selects the best checkpoint first.
     """
     manifest = {"format": FORMAT_VERSION, "record": record, "scores": list((scores or {}).items())}
-    manifest |= {"arrays": tree_checksums(state, array_checksum)}
+    manifest |= {"arrays": describe_leaves(state, array_checksum)}
     return manifest | {"checksum": json_checksum(manifest)}
 
 
@@ -63,7 +63,7 @@ def find_writer(manifest: dict[str, Any]) -> str:
 def verify_structure(manifest: dict[str, Any], like: Any, path: str) -> None:
     """Raises CheckpointError if the saved arrays differ from `like` in paths, shapes or dtypes."""
     saved = {name: text.partition(" ")[0] for name, text in manifest["arrays"].items()}
-    mismatch = first_mismatch(saved, tree_checksums(like, dtype_and_shape), "expected")
+    mismatch = first_mismatch(saved, describe_leaves(like, dtype_and_shape), "expected")
     if mismatch:
         raise CheckpointError(
             f"{path}: the arrays do not match this GAN; it has other networks, optimizers or "
@@ -73,7 +73,7 @@ def verify_structure(manifest: dict[str, Any], like: Any, path: str) -> None:
 
 def verify_arrays(manifest: dict[str, Any], state: Any, path: str) -> None:
     """Raises CorruptCheckpointError if an array of `state` is not, bit for bit, what was saved."""
-    mismatch = first_mismatch(manifest["arrays"], tree_checksums(state, array_checksum), "read")
+    mismatch = first_mismatch(manifest["arrays"], describe_leaves(state, array_checksum), "read")
     if mismatch:
         raise CorruptCheckpointError(f"{path}: the arrays are corrupt. {mismatch}")
 
@@ -96,7 +96,7 @@ def first_mismatch(saved: dict[str, str], found: dict[str, str], verb: str) -> s
     )
 
 
-def tree_checksums(tree: Any, describe_fn: Callable[[Any], str]) -> dict[str, str]:
+def describe_leaves(tree: Any, describe_fn: Callable[[Any], str]) -> dict[str, str]:
     """Returns `describe_fn(x)` for each array x of a pytree, by its path."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path): describe_fn(x) for path, x in leaves}

@@ -27,7 +27,7 @@ from jaxgan.training.nonfinite import (
     Failure,
     NonfiniteCounter,
     failure_message,
-    find_nonfinite,
+    describe_nonfinite,
 )
 from jaxgan.training.options import TrainOptions
 from jaxgan.training.program import (
@@ -192,5 +192,5 @@ def raise_failure(
     plan = plan_blocks(start, failure.step, program.steps_per_epoch, options.steps_per_block)
     for result in run_blocks(program, state, plan):
         state = result[0]
-    found = find_nonfinite(failure.row, to_host_local(state))
+    found = describe_nonfinite(failure.row, to_host_local(state))
     raise TrainingError(failure_message(failure, found, options.on_nan, checkpoints.all_steps))

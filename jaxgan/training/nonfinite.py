@@ -94,7 +94,7 @@ class NonfiniteCounter:
         return None
 
 
-def find_nonfinite(row: dict[str, Any], state: GANState) -> str:
+def describe_nonfinite(row: dict[str, Any], state: GANState) -> str:
     """Describes which metrics of a train step and which arrays after it are not finite.
 
     Args:
@@ -122,7 +122,7 @@ def failure_message(
 
     Args:
       failure: The train step at which the run stops.
-      found: The return value of `find_nonfinite`.
+      found: The return value of `describe_nonfinite`.
       on_nan: See `LoopOptions`.
       saved: Train steps that have a checkpoint.
     """

@@ -117,13 +117,14 @@ def check_ranges(options: Any) -> None:
             raise ConfigError(f"{name} is {value!r}, expected {describe_type(hint)}")
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             continue
+        number: Any = value
         # Stored as Python numbers, because NumPy's cannot be written as JSON.
         if float in (hint, *typing.get_args(hint)):
-            object.__setattr__(options, name, float(value))
-            check_float(name, float(value))
+            object.__setattr__(options, name, float(number))
+            check_float(name, float(number))
         else:
-            object.__setattr__(options, name, int(value))
-            check_integer(name, int(value), UPPER_BOUNDS.get(name, MAX_STEPS))
+            object.__setattr__(options, name, int(number))
+            check_integer(name, int(number), UPPER_BOUNDS.get(name, MAX_STEPS))
     if hasattr(options, "seed"):
         num_seeds = getattr(options, "num_seeds", None) or 1
         check_integer("seed", options.seed, MAX_SEED + 1 - num_seeds)

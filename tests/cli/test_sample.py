@@ -32,7 +32,7 @@ def draw(command, workdir, out, *arguments):
 
 def test_sample_writes_samples_without_the_data(command, toy_run, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        image_runner, "open_split", lambda *args: pytest.fail("the data set is opened")
+        image_runner, "open_dataset", lambda *args, **options: pytest.fail("the data set is opened")
     )
     samples = draw(command, toy_run, tmp_path / "new" / "samples.npy", "--num", 5)
     assert samples.shape == (5, 28, 28, 1)

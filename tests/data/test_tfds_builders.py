@@ -49,13 +49,13 @@ def official(tmp_path, monkeypatch):
     """A folder of small files that TFDS accepts as the official ones; no server has them."""
     folder = write_idx(tmp_path / "official")
     for file in tfds_builders.FILES:
-        url = tfds_builders.OFFICIAL["mnist"] + file
+        url = tfds_builders.OFFICIAL_URLS["mnist"] + file
         info = checksums.compute_url_info(folder / file)
         monkeypatch.setitem(checksums.get_all_url_infos(), url, info)
     download_file = functools.partial(download.download_file, stall=0.3)
     monkeypatch.setattr(tfds_builders, "download_file", download_file)
     # Nothing listens on port 9.
-    monkeypatch.setitem(tfds_builders.URLS, "mnist", "http://127.0.0.1:9/")
+    monkeypatch.setitem(tfds_builders.DOWNLOAD_URLS, "mnist", "http://127.0.0.1:9/")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     return folder
 
@@ -80,7 +80,7 @@ def serve(monkeypatch):
         servers.append(ThreadingHTTPServer(("127.0.0.1", 0), handler))
         threading.Thread(target=servers[-1].serve_forever, args=(0.01,)).start()
         url = f"http://127.0.0.1:{servers[-1].server_port}/"
-        monkeypatch.setitem(tfds_builders.URLS, "mnist", url)
+        monkeypatch.setitem(tfds_builders.DOWNLOAD_URLS, "mnist", url)
 
     yield start
     for server in servers:
@@ -164,7 +164,7 @@ def test_prepare_dataset_removes_wrong_downloads(official, data_dir, manual_dir,
     with pytest.raises(DataError) as caught:
         load_split("mnist", data_dir)
     removed = ", ".join(tfds_builders.FILES[1:])
-    url = tfds_builders.URLS["mnist"]
+    url = tfds_builders.DOWNLOAD_URLS["mnist"]
     assert f"mnist: wrong checksum of files in {manual_dir}: {removed}." in str(caught.value)
     assert f"Downloaded from {url} and removed again: {removed}." in str(caught.value)
     assert [path.name for path in manual_dir.iterdir()] == tfds_builders.FILES[:1]

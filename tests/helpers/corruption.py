@@ -83,8 +83,8 @@ def run_trial(saved, folder, rng):
             assert not messages, what
         else:
             assert f"{folder}/checkpoints/2" in messages[0], what
-            assert f"moved to {folder}/damaged/2" in messages[0], what
-            assert (folder / "damaged" / "2").is_dir(), what
+            assert f"moved to {folder}/quarantine/2" in messages[0], what
+            assert (folder / "quarantine" / "2").is_dir(), what
             assert checkpoints.all_steps == [1], what
             checkpoints.save(2, NEWEST, {})
             assert checkpoints.all_steps == [1, 2], what

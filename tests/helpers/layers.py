@@ -20,7 +20,7 @@ LAYERS = (
 CONFINED = {
     "orbax": ("training.checkpoints", "training.orbax_utils", "distributed.multihost"),
     "matplotlib": ("plotting.figures",),
-    "PIL": ("plotting.images",),
+    "PIL": ("plotting.images", "data.image_decoding"),
     "tyro": ("runs.command_line", "runs.option_groups", "cli"),
     "rich": ("runs", "cli"),  # Flax imports it, too
     "tensorflow_datasets": ("data",),

@@ -38,7 +38,7 @@ def test_mixture_scores_of_the_mixture_itself_have_the_expected_means(kind):
     measure = jax.vmap(lambda key: mixture_scores(sample_mixture(mixture, key, num), mixture))
     scores = jax.device_get(jax.jit(measure)(jax.random.split(jax.random.key(1), trials)))
     num_modes = len(mixture.means)
-    assert set(scores.modes) == {num_modes}
+    assert set(scores.modes_found) == {num_modes}
     shares = np.asarray(scores.high_quality, np.float64)
     binomial_std = (EXPECTED_HIGH_QUALITY * (1 - EXPECTED_HIGH_QUALITY) / num) ** 0.5
     assert abs(shares.mean() - EXPECTED_HIGH_QUALITY) < 4 * binomial_std / trials**0.5

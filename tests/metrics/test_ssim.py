@@ -62,7 +62,7 @@ def test_intra_class_ssim_pairs_different_images_of_a_class():
     """Each image has one gray level of its own, so its pairs can be told from their SSIM."""
     grays, labels = jnp.array([0.1, 0.5, 0.2, 0.9, 0.4, 0.7]), jnp.array([5, 2, 5, 9, 2, 2])
     constant = jnp.zeros((6, 11, 11, 1)) + grays[:, None, None, None]
-    result = intra_class_ssim(constant, labels, jax.random.key(0), num=4000)
+    result = intra_class_ssim(constant, labels, jax.random.key(0), num_pairs=4000)
     # Five images have a partner. Two are of class 5, which has one pair; three are of class 2.
     pairs = ((0.5, 0.4), (0.5, 0.7), (0.4, 0.7))
     class_2 = np.mean([ssim_of_constants(*pair) for pair in pairs])
@@ -97,4 +97,4 @@ def test_intra_class_ssim_rejects_wrong_labels_and_numbers_of_pairs():
     with pytest.raises(ShapeError, match=r"labels \[2\]"):
         intra_class_ssim(images, np.zeros(2, int), key)
     with pytest.raises(ConfigError, match="num is 1, expected at least 2"):
-        intra_class_ssim(images, np.zeros(3, int), key, num=1)
+        intra_class_ssim(images, np.zeros(3, int), key, num_pairs=1)

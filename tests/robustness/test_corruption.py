@@ -43,7 +43,7 @@ def test_restore_latest_raises_if_all_checkpoints_are_corrupt(saved, tmp_path):
         ):
             checkpoints.restore_latest(LIKE, messages.append)
     assert len(messages) == 2
-    assert sorted(path.name for path in (tmp_path / "damaged").iterdir()) == ["1", "2"]
+    assert sorted(path.name for path in (tmp_path / "quarantine").iterdir()) == ["1", "2"]
 
 
 def test_restore_notices_a_changed_manifest(saved, tmp_path):
@@ -58,8 +58,8 @@ def test_restore_notices_a_changed_manifest(saved, tmp_path):
 
 def test_restore_latest_overwrites_nothing_in_the_quarantine(saved, tmp_path):
     shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "damaged" / "2").mkdir(parents=True)
+    (tmp_path / "quarantine" / "2").mkdir(parents=True)
     (tmp_path / "checkpoints" / "2" / "meta" / "metadata").unlink()
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         assert checkpoints.restore_latest(LIKE, lambda text: None)[1] == 1
-    assert sorted(path.name for path in (tmp_path / "damaged").iterdir()) == ["2", "2-2"]
+    assert sorted(path.name for path in (tmp_path / "quarantine").iterdir()) == ["2", "2-2"]

@@ -162,7 +162,7 @@ def test_checkpoint_that_one_process_cannot_read_is_set_aside_by_both(damaged, t
     ended = wait(start(2, workdir, steps=12, **options), 120)
     assert [status for status, *_ in ended] == [0, 0], ended
     assert "It was moved to" in ended[0][1]
-    assert sorted(path.name for path in (workdir / "damaged").iterdir()) == ["8"]
+    assert sorted(path.name for path in (workdir / "quarantine").iterdir()) == ["8"]
     run(1, tmp_path / "uninterrupted", steps=12, **options)
     assert_losses_agree(workdir, tmp_path / "uninterrupted", 12, 1e-5)
 

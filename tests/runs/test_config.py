@@ -42,8 +42,8 @@ def test_config_from_json_returns_what_was_written(module):
     ("changes", "message"),
     [
         ({"depth": 3}, "config.json has fields that experiments.mnist_cnn does not know: depth"),
-        ({"seed": "0"}, "config.json is damaged: seed is '0'"),
-        ({"batch_size": True}, "config.json is damaged: batch_size is True"),
+        ({"seed": "0"}, "config.json is corrupt: seed is '0'"),
+        ({"batch_size": True}, "config.json is corrupt: batch_size is True"),
         ({"steps": 0}, "steps is 0, expected at least 1"),
     ],
 )

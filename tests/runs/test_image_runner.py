@@ -11,21 +11,20 @@ from jaxgan.runs import image_runner
 from tests.helpers import toy_experiment
 
 
-def test_train_on_images_falls_back_to_the_digits_and_stays_with_them(train_toy, tmp_path):
+def test_train_on_images_falls_back_to_mnist_5k_and_stays_with_it(train_toy, tmp_path):
     status, output, _ = train_toy(tmp_path, "--steps", 50, dataset=None)
     assert status == 0
     first, second = output.splitlines()[:2]
-    assert first.startswith("Data: the 1,797 embedded digits, because MNIST is not available.")
+    assert first == "Data: mnist_5k, 5,000 images, because MNIST is not available."
     manual = tmp_path / "home" / "jaxgan_data" / "downloads" / "manual" / "mnist"
-    assert f"put its four files into {manual}." in first
-    assert "no network in tests" in second
-    assert json.loads((tmp_path / "config.json").read_text())["config"]["dataset"] == "digits"
+    assert str(manual) in second
+    assert json.loads((tmp_path / "config.json").read_text())["config"]["dataset"] == "mnist_5k"
     status, output, _ = train_toy(tmp_path, "--steps", 60, dataset=None)
     assert status == 0
-    assert output.splitlines()[0] == "Data: digits, 1,797 images"
+    assert output.splitlines()[0] == "Data: mnist_5k, 5,000 images"
     status, _, error = train_toy(tmp_path, "--steps", 60, dataset="mnist")
     assert status == 1
-    assert "dataset: 'digits' in the run, 'mnist' now" in error
+    assert "dataset: 'mnist_5k' in the run, 'mnist' now" in error
 
 
 @pytest.mark.parametrize(
@@ -33,7 +32,7 @@ def test_train_on_images_falls_back_to_the_digits_and_stays_with_them(train_toy,
     [
         ("mnist", "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz"),
         ("mnits", "Did you mean 'mnist'"),
-        ("../x", "'../x' is not a data set name"),
+        ("../x", "'../x' is neither the name of a data set nor a path"),
     ],
 )
 def test_dataset_that_is_not_available_is_refused(train_toy, tmp_path, dataset, message):
@@ -49,7 +48,7 @@ def test_check_sample_shape_refuses_images_that_do_not_fit(train_toy, tmp_path, 
     split = Split(
         "cifar10", 100, lambda rows: Images("cifar10", wide[rows], np.zeros(len(rows), np.int32))
     )
-    monkeypatch.setattr(image_runner, "open_split", lambda name, data_dir: split)
+    monkeypatch.setattr(image_runner, "open_dataset", lambda name, data_dir, **options: split)
     status, _, error = train_toy(tmp_path / "run", dataset="cifar10")
     assert status == 1
     assert (

@@ -91,7 +91,7 @@ def test_changeable_fields_are_fields_of_the_experiments():
 def test_begin_run_dir_refuses_other_data_of_the_same_name(train_toy, tmp_path):
     train_toy(tmp_path, "--steps", 50)
     record = json.loads((tmp_path / "config.json").read_text())
-    record["data"]["images"] = 7
+    record["data"]["num_images"] = 7
     (tmp_path / "config.json").write_text(json.dumps(record))
     status, _, error = train_toy(tmp_path, "--steps", 60)
     assert status == 1

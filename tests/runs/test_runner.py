@@ -20,7 +20,8 @@ SAMPLE_FILES = ("000000.npy", "000000.png", "000120.npy", "000120.png")
 # Written by other experiments, with --evaluate-every, by `jaxgan evaluate`, or for corrupt
 # checkpoints.
 OTHER_FILES = {
-    "damaged",
+    "quarantine",
+    "samples.png",
     *("parabola.gif", "distance.json", "mixture.gif", "scores.json"),
     *("scores.jsonl", "scores.png", "evaluation.json", "nearest.png"),
 }
@@ -52,7 +53,7 @@ def test_run_training_writes_every_file_and_says_what_it_does(train_toy, tmp_pat
     record = json.loads((workdir / "config.json").read_text())
     assert record["experiment"] == "tests.helpers.toy_experiment"
     assert record["config"]["dataset"] == "digits"
-    assert record["data"] == {"name": "digits", "images": 1797, "shape": [28, 28, 1]}
+    assert record["data"] == {"name": "digits", "num_images": 1797, "shape": [28, 28, 1]}
     assert record["versions"]["jax"] == jax.__version__
     assert len(read_columns(workdir / "metrics.jsonl")["step"]) == 120
 

@@ -206,5 +206,5 @@ def test_callbacks_log_receives_messages_about_corrupt_checkpoints(tmp_path):
     run(tmp_path, 6, log=messages.append)
     (message,) = (text for text in messages if "corrupt" in text)
     assert "checkpoints/6 is corrupt" in message
-    assert f"moved to {tmp_path}/damaged/6" in message
+    assert f"moved to {tmp_path}/quarantine/6" in message
     assert saved_steps(tmp_path) == [5, 6]

@@ -124,8 +124,8 @@ def test_restore_latest_quarantines_corrupt_checkpoints_and_returns_the_one_befo
             )
             assert step == 1
             assert_same_bits(restored, tree)
-            assert messages.pop().endswith(f"\nIt was moved to {tmp_path}/damaged/{attempt}.")
-            assert (tmp_path / "damaged" / attempt / "state").is_dir()
+            assert messages.pop().endswith(f"\nIt was moved to {tmp_path}/quarantine/{attempt}.")
+            assert (tmp_path / "quarantine" / attempt / "state").is_dir()
             assert checkpoints.all_steps == [1]
 
 

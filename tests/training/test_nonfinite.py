@@ -12,7 +12,7 @@ from jaxgan.training.nonfinite import (
     Failure,
     NonfiniteCounter,
     failure_message,
-    find_nonfinite,
+    describe_nonfinite,
     skip_nonfinite_updates,
 )
 from jaxgan.training.options import TrainOptions
@@ -100,10 +100,10 @@ def test_nonfinite_counter_counts_consecutive_steps_of_each_network():
 def test_find_nonfinite_names_the_first_metric_and_the_first_array():
     state = init_state()
     row = {"d_real_logits": 0.5, "d_loss": 1.0, "d_grad_norm": np.inf, "g_loss": np.nan}
-    assert find_nonfinite(row, state) == "d_grad_norm and 1 more metrics"
-    assert find_nonfinite(row | {"g_loss": 0.0}, state) == "d_grad_norm"
+    assert describe_nonfinite(row, state) == "d_grad_norm and 1 more metrics"
+    assert describe_nonfinite(row | {"g_loss": 0.0}, state) == "d_grad_norm"
     nan_state = state.replace(g_ema=jax.tree.map(lambda x: x * jnp.nan, state.g_ema))
-    found = find_nonfinite(row, nan_state)
+    found = describe_nonfinite(row, nan_state)
     assert found.startswith("d_grad_norm and 1 more metrics, .g_ema['")
     assert found.endswith(" more arrays")
 
