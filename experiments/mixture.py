@@ -191,8 +191,8 @@ def save_figure(
     del metrics, probes
     scores = jax.device_get(measure(points))
     text = (
-        f"{scores['modes_found']} of {len(mixture.means)} modes, {100 * scores['high_quality']:.1f} % "
-        f"within 3 sigma, KL {scores['kl_divergence']:.3f}"
+        f"{scores['modes_found']} of {len(mixture.means)} modes, "
+        f"{100 * scores['high_quality']:.1f} % within 3 sigma, KL {scores['kl_divergence']:.3f}"
     )
     radius = HIGH_QUALITY_RADIUS * mixture.sigma
     figures.save_points(path, points, mixture.means, radius, f"{caption}\n{text}")

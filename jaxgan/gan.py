@@ -25,7 +25,6 @@ from jaxgan.penalties import Penalty
 from jaxgan.priors import Prior
 from jaxgan.states import GANState, NetworkState, at_least_float32, update_ema
 
-
 Condition = jax.typing.ArrayLike | None
 
 
@@ -381,7 +380,7 @@ def init_network(module, tx, key, x, condition):
 def apply_train(module, params, model_state, key, x, condition):
     """Applies a module in train mode; returns its output and the updated model state."""
     variables = {"params": params, **model_state}
-    output, model_state = module.apply(
+    output, model_state = module.apply(  # pyright: ignore[reportAssignmentType]
         variables,
         *module_args(module, x, condition),
         train=True,

@@ -1,4 +1,4 @@
-"""Scores the generator of a run, beside the scores of real images.
+"""Scores the generator of a run, together with the scores of real images.
 
 Draws samples several times, compares each draw with the training images through a classifier that
 is trained on them once, and prints every score as mean and standard error; evaluation.json in the
@@ -51,7 +51,7 @@ class Config:
     best: bool = False
     """Evaluate the checkpoint with the best scores of the run; see --evaluate-every."""
     member: int = 0
-    """Which GAN of a run with --num-seeds, from 0."""
+    """Index of the GAN in a run with --num-seeds, from 0."""
     seed: int = 0
     """Seed of the latent noise."""
     nearest: bool = False

@@ -1,9 +1,8 @@
 """Parabolas with a random coefficient, sampled at 15 points.
 
-A curve is `a * BASIS - 1` = a x² + (a - 1) with a ~ U(1, 2), at the 15 points x of `POINTS`. The
-curves stand for the paintings of a famous artist, which the generator learns to imitate. All curves
-lie on a line segment in R^15, so the distance of generated samples from the data distribution can
-be computed exactly (`jaxgan.metrics.parabola`).
+A curve is `a * BASIS - 1` = a x² + (a - 1) with a ~ U(1, 2), at the 15 points x of `POINTS`. All
+curves lie on a line segment in R^15, so the distance of generated samples from the data
+distribution can be computed exactly (`jaxgan.metrics.parabola`).
 """
 
 import jax

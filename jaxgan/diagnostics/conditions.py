@@ -23,6 +23,7 @@ from jaxgan.diagnostics.thresholds import (
     G_GRAD_VANISHED,
     LOSS_FLAT_TOLERANCE,
     LOSS_STEADY_TOLERANCE,
+    PROBABILITY_GAP_MIN,
     SAMPLE_CHANGE_MIN,
 )
 
@@ -111,3 +112,13 @@ def is_collapsed(c: CurveSummary) -> bool:
 def best_diversity(c: CurveSummary) -> float:
     """Returns the largest diversity of the run, at most 1."""
     return min(1.0, float(c.means["diversity"].max()))
+
+
+def is_d_output_a_probability(c: CurveSummary) -> bool:
+    """The mean outputs of the discriminator stay in [0, 1] all along, and tell real from fake.
+
+    Logits of fake samples are negative as soon as the discriminator recognizes them.
+    """
+    outputs = np.concatenate([c.means["d_real_logits"], c.means["d_fake_logits"]])
+    bounded = outputs.min() >= 0 and outputs.max() <= 1
+    return bool(bounded) and c.means["logit_gap"].max() > PROBABILITY_GAP_MIN

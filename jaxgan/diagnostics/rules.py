@@ -227,6 +227,21 @@ RULES: tuple[Rule, ...] = (
             ADVICE_NEW_RUN,
         ),
     ),
+    Rule(
+        name="discriminator ends in a sigmoid",
+        requires=("d_real_probability", "d_real_logits", "d_fake_logits"),
+        applies=conditions.is_d_output_a_probability,
+        evidence=lambda c: (
+            f"{c.summary}; the mean outputs of the discriminator stayed between 0 and 1, for real "
+            f"samples at {c.final_mean('d_real_logits'):.2g}, for fake ones at "
+            f"{c.final_mean('d_fake_logits'):.2g}"
+        ),
+        meaning=(
+            "The discriminator probably returns probabilities instead of logits. The loss applies "
+            "a sigmoid itself, so the gradients are too small"
+        ),
+        advice=("in code, the last layer of the discriminator without a sigmoid", ADVICE_NEW_RUN),
+    ),
 )
 
 

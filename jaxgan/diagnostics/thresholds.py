@@ -49,3 +49,4 @@ DIVERSITY_COLLAPSED_EARLY = 0.02  # before EARLY_STEPS; an untrained generator h
 DIVERSITY_FALLEN = 0.5  # relative to the largest diversity so far, or to 1 if that is larger than 1
 DIVERSITY_UNLIKE_DATA = 2.0  # factor above or below the data's diversity
 DIVERSITY_IMPROVING = 0.95  # ratio of the distances from 1, last fifth to the fifth before
+PROBABILITY_GAP_MIN = 0.05  # of D(x) - D(G(z)), if the outputs seem to be probabilities

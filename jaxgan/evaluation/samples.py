@@ -59,8 +59,8 @@ def make_evaluate_fn(
       num: Number of samples of each GAN.
       measure_fn: `(samples [num, …]) -> {name: scalar}`; it is jit-compiled.
       num_seeds: Size of the population, as in `TrainOptions`; None for a single GAN.
-      select_by: Name of the score that selects the best checkpoint, the lower the better. None selects
-        the first in alphabetical order.
+      select_by: Name of the score that selects the best checkpoint, the lower the better. None
+        selects the first in alphabetical order.
 
     Returns:
       `(state, key) -> {name: float}`; for a population, means over the members.

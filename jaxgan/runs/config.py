@@ -33,7 +33,7 @@ class RunConfig(LoopOptions):
     workdir: Path = Path("runs/run")
     """Directory of the run. A run that exists there is resumed from its latest checkpoint."""
     overwrite: bool = False
-    """Remove the run that exists in the workdir, and start anew."""
+    """Remove the existing run in the workdir and start a new one."""
     steps: int | None = None
     """Total number of train steps."""
     batch_size: int = 128

@@ -66,7 +66,7 @@ def group_of(name: str) -> str:
 
 
 def sort_fields(config_type: type) -> list[dataclasses.Field]:
-    """Returns the fields in the order of `GROUPS`; those that it does not name in their own."""
+    """Returns the fields in the order of `GROUPS`, then those it does not name."""
     names = [name for group in GROUPS.values() for name in group]
     fields = dataclasses.fields(config_type)
     return sorted(fields, key=lambda f: names.index(f.name) if f.name in names else len(names))

@@ -146,8 +146,7 @@ class Checkpoints:
     def restore_latest(self, like: Any, log_fn: Callable[[str], None]) -> tuple[Any, int] | None:
         """Returns the state and the step of the latest intact checkpoint, or None if none exists.
 
-        Corrupt checkpoints are quarantined: they are moved to the directory `quarantine` beside this
-        one, and reported.
+        Corrupt checkpoints are moved to the directory `quarantine` beside this one, and reported.
 
         Args:
           like: See `restore`.

@@ -26,8 +26,8 @@ from jaxgan.training.nonfinite import (
     MAX_CONSECUTIVE_SKIPS,
     Failure,
     NonfiniteCounter,
-    failure_message,
     describe_nonfinite,
+    failure_message,
 )
 from jaxgan.training.options import TrainOptions
 from jaxgan.training.program import (

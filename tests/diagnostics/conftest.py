@@ -23,6 +23,14 @@ class SaturatingCritic(nn.Module):
         return jnp.tanh(models.MLPDiscriminator(widths=(64,), hidden=nn.relu)(x, train=train))
 
 
+class SigmoidDiscriminator(nn.Module):
+    """A discriminator that returns a probability instead of a logit."""
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        return nn.sigmoid(models.MLPDiscriminator(widths=(64,))(x, train=train))
+
+
 DEAD_D = models.MLPDiscriminator(widths=(64,), hidden=lambda x: 0 * x)
 # Five layers of 32 units: the scores of all samples are about equal at initialization.
 BLIND_D = models.MLPDiscriminator(widths=(32,) * 5, hidden=nn.relu)
@@ -63,6 +71,7 @@ FAILURES = {
         "g": {"output": jnp.tanh},
         "steps": 1_500,
     },
+    "D ends in a sigmoid": {"d_rate": 1e-3, "g_rate": 1e-3, "d": SigmoidDiscriminator()},
     "G does not learn": {"d_rate": 1e-3, "g_rate": 0.0},
     "G takes ten steps": {
         "d_rate": 1e-3,

@@ -27,6 +27,7 @@ EXPECTED = {
     "D is dead": ["discriminator at chance"],
     "the critic is dead": ["discriminator at chance"],
     "D is blind": ["discriminator at chance", "mode collapse"],
+    "D ends in a sigmoid": ["discriminator ends in a sigmoid"],
     "G does not learn": ["discriminator winning", "standstill"],
     "G takes ten steps": ["discriminator at chance", "mode collapse"],
 }

@@ -11,8 +11,8 @@ from jaxgan.training.loop import train
 from jaxgan.training.nonfinite import (
     Failure,
     NonfiniteCounter,
-    failure_message,
     describe_nonfinite,
+    failure_message,
     skip_nonfinite_updates,
 )
 from jaxgan.training.options import TrainOptions
