@@ -13,7 +13,17 @@ kernels are initialized as in PyTorch instead of from N(0, 0.02²), they are 4x4
 before a batch normalization keep their biases, and width 64 gives half the channels of the paper's
 generator of 64x64 images (`--width 128` gives all).
 
-PLACEHOLDER
+The preset `tuned`, at half the width, replaces batch normalization in the discriminator by R1 on a
+few images of each batch, and samples from a moving average of the generator.
+
+A train step with the defaults takes about 0.5 s on two 2.5 GHz CPU cores for 28x28x1 images. One of
+`tuned` takes 0.2 s for 28x28x1 and 32x32x3 images, and 1.4 s for 64x64x3 images.
+
+The settings of `tuned` are those of `mnist_cnn`, and were compared only in short runs: 400 steps on
+20,000 randomly colored digits of 32x32x3, at width 16, from one seed. In the features of a small
+classifier, 1,000 samples then had a Fréchet distance of 627 from the data (real images: 8), against
+836 with spectral normalization instead of R1, 1,046 with a learning rate of 5e-4, and 1,447 for
+`faithful`, whose samples were not yet digits.
 """
 
 import dataclasses
