@@ -23,10 +23,12 @@ test: .venv/test
 	$(FAST_XLA) $(PYTEST) --dist worksteal -m "not default_xla"
 	$(FAST_XLA) JAX_ENABLE_X64=1 $(PYTEST) --dist load tests/test_losses.py tests/test_penalties.py
 
-# The robustness tests at full count: kills, corruption, full disks, fuzzing, devices, processes.
+# The robustness tests at full count (kills, corruption, full disks, fuzzing, devices, processes),
+# and the other long tests.
 stress: .venv/test
 	$(PYTEST) --dist load --full -rP tests/data/test_streaming.py
 	$(FAST_XLA) $(PYTEST) --dist worksteal --full -rP tests/robustness
+	$(FAST_XLA) $(PYTEST) --dist worksteal --full -m stress
 
 lint: .venv/test .venv/lint
 	$(VENV) -m ruff check .

@@ -1,5 +1,6 @@
 """Strict JAX settings for every test, and the fixtures that several packages of tests share."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,9 @@ jax.config.update("jax_legacy_prng_key", "error")
 jax.config.update("jax_debug_key_reuse", True)
 jax.config.update("jax_num_cpu_devices", 2)
 jax.devices()  # creates them now, before an experiment asks for another number
+
+# Traced programs are millions of objects that stay: collecting them takes a quarter of the time.
+gc.set_threshold(1_000_000)
 
 worker = os.environ.get("PYTEST_XDIST_WORKER")
 if worker and hasattr(os, "sched_setaffinity"):
@@ -40,6 +44,15 @@ def pytest_configure(config):
     }
     jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Skips the tests that are marked `stress`, unless --full is given."""
+    if not config.getoption("full"):
+        skip = pytest.mark.skip(reason="runs with --full (make stress)")
+        for item in items:
+            if item.get_closest_marker("stress"):
+                item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")

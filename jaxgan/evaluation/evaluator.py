@@ -62,7 +62,7 @@ SCORES = {
     "kl_divergence": ScoreSpec("KL divergence of classes (nats)", 4, "lower"),
     "nearest_distance": ScoreSpec("nearest-neighbor distance", 2, None),
     "copy_rate": ScoreSpec("copy rate", 3, "lower"),
-    "intra_class_ssim": ScoreSpec("intra-class SSIM", 3, None),
+    "intra_class_ssim": ScoreSpec("intra-class SSIM", 3, "lower"),
 }
 
 

@@ -51,6 +51,7 @@ def test_evaluation_during_training_and_afterwards(
     assert (workdir / "nearest.png").stat().st_size > 5_000
 
 
+@pytest.mark.stress
 def test_evaluation_of_a_population_is_the_mean_over_its_members(
     command, digits_data_dir, digits_options, digits_evaluator, tmp_path, offline
 ):

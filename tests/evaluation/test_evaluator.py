@@ -119,6 +119,7 @@ def test_make_evaluator_refuses_small_data_sets(digits_classifier):
         make_evaluator(digits_classifier, small)
 
 
+@pytest.mark.stress
 def test_scores_of_identical_images_are_finite(tmp_path, monkeypatch):
     monkeypatch.setattr("jaxgan.data.sources.EPOCH_IMAGES", 1)
     images = np.full((200, 28, 28, 1), 7, np.uint8)

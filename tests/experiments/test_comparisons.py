@@ -20,6 +20,7 @@ def load_fake_evaluator(*arguments):
         compute_scores=lambda samples: {name: float(np.mean(samples)) for name in SCORES},
         real_baseline=REAL_BASELINE,
         reference_images=np.zeros((1, 28, 28, 1), np.uint8),
+        record={},
         find_nearest=lambda samples: np.zeros(1),
     )
 

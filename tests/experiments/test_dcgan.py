@@ -29,7 +29,7 @@ def images(tmp_path):
     return write_images(tmp_path / "images.npy", SHAPE)
 
 
-@pytest.mark.parametrize("preset", ["faithful", "tuned"])
+@pytest.mark.parametrize("preset", [pytest.param("faithful", marks=pytest.mark.stress), "tuned"])
 def test_dcgan_trains_resumes_and_samples_images_of_the_datas_shape(
     command, tmp_path, images, preset
 ):

@@ -23,6 +23,7 @@ def run_module(*arguments, **environment):
     )
 
 
+@pytest.mark.stress
 def test_experiment_trains_in_bf16_and_samples(tmp_path):
     workdir, out = tmp_path / "run", tmp_path / "samples.npy"
     options = ("--dataset", "digits", "--steps", 2, "--batch-size", 8, "--steps-per-block", 1)
@@ -62,7 +63,7 @@ def test_mnist_cnn_trains_on_mnist(tmp_path, mnist_files):
     assert done.stdout.startswith(
         "Data: mnist, 60,000 images\nRun: 3 steps of 16 samples (3,750 per epoch)"
     )
-    assert json.loads((workdir / "config.json").read_text())["data"]["images"] == 60_000
+    assert json.loads((workdir / "config.json").read_text())["data"]["num_images"] == 60_000
     (manual / "t10k-labels-idx1-ubyte.gz").unlink()
     shutil.rmtree(data_dir / "mnist")
     unreachable = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}

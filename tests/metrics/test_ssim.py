@@ -76,7 +76,7 @@ def test_intra_class_ssim_is_1_for_collapsed_classes():
     image_sets = np.stack([varied, varied[labels], varied])
     label_sets = np.stack([labels, labels, np.arange(40)])
     keys = jax.random.split(jax.random.key(1), 3)
-    result = jax.vmap(partial(intra_class_ssim, num=50))(image_sets, label_sets, keys)
+    result = jax.vmap(partial(intra_class_ssim, num_pairs=50))(image_sets, label_sets, keys)
     assert result.value[0] < 0.3
     np.testing.assert_allclose([result.value[1], result.standard_error[1]], [1, 0], atol=1e-5)
     assert np.isnan(result.value[2])  # no class has two images
@@ -96,5 +96,5 @@ def test_intra_class_ssim_rejects_wrong_labels_and_numbers_of_pairs():
     images, key = np.zeros((3, 11, 11, 1), np.float32), jax.random.key(0)
     with pytest.raises(ShapeError, match=r"labels \[2\]"):
         intra_class_ssim(images, np.zeros(2, int), key)
-    with pytest.raises(ConfigError, match="num is 1, expected at least 2"):
+    with pytest.raises(ConfigError, match="num_pairs is 1, expected at least 2"):
         intra_class_ssim(images, np.zeros(3, int), key, num_pairs=1)

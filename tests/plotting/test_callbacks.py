@@ -17,7 +17,9 @@ METRICS = {"d_loss": 1.0, "g_loss": 0.7, "d_real_probability": 0.6, "d_fake_prob
 
 def gan_with_samples(*shape):
     """A GAN without networks whose samples `[num, *shape]` are all 0."""
-    return small_gan()._replace(sample=lambda state, key, num: jnp.zeros((num, *shape)))
+    return small_gan()._replace(
+        sample=lambda state, key, num, condition=None: jnp.zeros((num, *shape))
+    )
 
 
 def write_metrics(workdir, num):

@@ -213,7 +213,7 @@ def test_resuming_ignores_damaged_figures_and_truncated_logs(
 def test_resuming_after_random_damage_is_exact_or_refused(train_toy, runs, tmp_path, count):
     start, expected_state = runs
     refused = 0
-    for seed in range(count(6, 100)):
+    for seed in range(count(3, 100)):
         workdir, rng = tmp_path / "damaged", random.Random(seed)
         shutil.copytree(start, workdir)
         checkpoints = workdir / "checkpoints"

@@ -116,7 +116,7 @@ def test_subcommands_accept_or_refuse_any_words(name, monkeypatch, capfd, count)
 
 def test_load_split_refuses_damaged_files_or_reads_the_same_images(tmp_path, monkeypatch, count):
     # Port 9 discards what it receives: nothing answers there.
-    monkeypatch.setitem(tfds_builders.URLS, "mnist", "http://127.0.0.1:9/")
+    monkeypatch.setitem(tfds_builders.DOWNLOAD_URLS, "mnist", "http://127.0.0.1:9/")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     official = write_idx(tmp_path / "official")
     for file in tfds_builders.FILES:

@@ -32,7 +32,7 @@ def test_train_on_images_falls_back_to_mnist_5k_and_stays_with_it(train_toy, tmp
     [
         ("mnist", "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz"),
         ("mnits", "Did you mean 'mnist'"),
-        ("../x", "'../x' is neither the name of a data set nor a path"),
+        ("../x", "x' is neither the name of a data set nor a path"),
     ],
 )
 def test_dataset_that_is_not_available_is_refused(train_toy, tmp_path, dataset, message):

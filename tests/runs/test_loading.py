@@ -24,7 +24,10 @@ def run_from_code(workdir, steps=7, callbacks=QUIET, **options):
 
 def test_load_run_of_a_gan_from_code_needs_the_gan(tmp_path):
     state = run_from_code(tmp_path)
-    with pytest.raises(ConfigError, match=r"its GAN cannot be rebuilt; pass the GAN: load_run\("):
+    with pytest.raises(
+        ConfigError,
+        match=r"its GAN cannot be rebuilt; load it in Python with its GAN: jaxgan.load_run\(",
+    ):
         load_run(tmp_path)
     run = load_run(tmp_path, gan=GAN)
     assert_same_bits(run.state, state)

@@ -73,7 +73,7 @@ def test_format_progress_gives_the_speed_and_the_time_left():
 def test_format_progress_shows_logits_of_a_loss_without_probabilities():
     metrics = {name: value for name, value in METRICS.items() if "probability" not in name}
     parts = format_progress(make_progress(100, metrics=metrics))
-    assert parts["metrics"] == "D 1.250 G 0.500 D(x) 3.00 D(G(z)) -2.00"
+    assert parts["metrics"] == "D 1.250 G 0.500 logits real 3.00 fake -2.00"
 
 
 def test_format_progress_shows_the_first_score_only():

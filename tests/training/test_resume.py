@@ -139,7 +139,9 @@ def test_start_message_tells_new_resumed_and_finished_runs_apart(tmp_path):
     assert "Resuming from the checkpoint of step 1,200" in resume.start_message(
         tmp_path, 1200, 1300
     )
-    assert "is already at step 12 (steps is 12)" in resume.start_message(tmp_path, 12, 12)
+    assert "already has 12 steps; nothing to do for steps=12" in resume.start_message(
+        tmp_path, 12, 12
+    )
 
 
 def test_make_program_refuses_a_batch_of_one_under_batch_normalization(tmp_path):
