@@ -7,6 +7,7 @@ import sys
 
 import jax
 import numpy as np
+import pytest
 
 from experiments import mnist_cnn
 from jaxgan.runs.config import PRECISIONS
