@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola
+from experiments import dcgan, mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola
 from jaxgan import cli
 from jaxgan.runs.loading import load_run
 from jaxgan.training import read_columns
@@ -128,7 +128,9 @@ def test_steps_beyond_int32_are_refused(command, tmp_path):
     assert not (tmp_path / "run" / "config.json").exists()
 
 
-@pytest.mark.parametrize("module", [mnist_mlp_bce, mnist_mlp, mnist_cnn, mnist_wgan, parabola])
+@pytest.mark.parametrize(
+    "module", [dcgan, mnist_mlp_bce, mnist_mlp, mnist_cnn, mnist_wgan, parabola]
+)
 def test_help_describes_every_option(command, module):
     status, output, _ = command(module.main, "--help")
     assert status == 0
