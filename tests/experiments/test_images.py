@@ -23,7 +23,14 @@ SYSTEMS = {
 }
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+# Every experiment runs in the suite, and all of their presets with --full.
+QUICK = ("mnist_mlp_bce", "mnist_wgan_gp", "mnist_wgan_tuned")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n if n in QUICK else pytest.param(n, marks=pytest.mark.stress) for n in SYSTEMS],
+)
 def test_image_experiments_train_and_sample(command, tmp_path, name):
     module, options = SYSTEMS[name]
     workdir = tmp_path / "run"

@@ -52,7 +52,10 @@ def test_config_refuses_options_that_contradict_each_other(options, message):
 
 @pytest.mark.parametrize(
     ("kind", "options", "num_seeds"),
-    [("ring", ("--num-seeds", 2), 2), ("grid", ("--num-seeds", "None", "--pack", 2), 1)],
+    [
+        ("ring", ("--num-seeds", 2), 2),
+        pytest.param(*("grid", ("--num-seeds", "None", "--pack", 2), 1), marks=pytest.mark.stress),
+    ],
 )
 def test_mixture_is_measured_beside_published_values(
     train_mixture, tmp_path, kind, options, num_seeds
@@ -79,6 +82,7 @@ def test_mixture_is_measured_beside_published_values(
     assert f"{format_mean_sem(values, 3)}  {note}" in output
 
 
+@pytest.mark.stress
 def test_mixture_probes_every_member(train_mixture, tmp_path):
     train_mixture(tmp_path, "--num-seeds", 2)
     probes = read_columns(tmp_path / "probes.jsonl")

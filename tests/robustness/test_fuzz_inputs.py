@@ -120,7 +120,7 @@ def test_load_split_refuses_damaged_files_or_reads_the_same_images(tmp_path, mon
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     official = write_idx(tmp_path / "official")
     for file in tfds_builders.FILES:
-        url = tfds_builders.OFFICIAL["mnist"] + file
+        url = tfds_builders.OFFICIAL_URLS["mnist"] + file
         info = tfds_builders.checksums.compute_url_info(official / file)
         monkeypatch.setitem(tfds_builders.checksums.get_all_url_infos(), url, info)
     manual, prepared = tmp_path / "manual", tmp_path / "prepared"

@@ -118,7 +118,14 @@ def test_overwrite_of_a_directory_with_other_files_is_refused(train_toy, tmp_pat
     assert (samples / "photo.jpg").read_text() == "mine"
 
 
-@pytest.mark.parametrize("missing", ["config.json", "checkpoints", "metrics.jsonl"])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "config.json",
+        pytest.param("checkpoints", marks=pytest.mark.stress),
+        pytest.param("metrics.jsonl", marks=pytest.mark.stress),
+    ],
+)
 def test_overwrite_starts_anew_whatever_is_missing(train_toy, tmp_path, missing):
     train_toy(tmp_path, "--steps", 50)
     path = tmp_path / missing
