@@ -13,8 +13,6 @@ from jaxgan.training.loop import train
 from jaxgan.training.options import TrainOptions
 from tests.helpers.networks import SHAPE, assert_same_bits, small_gan
 
-pytestmark = pytest.mark.default_xla
-
 # 42 images: the last 2 of an epoch of batches of 8 are dropped.
 IMAGES = np.random.default_rng(0).integers(0, 256, (42, *SHAPE), np.uint8)
 
@@ -24,6 +22,7 @@ def run(source, workdir, **options):
     return train(small_gan(), source, workdir, TrainOptions(**options))
 
 
+@pytest.mark.default_xla
 @pytest.mark.parametrize(("repeats", "d_steps", "num_devices"), [(2, 2, 1), (1, 1, 2)])
 def test_streaming_source_trains_to_the_same_bits_as_array_source(
     repeats, d_steps, num_devices, tmp_path, count

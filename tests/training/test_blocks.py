@@ -15,8 +15,6 @@ from jaxgan.training.blocks import (
 from jaxgan.training.rng import make_rng_streams
 from tests.helpers.networks import assert_same_bits, real_batch, small_gan, tiny_gan, tiny_source
 
-pytestmark = pytest.mark.default_xla
-
 SOURCE = tiny_source()  # 5 train steps per epoch
 
 
@@ -27,6 +25,7 @@ def init_run(gan):
     return state, streams, SOURCE.order(streams.shuffle, 0)
 
 
+@pytest.mark.default_xla
 def position(epoch, index, count):
     return tuple(map(jnp.int32, (epoch, index, count)))
 

@@ -12,8 +12,6 @@ from jaxgan.training.loop import train
 from jaxgan.training.options import TrainOptions
 from tests.helpers.networks import assert_same_bits, small_gan, tiny_gan, tiny_source
 
-pytestmark = pytest.mark.default_xla
-
 SOURCE = tiny_source()  # 5 train steps per epoch
 GAN = small_gan(ema_half_life=100.0)
 SILENT = Callbacks(progress=None)

@@ -11,18 +11,18 @@ from jaxgan.training.loop import train
 from jaxgan.training.options import TrainOptions
 from tests.helpers.networks import assert_same_bits, tiny_gan, tiny_source
 
-pytestmark = pytest.mark.default_xla
-
 SOURCE = tiny_source()  # 5 train steps per epoch
 GAN = tiny_gan(ema_half_life=100.0)
 
 
+@pytest.mark.default_xla
 def run(workdir, steps, *, gan=GAN, options=(), **callbacks):
     """Trains with the given callbacks, silently by default; `options` are those of the loop."""
     options = TrainOptions(steps=steps, **({"steps_per_block": 3} | dict(options)))
     return train(gan, SOURCE, workdir, options, Callbacks(**({"progress": None} | callbacks)))
 
 
+@pytest.mark.default_xla
 def test_train_num_seeds_trains_each_member_as_if_alone(tmp_path):
     states, step = run(tmp_path / "all", 7, options={"seed": 5, "num_seeds": 4})
     assert step == 7

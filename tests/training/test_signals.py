@@ -10,8 +10,6 @@ from jaxgan.training.options import TrainOptions
 from jaxgan.training.signals import stop_on_signal
 from tests.helpers.networks import assert_same_bits, small_gan, tiny_source
 
-pytestmark = pytest.mark.default_xla
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
