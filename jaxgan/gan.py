@@ -230,7 +230,7 @@ def make_gan(
 
         fake, vjp_fn, model_state = jax.vjp(forward, g.params, has_aux=True)
         check_generator_output(fake, real)
-        return GeneratorPass(fake, vjp_fn, model_state)
+        return GeneratorPass(fake, vjp_fn, dict(model_state))
 
     def apply_d(params, model_state, real, fake, key, condition):
         real_key, fake_key = jax.random.split(key)
@@ -380,7 +380,7 @@ def init_network(module, tx, key, x, condition):
 def apply_train(module, params, model_state, key, x, condition):
     """Applies a module in train mode; returns its output and the updated model state."""
     variables = {"params": params, **model_state}
-    output, model_state = module.apply(  # pyright: ignore[reportAssignmentType]
+    output, model_state = module.apply(
         variables,
         *module_args(module, x, condition),
         train=True,

@@ -43,7 +43,6 @@ def read_record(workdir):
     return json.loads((workdir / "config.json").read_text())
 
 
-@pytest.mark.stress
 def test_folder_trains_resumes_and_evaluates(command, train, folders, tmp_path, count):
     folder, run, data_dir = folders / "digits by class", tmp_path / "run", tmp_path / "data"
     evaluates = count(False, True)  # compiling the scores takes long
@@ -82,6 +81,7 @@ def test_folder_trains_resumes_and_evaluates(command, train, folders, tmp_path, 
     assert evaluation["evaluator"]["num_images"] == 210
 
 
+@pytest.mark.stress
 def test_stream_of_a_folder_trains_to_the_same_bits(train, folders, tmp_path):
     for name, options in (("memory", ()), ("stream", ("--stream",))):
         status, _, error = train(tmp_path / name, "--steps", 4, *options, dataset=folders / "flat")

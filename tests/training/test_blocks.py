@@ -25,11 +25,11 @@ def init_run(gan):
     return state, streams, SOURCE.order(streams.shuffle, 0)
 
 
-@pytest.mark.default_xla
 def position(epoch, index, count):
     return tuple(map(jnp.int32, (epoch, index, count)))
 
 
+@pytest.mark.default_xla
 def test_make_train_block_composes_blocks_of_any_lengths_bit_for_bit():
     gan = small_gan(ema_half_life=100.0)
 

@@ -15,7 +15,6 @@ SOURCE = tiny_source()  # 5 train steps per epoch
 GAN = tiny_gan(ema_half_life=100.0)
 
 
-@pytest.mark.default_xla
 def run(workdir, steps, *, gan=GAN, options=(), **callbacks):
     """Trains with the given callbacks, silently by default; `options` are those of the loop."""
     options = TrainOptions(steps=steps, **({"steps_per_block": 3} | dict(options)))
@@ -40,6 +39,7 @@ def test_train_num_seeds_trains_each_member_as_if_alone(tmp_path):
     assert metrics["d_finite"].dtype == bool
 
 
+@pytest.mark.default_xla
 def test_train_resumes_a_population_with_the_same_bits(tmp_path):
     options = {"num_seeds": 4}
     whole, _ = run(tmp_path / "whole", 7, options=options)
