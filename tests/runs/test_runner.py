@@ -11,6 +11,7 @@ from matplotlib import image as mpimg
 
 from jaxgan.data.sources import to_pixels
 from jaxgan.runs import run_dir, runner
+from jaxgan.runs.config import AdamConfig
 from jaxgan.runs.loading import load_run
 from jaxgan.training import Checkpoints, make_rng_streams, read_columns
 from tests.helpers import toy_experiment
@@ -151,3 +152,8 @@ def test_plan_message_gives_the_default_run_if_that_is_longer(tmp_path, steps):
         f"Run: {steps} steps of 128 samples (4 per epoch, 2 passes), in {tmp_path}."
     )
     assert ("The default run has 100 steps." in message) == (steps == 99)  # 25 epochs
+
+
+def test_default_length_is_none_without_default_steps_and_epochs():
+    assert runner.default_length(AdamConfig, 10) is None
+    assert runner.default_length(toy_experiment.Config, 10) == 250
