@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV := .venv/bin/python
 # Tests spend most of their time compiling. XLA compiles faster without optimizations and without
-# these emitters; releases of XLA that lack the flag exit, and then it is left out. Tests of bit
-# equality (marker `default_xla`) run in programs that are compiled as users compile them.
+# these emitters. Releases of XLA without the flag exit with an error; it is then left out. Tests of
+# bit equality (marker `default_xla`) run without these flags, as users compile their programs.
 EMITTERS := --xla_cpu_use_fusion_emitters=false
 KNOWN = $(shell { XLA_FLAGS=$(EMITTERS) $(VENV) -c 'import jax; jax.devices()'; } >/dev/null 2>&1 && echo $(EMITTERS))
 FAST_XLA = XLA_FLAGS="--xla_backend_optimization_level=0 $(KNOWN)"

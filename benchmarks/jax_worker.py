@@ -52,7 +52,7 @@ class JaxWorker:
         state = init(self.program.streams.init, *zeros_like_batch(source))
         self.state = jax.device_put(state, state_sharding(self.program.mesh))
         self.step = self.end_step = 0
-        # One generator for all calls of `train`: it holds the compiled program and the epoch's
+        # One generator for all calls of `train`: it keeps the compiled program and the epoch's
         # shuffled order.
         self.blocks = run_blocks(self.program, self.state, self.plan_blocks())
 

@@ -1,7 +1,7 @@
 """The cases of the numerical comparison with PyTorch: their inputs, and how results are compared.
 
 Needs only NumPy, so that PyTorch and JAX need not be installed in the same environment. Parameters
-have the names and layouts of the Flax networks. All inputs are float32, also if the computation is
+have the names and layouts of the Flax networks. All inputs are float32, even if the computation is
 in float64, because the package draws its latent noise and data in float32.
 """
 

@@ -19,8 +19,8 @@ class WorkerProcess:
     """A subprocess with a worker, idle until it is sent a command.
 
     Args:
-      framework: One of `FRAMEWORKS`. The Python of PyTorch is the environment variable PYTORCH, or
-        else this one.
+      framework: One of `FRAMEWORKS`. PyTorch runs in the Python that the environment variable
+        PYTORCH names, by default in this one.
       name: Key of `SYSTEMS`.
       data_dir: Directory of the prepared data sets, for jaxgan.
       scratch: Directory of images.npy, for PyTorch.

@@ -3,9 +3,9 @@
     python -m experiments.dcgan --dataset PATH_OR_NAME
 
 trains for 25 epochs. The networks follow Radford et al. 2016: the discriminator halves its feature
-maps by strided convolutions while their smaller side is above 4, and the generator doubles them
-back. Both are updated in turn with the non-saturating loss, on the same latent noise of 100 uniform
-numbers.
+maps by strided convolutions while their smaller side is above 4, and the generator has feature maps
+of the same sizes in reverse order. Both are updated in turn with the non-saturating loss, on the
+same latent noise of 100 uniform numbers.
 
 The preset `faithful` has the paper's settings: Adam with a learning rate of 2e-4 and b1 = 0.5,
 batches of 128, batch normalization in both networks. It differs from the paper in four ways:
@@ -16,8 +16,8 @@ generator of 64x64 images (`--width 128` gives all).
 The preset `tuned`, at half the width, replaces batch normalization in the discriminator by R1 on a
 few images of each batch, and samples from a moving average of the generator.
 
-A train step with the defaults takes about 0.5 s on two 2.5 GHz CPU cores for 28x28x1 images. One of
-`tuned` takes 0.2 s for 28x28x1 and 32x32x3 images, and 1.4 s for 64x64x3 images.
+A train step with the defaults takes about 0.5 s on two 2.5 GHz CPU cores for 28x28x1 images. With
+`tuned` it takes 0.2 s for 28x28x1 and 32x32x3 images, and 1.4 s for 64x64x3 images.
 
 The settings of `tuned` are those of `mnist_cnn`, and were compared only in short runs: 400 steps on
 20,000 randomly colored digits of 32x32x3, at width 16, from one seed. In the features of a small
@@ -39,7 +39,7 @@ from jaxgan.runs.image_runner import train_on_images
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(AdamConfig):
-    """Options; the defaults are the documented run."""
+    """Options of the experiment; the defaults are those of the documented run."""
 
     preset: Literal["faithful", "tuned"] = "faithful"
     """faithful: the settings of Radford et al. 2016, with PyTorch's initialization. tuned: R1 and a
@@ -108,7 +108,7 @@ def build(config: Config) -> GAN:
 
 
 def main() -> None:
-    """Trains as the command line says."""
+    """Parses the command line and trains."""
     with exit_on_error():
         config = parse_cli(Config)
         _, step = train_on_images(config, build)

@@ -5,7 +5,7 @@
 Experiments without a finished run in runs/gallery/ are trained, on MNIST if it is available, and
 otherwise on a data set that needs no network. docs/gallery/ receives the last samples and the
 losses of each experiment, and a table of data sets, steps, times and metrics. This takes about two
-and a half hours on two 2.5 GHz CPU cores, most of it for the two runs of `mnist_cnn`.
+and a half hours on two 2.5 GHz CPU cores, mostly for the two runs of `mnist_cnn`.
 """
 
 import dataclasses

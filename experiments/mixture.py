@@ -1,13 +1,13 @@
 """Trains GANs on mixtures of 8 or 25 Gaussians, ten seeds at once, and counts modes as PacGAN does.
 
 The generator maps a latent vector of two normal numbers to a point in the plane. The data are 8
-narrow Gaussians on a ring, or 25 on a grid. The number of modes found, the share of points close to
-a mode, and how evenly the modes are covered (see `jaxgan.metrics.mixture`) are printed beside the
-values of the mixture's own points and beside published ones.
+narrow Gaussians on a ring, or 25 on a grid. The run prints the number of modes found, the fraction
+of points close to a mode, and how evenly the modes are covered (see `jaxgan.metrics.mixture`),
+together with the values of real points and with published values.
 
 `python -m experiments.mixture --kind ring` and `--kind grid --workdir runs/grid` train ten GANs
 each for 4,000 train steps. Networks, optimizer and update order are PacGAN's, but a run has a
-hundredth of its 400,000 steps; `--steps 400000` is the full one. `--preset packed` shows the
+hundredth of its 400,000 steps; `--steps 400000` runs all of them. `--preset packed` gives the
 discriminator two points at once; `--preset tuned` uses the relativistic loss with R1 and R2 of
 Huang et al. 2024, with the same networks and steps.
 """
@@ -199,7 +199,7 @@ def save_figure(
 
 
 def report_scores(config: Config, gan: GAN, state: GANState, measure: Callable) -> None:
-    """Measures samples of each GAN, prints a table beside published values, writes scores.json."""
+    """Measures samples of each GAN, prints a table with published values, writes scores.json."""
     scores = measure_samples(
         gan, state, NUM_MEASURED, measure, seed=config.seed, num_seeds=config.num_seeds
     )
@@ -222,7 +222,7 @@ def report_scores(config: Config, gan: GAN, state: GANState, measure: Callable) 
 
 
 def format_scores(config: Config, scores: dict[str, np.ndarray]) -> str:
-    """Returns a table: the run's scores `[num_seeds]`, the mixture's own and published ones."""
+    """Returns a table: scores of this run `[num_seeds]`, of real points, and published ones."""
     num_modes, seeds = len(MIXTURES[config.kind].means), len(scores["modes_found"])
     own = (
         format_mean_sem(scores["modes_found"], 1),

@@ -148,7 +148,7 @@ def report_distance(config: Config, gan: GAN, state: GANState) -> None:
 
 
 def format_distance(scores: dict[str, np.ndarray], expected: float) -> str:
-    """Returns the result as a text; scores are `[num_seeds]` each."""
+    """Formats the result; scores are `[num_seeds]` each."""
     values = np.asarray(scores["w2_squared"], np.float64)
     text = format_mean_sem(values, 4)
     if len(values) > 1:

@@ -1,7 +1,7 @@
 """Training of generative adversarial networks with pure functions, in JAX and Flax.
 
 `make_gan` turns two Linen modules, a loss and two optax optimizers into jit-compiled pure functions
-of an immutable state. `train` runs them with checkpoints and logs; `load_run` reads a run again.
+of an immutable state. `train` runs them with checkpoints and logs; `load_run` loads a run.
 """
 
 from typing import TYPE_CHECKING

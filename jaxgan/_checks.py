@@ -50,7 +50,7 @@ def check_step_args(key: Any, real: Any, condition: Any) -> None:
 
 
 def check_key(key: Any) -> None:
-    """Raises DtypeError if a key is not a typed PRNG key, or is more than one."""
+    """Raises DtypeError if `key` is not a single typed PRNG key."""
     dtype, shape = getattr(key, "dtype", type(key).__name__), list(getattr(key, "shape", ()))
     if not (hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
         raise DtypeError(
@@ -66,7 +66,7 @@ def check_condition(condition: Any, num: int, counted: str) -> None:
     Args:
       condition: None or an array.
       num: How many conditions are expected.
-      counted: What there are `num` of, for the message.
+      counted: Noun for what each condition belongs to, such as "sample", for the message.
     """
     if condition is not None and jnp.shape(condition)[:1] != (num,):
         raise ShapeError(
@@ -106,7 +106,7 @@ def check_train_argument(module: nn.Module) -> None:
         return
     name = type(module).__name__
     raise ConfigError(
-        f"the network {name} takes no argument train; define {name}.__call__ as "
+        f"the network {name} takes no argument `train`; define {name}.__call__ as "
         "(self, x, *, train), even if it does not use it"
     )
 

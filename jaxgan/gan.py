@@ -82,7 +82,7 @@ class GenerateFn(Protocol):
 class GAN(NamedTuple):
     """Pure functions that initialize, train and sample a GAN.
 
-    A GAN holds no state: the functions take a `GANState` and return a new one. They are
+    A GAN contains no state: the functions take a `GANState` and return a new one. They are
     jit-compiled, do not donate their arguments, and compose with `jit`, `vmap`, `scan` and `grad`.
     B is the batch size, D the discriminator and G the generator. Common arguments:
 
@@ -95,7 +95,7 @@ class GAN(NamedTuple):
 
     Attributes:
       init: `(key, real, condition=None) -> state`. Initializes both networks. Reads only the shapes
-        of its arguments and gives the same bits for every B.
+        of its arguments, and returns bitwise the same state for every B.
       d_step: `(state, real, key, condition=None) -> (state, metrics)`. Updates only D.
       g_step: `(state, real, key, condition=None) -> (state, metrics)`. Updates only G and its
         moving average. With the same key, `d_step` and `g_step` draw the same latent vectors z.
@@ -193,7 +193,8 @@ def make_gan(
       A `GAN`.
 
     Raises:
-      ConfigError: If `ema_half_life` is a number not above 0.
+      ConfigError: If `loss` is not a `GANLoss`, a network's `__call__` has no argument `train`, or
+        `ema_half_life` is a number not above 0.
 
     References:
       Goodfellow et al. 2014, algorithm 1; Karras et al. 2018, appendix A (the moving average);

@@ -206,5 +206,5 @@ def gradient_norms(disc_fn: DiscFn, x: jax.Array) -> jax.Array:
 
 
 def interpolation_weights(key: jax.Array, x: jax.Array) -> jax.Array:
-    """Draws U(0, 1) once per sample of `x`, `[B, …]`; returns `[B, 1, …]`, float32 as all noise."""
+    """Draws U(0, 1) once per sample of `x`, `[B, …]`; returns float32 `[B, 1, …]`."""
     return jax.random.uniform(key, (len(x), *[1] * (x.ndim - 1)), jnp.float32)

@@ -36,7 +36,7 @@ def make_population(build_fn: Callable[[Any], GAN], hyperparams: Any) -> GAN:
       first member.
 
     Raises:
-      ConfigError: If the arrays do not share one first axis of length at least 1.
+      ConfigError: If the first axes of the arrays differ in length, or are missing or empty.
       JaxganError: If `build_fn` raises it.
     """
     hyperparams = jax.tree.map(jnp.asarray, hyperparams, is_leaf=lambda x: isinstance(x, list))

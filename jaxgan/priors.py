@@ -1,7 +1,7 @@
 """Prior distributions of the generator's latent vector z.
 
 A prior is `(key, num) -> z [num, dim]`; the key is consumed. Samples are always float32, so a seed
-gives the same z whatever the precision of the networks.
+gives the same z for every precision of the networks.
 """
 
 from collections.abc import Callable

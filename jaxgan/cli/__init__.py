@@ -1,4 +1,4 @@
-"""The subcommands of the `jaxgan` command, which work on the directory of any run."""
+"""The subcommands of the `jaxgan` command: tools for runs and for the classifier."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Trains the classifier that evaluations use, and caches it beside the prepared data.
+"""Trains the classifier that evaluations use, and caches it next to the prepared data.
 
 `jaxgan classifier --dataset mnist` takes 36 seconds on two 2.5 GHz CPU cores. This command is
 optional: an evaluation trains the classifier if it is missing.

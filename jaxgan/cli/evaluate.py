@@ -1,10 +1,11 @@
 """Scores the generator of a run, together with the scores of real images.
 
-Draws samples several times, compares each draw with the training images through a classifier that
-is trained on them once, and prints every score as mean and standard error; evaluation.json in the
-run's directory keeps them. The real baseline scores training images that are held out from those
-they are compared with. Scores are comparable among runs on one data set that were evaluated with
-the same classifier and number of samples, not with figures from other networks.
+Draws samples several times, and compares each draw with the training images in the features of a
+classifier that is trained once on these images. Prints the mean and standard error of every score,
+and writes them to evaluation.json in the run's directory. The column "real images" has the scores
+of held-out training images. Scores are comparable only between runs on the same data set that were
+evaluated with the same classifier and number of samples, not with published values, which use the
+features of other networks.
 """
 
 import dataclasses
@@ -110,7 +111,7 @@ def check_image_run(loaded: Run, workdir: Path) -> dict[str, Any]:
 
 
 def evaluation_title(loaded: Run, config: Config) -> str:
-    """Returns the name of what is evaluated."""
+    """Returns the title of the evaluation: the run, the member and the step."""
     population = loaded.config["train"]["options"]["num_seeds"] is not None
     member = f" · member {config.member}" if population else ""
     return f"{run_title(loaded.config)}{member} · step {loaded.step:,}"
@@ -136,7 +137,7 @@ def generate(loaded: Run, variables: Any, key: jax.Array, num: int) -> jax.Array
 
 
 def format_table(scores: dict[str, dict[str, list[float]]], evaluator: Evaluator) -> str:
-    """Returns a table with a line per score: of the generators, and of real images."""
+    """Returns a table with a row per score, and columns for the generators and for real images."""
     rows = [["", *scores, "real images", "better"]]
     for name, spec in SCORES.items():
         columns = [*scores.values(), evaluator.real_baseline]
@@ -160,4 +161,4 @@ def draw_nearest(loaded: Run, evaluator: Evaluator, config: Config) -> None:
     path = config.workdir / "nearest.png"
     title = evaluation_title(loaded, config)
     figures.save_labeled_rows(path, rows, title, columns=NUM_COLUMNS)
-    print_line(f"Samples beside the nearest training images: {path}")
+    print_line(f"Samples, each above its nearest training image: {path}")

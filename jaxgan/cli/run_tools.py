@@ -1,4 +1,4 @@
-"""Loading of runs, as the subcommands share it."""
+"""Loading of runs, shared by the subcommands."""
 
 from pathlib import Path
 from typing import Literal

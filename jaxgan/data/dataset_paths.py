@@ -22,12 +22,12 @@ def open_dataset(
 ) -> Split:
     """Opens the training split of a data set, given by its name or by its path.
 
-    A known or prepared name wins over a path. Everything else that exists, or that has a directory
-    separator or a suffix, is a path.
+    A known or prepared name takes precedence over a path. Everything else that exists, or that has
+    a directory separator or a suffix, is a path.
 
-    A folder holds images of any format that Pillow decodes: directly in it, without labels, or in
-    subfolders, one per class. Labels are the indices of the sorted class names. Every file is
-    decoded once, by the rules of `jaxgan.data.image_decoding`, and the pixels are kept in
+    A folder contains images of any format that Pillow decodes: directly in it, without labels, or
+    in subfolders, one per class. Labels are the indices of the sorted class names. Every file is
+    decoded once, by the rules of `jaxgan.data.image_decoding`, and the pixels are cached in
     `data_dir/image_folders`.
 
     Args:
@@ -37,7 +37,8 @@ def open_dataset(
       data_dir: The folder of prepared data sets.
       size: Size N, or `"HxW"`, to which images of a folder are scaled and cropped. None for their
         own size, which must then be the same for all.
-      channels: 1 or 3 channels for the images of a folder. None for 3 if any image has color.
+      channels: Number of channels of the images of a folder, 1 or 3. None for 3 if any image has
+        color, else 1.
       skip_damaged: Leave out and count damaged files of a folder, instead of raising DataError.
       progress_fn: Called with (files done, files in total) while a folder is decoded.
 

@@ -1,6 +1,6 @@
-"""The pixels of a folder of images, kept on disk so that the files are decoded only once.
+"""The pixels of a folder of images, cached on disk so that the files are decoded only once.
 
-A folder of the cache has `images.npy` (uint8 `[N, H, W, C]`), `labels.npy` (int32 `[N]`) and
+A cache folder has `images.npy` (uint8 `[N, H, W, C]`), `labels.npy` (int32 `[N]`) and
 `meta.json`. It is written under a temporary name and renamed, so it is complete or missing.
 """
 
@@ -21,7 +21,7 @@ ROWS_PER_COPY = 1_024
 
 
 class DecodedImages(NamedTuple):
-    """What was decoded from a folder of images.
+    """The decoded images of a folder.
 
     Attributes:
       images: uint8 `[N, H, W, C]`, memory-mapped.
@@ -40,8 +40,8 @@ class ImageWriter:
     """Writes images to a `.npy` file one by one, and their labels.
 
     The file has the shape of the first image. It changes from 1 to 3 channels at the first image
-    with 3, so the number of channels need not be known before all images are decoded. Writing by
-    way of a memory map would end the process if the disk is full, instead of raising OSError.
+    with 3, so the number of channels need not be known before all images are decoded. A memory map
+    is not used, because on a full disk it would kill the process instead of raising OSError.
 
     Attributes:
       shape: `[H, W, C]` of the images written so far; None before the first.
@@ -74,7 +74,7 @@ class ImageWriter:
         self._file.close()
 
     def _write_header(self) -> None:
-        """Writes the header of the `.npy` file; its length does not depend on the values of N."""
+        """Writes the header of the `.npy` file; its length does not depend on N."""
         shape = (len(self.labels), *(self.shape or ()))
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._file, header)
@@ -96,7 +96,7 @@ class ImageWriter:
 
 
 def load_decoded(folder: Path) -> DecodedImages | None:
-    """Returns what a folder of the cache holds; None if it is missing or corrupt."""
+    """Returns the content of a cache folder; None if it is missing or corrupt."""
     try:
         meta = json.loads((folder / "meta.json").read_bytes())
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
@@ -108,14 +108,14 @@ def load_decoded(folder: Path) -> DecodedImages | None:
 
 
 def save_decoded(folder: Path, write_fn: Callable[[ImageWriter], int]) -> DecodedImages:
-    """Fills a folder of the cache; replaces it if it is there.
+    """Writes a cache folder; replaces an existing one.
 
     Args:
       folder: The folder.
       write_fn: Writes the images with an `ImageWriter` and returns the number of damaged files.
 
     Raises:
-      DataError: If the folder cannot be written. And what `write_fn` raises.
+      DataError: If the folder cannot be written. Other exceptions of `write_fn` are passed on.
     """
     temporary = None
     try:
@@ -133,12 +133,12 @@ def save_decoded(folder: Path, write_fn: Callable[[ImageWriter], int]) -> Decode
             shutil.rmtree(temporary, ignore_errors=True)
     decoded = load_decoded(folder)
     if decoded is None:
-        raise DataError(f"{folder} is not what was written to it; check the disk")
+        raise DataError(f"{folder} differs from what was written to it; check the disk")
     return decoded
 
 
 def _fill_folder(folder: Path, write_fn: Callable[[ImageWriter], int]) -> None:
-    """Writes the three files of a folder of the cache."""
+    """Writes the three files of a cache folder."""
     writer = ImageWriter(folder / "images.npy")
     try:
         num_damaged = write_fn(writer)
@@ -152,7 +152,7 @@ def _fill_folder(folder: Path, write_fn: Callable[[ImageWriter], int]) -> None:
 
 
 def _move_folder(source: Path, target: Path) -> None:
-    """Renames a folder; a folder that another process has put there meanwhile is kept."""
+    """Renames a folder; keeps a target that another process has created in the meantime."""
     shutil.rmtree(target, ignore_errors=True)
     try:
         source.rename(target)

@@ -112,7 +112,7 @@ def make_array_split(
     notes: Iterable[str] = (),
     record: dict[str, Any] | None = None,
 ) -> Split:
-    """Returns the split of arrays that were read from a path.
+    """Returns a split whose arrays were read from a path.
 
     Args:
       path: Absolute path of the file or folder, which also gives the data set its name.
@@ -170,7 +170,7 @@ def compute_checksum(images: np.ndarray, labels: np.ndarray | None) -> str:
 
 
 def dataset_name(path: Path) -> str:
-    """Returns the name of a data set from a path, fit for file names and titles of figures."""
+    """Returns the data set name for a path, usable in file names and titles of figures."""
     stem = path.stem if path.suffix.lower() in ARRAY_SUFFIXES else path.name
     # "\w" matches no surrogates, by which Python represents bytes that are not UTF-8.
     name = re.sub(r"[^\w.-]+", "_", stem).strip("_.-")

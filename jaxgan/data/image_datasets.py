@@ -57,7 +57,7 @@ class Images(NamedTuple):
 
 
 class Split(NamedTuple):
-    """A split on disk, of which any images can be read.
+    """A split on disk, with random access to its images.
 
     Attributes:
       name: Name of the data set.
@@ -67,9 +67,9 @@ class Split(NamedTuple):
       description: One line, such as "3,926 images in 12 classes, 64x64, RGB; 3 files skipped".
       class_names: See `Images`.
       has_labels: See `Images`.
-      record: For images from a path, how they were read, as JSON can hold it: "path", "size",
-        "channels", "skip_damaged", counts, "class_names", and "checksum", which covers all images
-        and labels. None for a data set by name.
+      record: For images from a path, a JSON-serializable description of how they were read:
+        "path", "size", "channels", "skip_damaged", counts, "class_names", and "checksum", which
+        covers all images and labels. None for a data set by name.
     """
 
     name: str
@@ -92,7 +92,7 @@ def load_split(
 def open_split(
     name: str, data_dir: str | os.PathLike[str] = DEFAULT_DATA_DIR, split: str = "train"
 ) -> Split:
-    """Opens a split of a data set; prepares the data set first if it is a known one.
+    """Opens a split of a data set; prepares a data set of `KNOWN_DATASETS` on first use.
 
     Args:
       name: A key of `KNOWN_DATASETS`, or a data set that TFDS has prepared in
@@ -166,7 +166,7 @@ def _find_prepared_dir(name: str, data_dir: Path) -> Path:
 
 
 def _list_configs(folder: Path) -> list[Path]:
-    """Returns the folders of a data set that hold prepared versions: itself, or its configs."""
+    """Returns the folders with prepared versions of a data set: `folder`, or its configs."""
     return [config for config in (folder, *sorted(folder.glob("*/"))) if _list_versions(config)]
 
 

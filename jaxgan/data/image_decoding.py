@@ -52,7 +52,7 @@ def format_size(size: tuple[int, int]) -> str:
 def decode_image(
     path: str | os.PathLike[str], size: tuple[int, int] | None = None, channels: int | None = None
 ) -> np.ndarray:
-    """Decodes an image file as the module's docstring says.
+    """Decodes an image file by the rules in the docstring of this module.
 
     Args:
       path: The file.
@@ -83,7 +83,7 @@ def decode_image(
 
 
 def describe_failure(error: Exception) -> str:
-    """Returns why a file could not be decoded, from what `decode_image` has raised."""
+    """Returns why a file could not be decoded, given the exception of `decode_image`."""
     from PIL import UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):

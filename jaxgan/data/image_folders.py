@@ -1,8 +1,8 @@
-"""Folders of images: their files are decoded once, and the pixels are kept below the data folder.
+"""Folders of images: the files are decoded once, and the pixels are cached in the data folder.
 
-The images are directly in the folder, without labels, or in subfolders, one per class.
-`data_dir/image_folders/NAME-HASH/` keeps what was decoded. The hash covers the names, sizes and
-modification times of the image files, and the options, so a changed folder is decoded anew.
+The images are directly in the folder, without labels, or in subfolders, one per class. The decoded
+images are cached in `data_dir/image_folders/NAME-HASH/`. The hash covers the names, sizes and
+modification times of the image files, and the options, so a changed folder is decoded again.
 """
 
 import hashlib
@@ -57,7 +57,7 @@ class FolderListing(NamedTuple):
 
     Attributes:
       files: The image files, sorted by class and name.
-      class_names: The names of the subfolders that hold images, sorted; None without subfolders.
+      class_names: The names of the subfolders with images, sorted; None without subfolders.
       num_skipped: Number of hidden files and folders, and of files that are not images.
     """
 
@@ -80,11 +80,11 @@ def open_image_folder(
     options: DecodeOptions,
     progress_fn: Callable[[int, int], None] | None = None,
 ) -> Split:
-    """Opens a folder of images; decodes them first unless this was done before.
+    """Opens a folder of images; decodes the files first unless their pixels are cached.
 
     Args:
       folder: An absolute path.
-      data_dir: The folder that keeps what was decoded.
+      data_dir: The folder of prepared data sets, which contains the cache.
       options: How to decode.
       progress_fn: Called with (files done, files in total) while the files are decoded.
 
@@ -251,7 +251,7 @@ def size_error(folder: Path, sizes: Counter[tuple[int, int]]) -> DataError:
 
     Args:
       folder: The folder.
-      sizes: How many of the images that were decoded have each height and width.
+      sizes: Number of decoded images of each height and width.
     """
     counts = [f"{format_size(size)} ({num:,})" for size, num in sizes.most_common()]
     return DataError(

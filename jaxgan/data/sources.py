@@ -30,7 +30,7 @@ class Source(NamedTuple):
       stream: None if `arrays` stays on the device. Otherwise
         `(key, blocks, d_steps, mesh) -> iterator`, which yields the arrays of each block of train
         steps in turn; a block is `(epoch, index, count)`, as `jaxgan.training.blocks` plans them.
-        `arrays` then only holds the shapes and dtypes of the arrays of one batch. See
+        `arrays` then contains only the shapes and dtypes of the arrays of one batch. See
         `jaxgan.data.streaming`.
     """
 
@@ -46,7 +46,7 @@ class Source(NamedTuple):
 def array_source(
     images: np.ndarray, batch_size: int, *, labels: np.ndarray | None = None, repeats: int = 1
 ) -> Source:
-    """Returns a source of images in memory, shuffled anew for every epoch.
+    """Returns a source of images in memory, reshuffled for every epoch.
 
     Images that do not fill the last batch of an epoch are dropped.
 
@@ -110,7 +110,7 @@ def epoch_order(
 def synthetic_source(
     sample: Callable[[jax.Array, int], jax.Array], batch_size: int, batches_per_epoch: int
 ) -> Source:
-    """Returns a source that draws new samples for every batch, without end.
+    """Returns a source that draws new samples for every batch.
 
     Args:
       sample: `(key, num) -> [num, …]`; the key is consumed.
@@ -135,7 +135,7 @@ def synthetic_source(
 
 
 def default_repeats(num: int) -> int:
-    """Returns how often an epoch repeats `num` images: as often as 60,000 allow, at least once."""
+    """Returns the passes through `num` images per epoch: 60,000 / num rounded down, at least 1."""
     return max(1, EPOCH_IMAGES // num)
 
 

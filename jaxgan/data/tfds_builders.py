@@ -77,7 +77,7 @@ BUILDERS = {builder.name: builder for builder in (Mnist, FashionMnist, Kmnist)}
 
 
 def prepare_dataset(name: str, data_dir: str | os.PathLike[str]) -> Path:
-    """Prepares a data set in `data_dir/<name>/<version>` unless it is there; prints nothing.
+    """Prepares a data set in `data_dir/<name>/<version>` unless it exists; prints nothing.
 
     Missing files are downloaded to `data_dir/downloads/manual/<name>`. Files that already exist
     there are used.
@@ -111,7 +111,7 @@ def prepare_dataset(name: str, data_dir: str | os.PathLike[str]) -> Path:
             ) from error
     if not _is_prepared(target):
         raise DataError(
-            f"{name}: {target} exists, but holds no prepared data set. Remove it and try again."
+            f"{name}: {target} exists, but contains no prepared data set. Remove it and try again."
         )
     return target
 
@@ -123,7 +123,7 @@ def _is_prepared(target: Path) -> bool:
 def _download_missing(name: str, manual_dir: Path) -> list[str]:
     """Downloads the files that `manual_dir` lacks and returns their names.
 
-    The first failure ends it, so that the timeouts of several files do not add up.
+    Stops at the first failure, so that the timeouts of several files do not add up.
     """
     missing = [file for file in FILES if not (manual_dir / file).exists()]
     try:

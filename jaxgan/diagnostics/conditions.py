@@ -97,7 +97,7 @@ def is_standing_still(c: CurveSummary) -> bool:
 
 
 def is_collapsed(c: CurveSummary) -> bool:
-    """The samples have become alike, or always were and still change."""
+    """The samples have lost diversity; or their diversity is low and they still change."""
     if c.diversity_improving:
         return False
     # Low diversity is normal early in a run, unless D does not separate the samples from the data.
@@ -115,7 +115,7 @@ def best_diversity(c: CurveSummary) -> float:
 
 
 def is_d_output_a_probability(c: CurveSummary) -> bool:
-    """The mean outputs of the discriminator stay in [0, 1] all along, and tell real from fake.
+    """The mean outputs of D stay in [0, 1] throughout the run, and differ between real and fake.
 
     Logits of fake samples are negative as soon as the discriminator recognizes them.
     """

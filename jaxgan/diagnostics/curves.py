@@ -41,9 +41,9 @@ class CurveSummary(NamedTuple):
         return float(self.means[name][-FINAL_WINDOWS:].mean())
 
     def relative_to_peak(self, name: str) -> float:
-        """Returns a column's mean size in the last fifth, relative to its largest before.
+        """Returns a column's mean absolute value in the last fifth, relative to its maximum before.
 
-        The result is 0 if the column is always 0.
+        The maximum is over window means. The result is 0 if the column is always 0.
         """
         sizes = np.abs(self.means[name])
         peak = max(sizes[:-FINAL_WINDOWS].max(), np.finfo(np.float32).tiny)

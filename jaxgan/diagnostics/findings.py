@@ -1,9 +1,9 @@
-"""What a diagnosis reports, and the advice that several findings share."""
+"""The findings of a diagnosis, and the advice that several findings share."""
 
 from typing import NamedTuple
 
 ADVICE_MORE_D_STEPS = "more updates of the discriminator: --d-steps 2 to 5"
-ADVICE_LARGER_G = "a larger generator: of MLPs, --g-layers 3 or --g-width 512"
+ADVICE_LARGER_G = "a larger generator; for MLPs, --g-layers 3 or --g-width 512"
 ADVICE_WASSERSTEIN = (
     "a Wasserstein critic, whose gradient does not vanish: "
     "python -m experiments.mnist_wgan --preset gradient-penalty"

@@ -88,7 +88,7 @@ RULES: tuple[Rule, ...] = (
         ),
         advice=(
             ADVICE_MORE_D_STEPS,
-            "--update-order d_first, if it was another",
+            "--update-order d_first, if another order was used",
             "in code, a wider discriminator, or a higher learning rate in d_tx",
             ADVICE_NEW_RUN,
         ),

@@ -1,7 +1,7 @@
 """Training on several devices and in several processes, on top of `jax.sharding`.
 
-`jaxgan.distributed.sharding` has the meshes and shardings of one run, whatever the number of
-devices; `jaxgan.distributed.multihost` connects and synchronizes processes.
+`jaxgan.distributed.sharding` defines the meshes and shardings, for any number of devices;
+`jaxgan.distributed.multihost` connects and synchronizes processes.
 """
 
 from jaxgan.distributed.multihost import (

@@ -135,7 +135,7 @@ def to_host_local(tree: Any) -> Any:
 
 
 def to_global(tree: Any, sharding: NamedSharding) -> Any:
-    """Returns global arrays, sharded as `sharding`, from a `tree` that every process holds in full.
+    """Returns global arrays with the given sharding, from a `tree` that is whole in every process.
 
     All processes must pass equal values; this is not checked.
     """
@@ -148,5 +148,5 @@ def to_global(tree: Any, sharding: NamedSharding) -> Any:
 
 
 def identity(tree: Any) -> Any:
-    """Returns `tree`. As a named function it is compiled once; a new lambda is compiled anew."""
+    """Returns `tree`. A named function is compiled once; a new lambda would be compiled again."""
     return tree

@@ -1,8 +1,8 @@
 """The classifier whose features and logits the scores are computed from.
 
 It is trained once on a labeled data set, from a fixed seed, and cached next to the prepared data.
-The cache file is named after a checksum of the training data, so a data set that is prepared anew
-under an old name gets a classifier of its own.
+The name of the cache file contains a checksum of the training data, so if a data set is replaced
+under the same name, a new classifier is trained.
 """
 
 import contextlib
@@ -34,9 +34,7 @@ LEARNING_RATE = 2e-3
 STEPS_PER_BLOCK = 50  # train steps in one compiled loop, between two calls of progress_fn
 EVAL_BATCH_SIZE = 500  # images per forward pass
 TEST_EVERY = 6  # if a data set has no test split, every sixth training image is held out
-MIN_EVALUATION_IMAGES = (
-    200  # the evaluator takes at least 100 samples, and at most half of the images
-)
+MIN_EVALUATION_IMAGES = 200  # at least 100 samples are scored, and at most half of the images
 
 
 class ClassifierOutputs(NamedTuple):
@@ -161,8 +159,8 @@ def compute_data_checksum(data: Images) -> str:
 def split_train_test(data: Images, data_dir: Path) -> tuple[Images, Images]:
     """Returns the images to train on and to test on.
 
-    The test images are the set's own test split. If it has none, as images of a path, every sixth
-    image of the training split is held out.
+    The test images are the set's own test split. If there is none, as for images from a path, every
+    sixth image of the training split is held out.
     """
     if data.record is None:
         with contextlib.suppress(DataError):
@@ -181,7 +179,7 @@ def train_classifier(
     num_classes: int,
     progress_fn: Callable[[int, int], None] = lambda done, total: None,
 ) -> Any:
-    """Trains a classifier by Adam with a cosine decay of the learning rate, from a fixed seed.
+    """Trains a classifier with Adam and a cosine decay of the learning rate, from a fixed seed.
 
     Args:
       data: Training images; the labels are class indices 0 to `num_classes` - 1.

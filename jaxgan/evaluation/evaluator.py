@@ -91,8 +91,8 @@ class Evaluator(NamedTuple):
         are floating in [-1, 1].
       real_baseline: `{name: [draws]}`, the scores of held-out real images.
       reference_images: uint8 `[M, H, W, C]`, the training images that samples are compared with.
-      record: What the scores depend on, for JSON: data set, counts, and the classifier's checksums
-        and accuracy.
+      record: JSON-serializable description of what the scores depend on: the data set, counts, and
+        the classifier's checksums and accuracy.
       find_nearest: `(samples [n, H, W, C]) -> [n]`, for each sample the index of its nearest
         reference image in feature space; any number of samples, uint8 or floating in [-1, 1].
     """

@@ -53,8 +53,7 @@ def ssim(a: jax.Array, b: jax.Array) -> jax.Array:
     if a.ndim != 4 or a.shape != b.shape or min(a.shape[1:3]) < WINDOW_SIZE:
         raise ShapeError(
             f"images have shapes {list(a.shape)} and {list(b.shape)}, expected the same shape "
-            f"[N, H, W, C] with H and W at least {WINDOW_SIZE}; pair every image with one of its "
-            "size"
+            f"[N, H, W, C] with H and W at least {WINDOW_SIZE}; pair images of the same size"
         )
     if not (jnp.issubdtype(a.dtype, jnp.floating) and jnp.issubdtype(b.dtype, jnp.floating)):
         raise DtypeError(

@@ -54,7 +54,7 @@ class DCGANGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, z, *, train):
-        """Projects z to the smallest feature map and doubles its sides until they are the image's.
+        """Projects z to the smallest feature map and doubles its sides up to the image's size.
 
         BatchNorm uses the statistics of the batch if `train`, else the running averages.
 
@@ -82,9 +82,9 @@ class DCGANDiscriminator(nn.Module):
     Attributes:
       width: Number of channels of the largest feature map.
       batch_norm: Whether the convolutions except the first have BatchNorm, as in Radford et al.
-        2016. BatchNorm couples the images of a batch, so gradient penalties, which are computed
-        with the running averages, would constrain another function than the one that is trained.
-        Use it with neither penalties nor `spectral_norm`.
+        2016. BatchNorm couples the images of a batch. Gradient penalties are computed with the
+        running averages, so they would constrain a function that differs from the trained one. Do
+        not combine `batch_norm` with penalties or with `spectral_norm`.
       spectral_norm: Whether all layers have spectral normalization.
       dtype: Dtype of the computation; None promotes the dtypes of the input and the parameters.
       param_dtype: Dtype of the parameters.
@@ -115,7 +115,7 @@ class DCGANDiscriminator(nn.Module):
             options["apply"] = partial(spectral_norm, train=train)
         num_maps = len(feature_map_sizes(x.shape[1:]))
         for i, features in enumerate(feature_map_channels(self.width, num_maps)):
-            # "SAME" rounds up: of an odd side, the padding has one row more at the end.
+            # "SAME" rounds up: an odd side is padded by one more row at the end than at the start.
             x = conv(x, features, (4, 4), "SAME", strides=2, **options)
             if self.batch_norm and i > 0:
                 x = norm()(x)

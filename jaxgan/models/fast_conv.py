@@ -93,9 +93,9 @@ def conv_as_matmul(x, kernel, padding):
         patch pixel 2       c              b
         patch pixel 3       0              c
 
-    The tile width is a compromise. The patches hold every input pixel `kh (t + kw - 1) / t` times,
-    so wider tiles copy less. A fraction `(t - 1) / (t + kw - 1)` of the matrix is zero, so wider
-    tiles multiply by more zeros.
+    The tile width is a compromise. The patches contain every input pixel `kh (t + kw - 1) / t`
+    times, so wider tiles copy less. A fraction `(t - 1) / (t + kw - 1)` of the matrix is zero, so
+    wider tiles multiply by more zeros.
 
     Derivatives of any order are again matrix products, and so are as fast.
 
@@ -127,7 +127,7 @@ def conv_as_matmul(x, kernel, padding):
     ).reshape(*x.shape[:2], num_tiles, -1)
     # [B, H', tiles, kh, patch_width * C]: the same for the kh input rows of each output row.
     patches = jnp.stack([patch_rows[:, i : i + rows] for i in range(kh)], 3)
-    # band[p, t, j] is 1 if patch pixel p meets tile pixel t at kernel column j = p - t. `one_hot`
+    # band[p, t, j] is 1 if kernel column j = p - t maps patch pixel p to tile pixel t. `one_hot`
     # gives zeros for p - t outside 0..kw-1, which makes the matrix banded.
     kernel_column = np.arange(patch_width)[:, None] - np.arange(tile_width)
     band = jax.nn.one_hot(kernel_column, kw, dtype=kernel.dtype)

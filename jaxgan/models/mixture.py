@@ -51,7 +51,7 @@ class MixtureGenerator(nn.Module):
 
 
 class MixtureDiscriminator(nn.Module):
-    """Maxout discriminator that can judge packs of several samples.
+    """Maxout discriminator that can classify packs of several samples.
 
     Maps `x [B, …]` to `logits [B // pack]`. It has 405,201 parameters for samples of two values
     and the defaults.

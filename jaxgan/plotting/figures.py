@@ -129,7 +129,7 @@ def save_parabolas(path: str | os.PathLike[str], curves: np.ndarray, caption: st
 
 
 def draw_parabolas(axes: Any, curves: np.ndarray, linewidth: float) -> None:
-    """Draws the bounds of the data and generated curves `[N, 15]` of that line width, in points."""
+    """Draws the bounds of the data, and curves `[N, 15]`; `linewidth` is in points."""
     bounds = (("upper bound, 2x² + 1", A_MAX, "tab:blue"), ("lower bound, x²", A_MIN, "tab:orange"))
     for label, scale, color in bounds:
         axes.plot(POINTS, scale * BASIS - 1, color=color, linewidth=2, label=label)
@@ -300,7 +300,7 @@ def use_plain_log_labels(axis: Any) -> None:
     from matplotlib.ticker import LogFormatter
 
     axis.set_major_formatter(LogFormatter())
-    # Labels between powers of 10 only if the axis has few of these.
+    # Adds labels between powers of 10 only if the axis has few powers of 10.
     axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.6)))
 
 

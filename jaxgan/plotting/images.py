@@ -1,6 +1,6 @@
 """Image files made of other images: tiled, side by side, or animated.
 
-Only this module imports Pillow.
+In `jaxgan.plotting`, only this module imports Pillow.
 """
 
 import io

@@ -97,7 +97,7 @@ def exit_if_stopped(workdir: str | os.PathLike[str], step: int) -> None:
 
 
 def module_name(defined: Any) -> str:
-    """Returns the module that defines a class or function, as it can be imported again."""
+    """Returns the importable name of the module that defines a class or function."""
     if defined.__module__ != "__main__":
         return defined.__module__
     spec = sys.modules["__main__"].__spec__
@@ -110,7 +110,7 @@ def module_name(defined: Any) -> str:
 
 
 def python_command(module: str) -> list[str]:
-    """Returns the words of a command that runs a module with this Python in this directory."""
+    """Returns the arguments of a command that runs a module with this Python in this directory."""
     python = Path(sys.executable)
     inside = python.is_relative_to(Path.cwd())
     return [str(python.relative_to(Path.cwd())) if inside else "python", "-m", module]

@@ -1,4 +1,4 @@
-"""The configuration of an experiment: what its command line can set, and config.json keeps."""
+"""The configuration of an experiment: its command-line options, which config.json records."""
 
 import dataclasses
 import os
@@ -44,9 +44,9 @@ class RunConfig(LoopOptions):
     """Address HOST:PORT of process 0, for a run of several processes that are started by the same
     command; or auto on Slurm, Open MPI, GKE and Cloud TPU. Unset: a single process."""
     num_processes: int | None = None
-    """Number of processes. Not with auto."""
+    """Number of processes. Leave unset with --coordinator auto."""
     process_id: int | None = None
-    """Index of this process, from 0. Not with auto."""
+    """Index of this process, from 0. Leave unset with --coordinator auto."""
 
     single_threaded: ClassVar[bool] = False
     """Whether the networks are too small to gain from a second core."""
@@ -73,7 +73,7 @@ class RunConfig(LoopOptions):
         return self.steps
 
     def warnings(self, steps: int) -> list[str]:
-        """Returns what makes some of the train steps useless, in sentences for the user."""
+        """Returns warnings for the user about train steps that would have no effect."""
         del steps
         return []
 
@@ -98,7 +98,7 @@ class ImageRunConfig(RunConfig):
     channels: Literal[1, 3] | None = None
     """Channels of the images of a folder: 1 is gray, 3 is RGB. Unset: 3 if any image has color."""
     skip_damaged: bool = False
-    """Leave out and count the damaged files of a folder. Otherwise they end the run."""
+    """Leave out and count the damaged files of a folder. Otherwise a damaged file is an error."""
     data_dir: Path = DEFAULT_DATA_DIR
     """Directory of the prepared data sets. Files in downloads/manual/NAME/ there are used instead
     of a download."""
@@ -154,11 +154,11 @@ class DecayedAdamOptions(AdamOptions):
         return optax.linear_schedule(self.learning_rate, 0.0, self.decay_steps)
 
     def warnings(self, steps: int) -> list[str]:
-        """Returns what makes some of the train steps useless."""
+        """Returns a warning if the learning rate is 0 for some of the train steps."""
         if self.decay_steps is None or steps <= self.decay_steps:
             return []
         return [
-            f"The learning rate is 0 from step {self.decay_steps:,} on (decay_steps), so that the "
+            f"The learning rate is 0 from step {self.decay_steps:,} on (decay_steps), so the "
             f"last {steps - self.decay_steps:,} of {steps:,} steps change nothing."
         ]
 

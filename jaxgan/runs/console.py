@@ -45,7 +45,7 @@ def progress_reporter() -> Iterator[Callable[[Progress], None]]:
 
 @contextmanager
 def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
-    """Yields a function of (done, total) that shows a bar; off a terminal, only a first line."""
+    """Yields a function of (done, total) that shows a bar; without a terminal, prints one line."""
     console = Console(quiet=not is_primary_process())
     if console.is_terminal:
         with rich_progress.Progress(console=console, transient=True) as bar:

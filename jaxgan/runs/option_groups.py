@@ -12,7 +12,7 @@ import tyro
 
 from jaxgan.runs.config import RunConfig, is_option
 
-# In the order of the help, the most used first. What is not named here is in "optimization".
+# In the order of the help, the most used first. All other options are in "optimization".
 GROUPS = {
     "run": ("preset", "workdir", "overwrite", "steps", "epochs", "seed", "num_seeds"),
     "data": (
@@ -66,7 +66,7 @@ def group_of(name: str) -> str:
 
 
 def sort_fields(config_type: type) -> list[dataclasses.Field]:
-    """Returns the fields in the order of `GROUPS`, then those it does not name."""
+    """Returns the fields in the order of `GROUPS`, then all other fields."""
     names = [name for group in GROUPS.values() for name in group]
     fields = dataclasses.fields(config_type)
     return sorted(fields, key=lambda f: names.index(f.name) if f.name in names else len(names))

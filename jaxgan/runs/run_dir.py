@@ -44,9 +44,9 @@ def find_existing_run(config: RunConfig) -> dict[str, Any] | None:
     """Returns config.json of the run that is to be resumed, or None for a new run.
 
     Raises:
-      ConfigError: If the workdir holds a run of another experiment, a run that differs in a field
-        that is not in `CHANGEABLE_ON_RESUME`, or checkpoints without a config.json. The message
-        names the differences.
+      ConfigError: If the workdir contains a run of another experiment, a run that differs in a
+        field that is not in `CHANGEABLE_ON_RESUME`, or checkpoints without a config.json. The
+        message names the differences.
     """
     if config.overwrite:
         check_overwritable(config.workdir)
@@ -57,19 +57,19 @@ def find_existing_run(config: RunConfig) -> dict[str, Any] | None:
     elif any((config.workdir / "checkpoints").glob("*")):
         raise ConfigError(
             f"{config.workdir} has checkpoints but no config.json; use another --workdir, or "
-            "start anew with --overwrite"
+            "start over with --overwrite"
         )
     return record
 
 
 def check_overwritable(workdir: Path) -> None:
-    """Raises ConfigError if a directory holds files, but no run that could be overwritten."""
+    """Raises ConfigError if a directory contains files, but no run that could be overwritten."""
     names = sorted(p.name for p in workdir.iterdir()) if workdir.is_dir() else []
     files = [name for name in names if name != ".lock"]
     if files and not any((workdir / mark).exists() for mark in RUN_MARKS):
         raise ConfigError(
-            f"{workdir} holds no run, but other files ({', '.join(files[:3])}), which --overwrite "
-            "does not remove; use another --workdir"
+            f"{workdir} contains no run, but other files ({', '.join(files[:3])}), which "
+            "--overwrite does not remove; use another --workdir"
         )
 
 
@@ -79,7 +79,7 @@ def check_same_settings(config: RunConfig, record: dict[str, Any]) -> None:
     if missing:
         raise ConfigError(
             f"{config.workdir}/config.json has no {' and no '.join(missing)}: the run was not "
-            "started by an experiment. Use another --workdir, or start anew with --overwrite"
+            "started by an experiment. Use another --workdir, or start over with --overwrite"
         )
     name = module_name(type(config))
     differences = []
@@ -100,8 +100,8 @@ def check_same_settings(config: RunConfig, record: dict[str, Any]) -> None:
             f"{name}: {old!r} in the run, {new!r} now" for name, old, new in differences
         )
         raise ConfigError(
-            f"{config.workdir} holds a run with other settings:\n  {lines}\n"
-            "Use these settings, another --workdir, or start anew with --overwrite"
+            f"{config.workdir} contains a run with other settings:\n  {lines}\n"
+            "Use these settings, another --workdir, or start over with --overwrite"
         )
 
 
@@ -121,8 +121,8 @@ def begin_run_dir(config: RunConfig, data: dict[str, Any]) -> dict[str, Any]:
     existing = find_existing_run(config)
     if existing is not None and existing["data"] != data:
         raise ConfigError(
-            f"{config.workdir} holds a run on other data: {existing['data']}, now {data}; use "
-            "another --workdir, or start anew with --overwrite"
+            f"{config.workdir} contains a run on other data: {existing['data']}, now {data}; use "
+            "another --workdir, or start over with --overwrite"
         )
     record = (existing or {}) | {
         "experiment": module_name(type(config)),

@@ -121,5 +121,5 @@ def exit_message(config: RunConfig, step: int, steps: int) -> str:
     return (
         f"Finished at step {step:,}. See {config.workdir}/progress.png and losses.png. Draw more "
         f"samples with\n  {sample}\n"
-        "Train longer with more --steps, or start anew with --overwrite."
+        "Train longer with more --steps, or start over with --overwrite."
     )

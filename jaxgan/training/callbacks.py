@@ -145,7 +145,7 @@ class CallbackRunner:
         if self._callbacks.draw is not None:
             try:
                 self._callbacks.draw(state, jax.random.clone(self._streams.sample), step)
-            except Exception as error:  # a figure must not cost training progress
+            except Exception as error:  # a failed figure must not stop training
                 self.log(f"Drawing step {step:,} failed: {type(error).__name__}: {error}")
         barrier("figures drawn")
 

@@ -27,8 +27,8 @@ from jaxgan.training.orbax_utils import silence_absl, summarize_error, with_shar
 class Checkpoints:
     """The checkpoints of a run, by train step. A context manager.
 
-    A checkpoint holds a state and its manifest (see `checksums`). Saving is synchronous, because a
-    failed asynchronous save keeps the process from ending. In a multi-process run, every process
+    A checkpoint contains a state and its manifest (see `checksums`). Saving is synchronous, because
+    a failed asynchronous save keeps the process from ending. In a multi-process run, every process
     must make the same calls, on a directory that is visible to all of them.
     """
 
@@ -146,7 +146,7 @@ class Checkpoints:
     def restore_latest(self, like: Any, log_fn: Callable[[str], None]) -> tuple[Any, int] | None:
         """Returns the state and the step of the latest intact checkpoint, or None if none exists.
 
-        Corrupt checkpoints are moved to the directory `quarantine` beside this one, and reported.
+        Corrupt checkpoints are moved to the directory `quarantine` next to this one, and reported.
 
         Args:
           like: See `restore`.
@@ -163,7 +163,7 @@ class Checkpoints:
                 log_fn(f"{error}\nIt was moved to {self._quarantine(step)}.")
         if steps:
             raise CheckpointError(
-                f"{self._directory}: all checkpoints are corrupt; start anew with --overwrite or "
+                f"{self._directory}: all checkpoints are corrupt; start over with --overwrite or "
                 "in another workdir"
             )
         return None

@@ -43,7 +43,7 @@ def verify_manifest(manifest: Any, path: str) -> dict[str, Any]:
     if manifest["format"] != FORMAT_VERSION:
         raise CheckpointError(
             f"{path} has format {manifest['format']}, this release reads format {FORMAT_VERSION}; "
-            f"load it with jaxgan {find_writer(manifest)}, which wrote it, or train anew in "
+            f"load it with jaxgan {find_writer(manifest)}, which wrote it, or start over in "
             "another workdir"
         )
     content = {name: value for name, value in manifest.items() if name != "checksum"}

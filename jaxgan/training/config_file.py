@@ -41,12 +41,12 @@ def read_config(workdir: str | os.PathLike[str]) -> dict[str, Any] | None:
             raise KeyError(*missing)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(
-            f"{path} is corrupt ({error!r}); repair it, or start anew with --overwrite"
+            f"{path} is corrupt ({error!r}); repair it, or start over with --overwrite"
         ) from error
     if str(release).startswith("0.1."):
         raise ConfigError(
-            f"{workdir} holds a run of jaxgan {release}, which this release cannot read; use "
-            "another workdir, or start anew with --overwrite"
+            f"{workdir} contains a run of jaxgan {release}, which this release cannot read; use "
+            "another workdir, or start over with --overwrite"
         )
     return config
 

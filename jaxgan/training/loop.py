@@ -79,12 +79,12 @@ def train(
     Returns:
       `(state, step)`: the state, on the devices of this process, and its train step, which is less
       than `options.steps` if the run was stopped. With `num_seeds`, every array of the state has a
-      leading axis of members. Each member is trained as if alone: to the same bits on CPUs, up to
-      rounding elsewhere.
+      leading axis of members. The result of each member equals that of a separate run: bitwise on
+      CPUs, up to rounding elsewhere.
 
     Raises:
-      ConfigError: If the options do not fit the GAN, the source or the devices; the workdir holds
-        a run that differs from this one; or another process is training there.
+      ConfigError: If the options do not fit the GAN, the source or the devices; the workdir
+        contains a run that differs from this one; or another process is training there.
       CheckpointError: If the latest checkpoint belongs to other networks, optimizers or
         hyperparameters, or all checkpoints are corrupt.
       TrainingError: If a loss or a gradient is not finite (see `on_nan`). The message names the

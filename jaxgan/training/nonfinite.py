@@ -15,8 +15,8 @@ MAX_CONSECUTIVE_SKIPS = 20
 ADVICE = {
     "stop": "The same command would stop at the same step. Skip such updates "
     '(on_nan="skip", or --on-nan skip), or '
-    "start anew (--overwrite, or another --workdir) with a lower learning rate or another loss.",
-    "skip": f"More than {MAX_CONSECUTIVE_SKIPS} train steps in a row were skipped. Start anew "
+    "start over (--overwrite, or another --workdir) with a lower learning rate or another loss.",
+    "skip": f"More than {MAX_CONSECUTIVE_SKIPS} train steps in a row were skipped. Start over "
     "(--overwrite, or another --workdir) with a lower learning rate or another loss.",
 }
 # In the order of computation: the first that is not finite is closest to the cause.
@@ -26,8 +26,8 @@ METRIC_ORDER = ("real_logits", "fake_logits", "loss", "penalty", "grad_norm")
 def skip_nonfinite_updates(gan: GAN) -> GAN:
     """Returns a GAN that skips the updates whose loss or gradient is not finite.
 
-    A skipped update leaves the network's whole `NetworkState` as it was, and with the generator's
-    its moving average. The metrics are those of the skipped update.
+    A skipped update leaves the `NetworkState` of the network unchanged; for the generator, also its
+    moving average. The metrics are those of the skipped update.
     """
 
     def d_step(state, real, key, condition=None):
@@ -53,7 +53,7 @@ def select_g(state: GANState, updated: GANState, finite: jax.Array) -> GANState:
 
 
 def tree_where(condition: jax.Array, x: Any, y: Any) -> Any:
-    """Returns pytree `x` if the scalar condition holds, else `y`."""
+    """Returns pytree `x` if the scalar `condition` is true, else `y`."""
     return jax.tree.map(partial(jnp.where, condition), x, y)
 
 

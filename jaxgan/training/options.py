@@ -36,7 +36,7 @@ class LoopOptions:
     seed: int = 0
     """Seed of all randomness, from 0 to 4,294,967,295."""
     num_seeds: int | None = None
-    """Number of GANs to train at once, with the seeds SEED, SEED + 1, …. On CPUs a multiple of the
+    """Number of GANs to train at once, with the seeds SEED, SEED + 1, … On CPUs, a multiple of the
     number of cores is fastest. Metrics are means over the GANs; figures show the first. Unset: a
     single GAN."""
     d_steps: int = 1

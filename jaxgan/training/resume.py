@@ -52,7 +52,7 @@ def compare_training(
     if changes and not allow_changes:
         lines = "\n  ".join(changes)
         raise ConfigError(
-            f"{workdir} holds a run that differs from this one:\n  {lines}\nUse the same "
+            f"{workdir} contains a run that differs from this one:\n  {lines}\nUse the same "
             "settings, another workdir, or TrainOptions(allow_changes=True) to continue anyway"
         )
     return changes

@@ -106,7 +106,7 @@ def test_sample_refuses_what_it_cannot_draw(command, toy_run, arguments, status,
 def test_sample_refuses_a_directory_without_a_run(command, tmp_path):
     status, _, error = command(cli.main, "sample", tmp_path / "none")
     assert status == 1
-    assert "holds no run: it has no config.json" in error
+    assert "contains no run: it has no config.json" in error
     (tmp_path / "config.json").write_text('{"versions"')
     status, _, error = command(cli.main, "sample", tmp_path)
     assert status == 1

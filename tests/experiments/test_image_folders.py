@@ -104,7 +104,7 @@ def test_resuming_with_other_images_or_options_is_refused(command, train, folder
     shutil.copy(folder / "0.bmp", folder / "1.bmp")
     status, _, error = train(run, "--steps", 6, *options, dataset=folder)
     assert status == 1
-    assert "holds a run on other data" in error
+    assert "contains a run on other data" in error
     status, _, error = command(cli.main, "evaluate", run, "--data-dir", tmp_path / "data")
     assert status == 1
     assert f"{folder} has other images or labels than those of the run; restore them" in error

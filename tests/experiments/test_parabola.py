@@ -114,7 +114,7 @@ def test_run_that_is_not_finite_says_what_to_try(train_parabola, tmp_path):
     assert status == 1
     assert "is not finite; first " in error
     assert "No checkpoint was saved" in error
-    assert "start anew (--overwrite, or another --workdir) with a lower learning rate" in error
+    assert "start over (--overwrite, or another --workdir) with a lower learning rate" in error
     assert "--learning-rate" in output
     findings = json.loads((tmp_path / "findings.json").read_text())["findings"]
     assert [finding["name"] for finding in findings] == ["not finite"]

@@ -1,5 +1,7 @@
 """Small GANs, data and assertions that several tests share."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,8 @@ from jaxgan import losses, make_gan, models, optimizers, priors
 from jaxgan.data.sources import array_source
 
 SHAPE = (6, 6, 1)
+ADAM = optimizers.adam(1e-3)
+UNIFORM = priors.uniform(8)
 
 
 class Generator(nn.Module):
@@ -42,30 +46,36 @@ class Discriminator(nn.Module):
 def small_gan(**changes):
     """Returns a GAN with every hazard: model state, randomness in the networks, and conditions.
 
-    `changes` replace or add arguments of `make_gan`.
+    `changes` replace or add arguments of `make_gan`. Equal arguments give the same GAN, whose
+    functions are then traced and compiled once for all tests of a process.
     """
     kwargs = {
         "generator": Generator(),
         "discriminator": Discriminator(),
         "loss": losses.non_saturating,
-        "d_tx": optimizers.adam(1e-3),
-        "g_tx": optimizers.adam(1e-3),
-        "prior": priors.uniform(8),
+        "d_tx": ADAM,
+        "g_tx": ADAM,
+        "prior": UNIFORM,
     }
-    return make_gan(**(kwargs | changes))
+    return _make_gan(frozenset((kwargs | changes).items()))
 
 
 def tiny_gan(**changes):
     """Returns a GAN of two MLPs with 8 hidden units, which compiles fast.
 
-    `changes` replace or add arguments of `make_gan`.
+    `changes` replace or add arguments of `make_gan`. Equal arguments give the same GAN.
     """
     kwargs = {
         "generator": models.MLPGenerator(shape=SHAPE, widths=(8,)),
         "discriminator": models.MLPDiscriminator(widths=(8,)),
-        "prior": priors.uniform(4),
+        "prior": UNIFORM,
     }
     return small_gan(**(kwargs | changes))
+
+
+@functools.cache
+def _make_gan(arguments):
+    return make_gan(**dict(arguments))
 
 
 def tiny_source(batch_size=8, **options):

@@ -1,6 +1,7 @@
 """An experiment with a small GAN for images of 28x28 pixels, which trains in seconds."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -44,10 +45,16 @@ class Config(ImageRunConfig):
 
 def build(config: Config) -> GAN:
     """Returns the GAN of a configuration."""
+    return build_width(config.width)
+
+
+@functools.cache  # so that the runs of a process share what is traced and compiled
+def build_width(width: int) -> GAN:
+    """Returns the GAN with hidden layers of `width` units."""
     tx = optimizers.adam(1e-3)
     return make_gan(
-        generator=Generator(config.width),
-        discriminator=Discriminator(config.width),
+        generator=Generator(width),
+        discriminator=Discriminator(width),
         loss=losses.non_saturating,
         d_tx=tx,
         g_tx=tx,

@@ -39,7 +39,7 @@ def test_restore_latest_raises_if_all_checkpoints_are_corrupt(saved, tmp_path):
             checkpoints.restore(2, LIKE)
         assert checkpoints.best_step is None
         with pytest.raises(
-            CheckpointError, match="all checkpoints are corrupt; start anew with --overwrite"
+            CheckpointError, match="all checkpoints are corrupt; start over with --overwrite"
         ):
             checkpoints.restore_latest(LIKE, messages.append)
     assert len(messages) == 2

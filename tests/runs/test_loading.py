@@ -103,7 +103,7 @@ def test_load_run_refuses_another_gan(tmp_path):
 
 
 def test_load_run_refuses_a_directory_without_a_run(tmp_path):
-    with pytest.raises(ConfigError, match=r"none holds no run: it has no config\.json"):
+    with pytest.raises(ConfigError, match=r"none contains no run: it has no config\.json"):
         load_run(tmp_path / "none", gan=GAN)
     run_from_code(tmp_path)
     record = json.loads((tmp_path / "config.json").read_text())

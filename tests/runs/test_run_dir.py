@@ -45,7 +45,7 @@ def test_find_existing_run_refuses_other_settings_and_names_them(train_toy, tmp_
     before = read_files(tmp_path)
     status, _, error = train_toy(tmp_path, "--steps", 50, "--width", 8, "--seed", 3)
     assert status == 1
-    assert "holds a run with other settings" in error
+    assert "contains a run with other settings" in error
     assert "width: 16 in the run, 8 now" in error
     assert "seed: 0 in the run, 3 now" in error
     assert "--overwrite" in error
@@ -95,7 +95,7 @@ def test_begin_run_dir_refuses_other_data_of_the_same_name(train_toy, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(record))
     status, _, error = train_toy(tmp_path, "--steps", 60)
     assert status == 1
-    assert f"{tmp_path} holds a run on other data" in error
+    assert f"{tmp_path} contains a run on other data" in error
 
 
 def test_overwrite_starts_anew_and_keeps_files_that_are_not_of_the_run(train_toy, tmp_path):
@@ -114,7 +114,7 @@ def test_overwrite_of_a_directory_with_other_files_is_refused(train_toy, tmp_pat
     (samples / "photo.jpg").write_text("mine")
     status, _, error = train_toy(tmp_path, "--steps", 50, "--overwrite")
     assert status == 1
-    assert f"{tmp_path} holds no run, but other files (samples)" in error
+    assert f"{tmp_path} contains no run, but other files (samples)" in error
     assert (samples / "photo.jpg").read_text() == "mine"
 
 

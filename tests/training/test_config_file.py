@@ -70,7 +70,7 @@ def test_train_refuses_the_workdir_of_jaxgan_0_1_0_and_leaves_its_logs(tmp_path)
     (tmp_path / "config.json").write_text(text)
     log = '{"step": 1, "d_loss": 1.0}\n'
     (tmp_path / "metrics.jsonl").write_text(log)
-    message = r"holds a run of jaxgan 0\.1\.0, which this release cannot read; use another workdir"
+    message = r"contains a run of jaxgan 0\.1\.0, which this release cannot read; use another"
     with pytest.raises(ConfigError, match=message):
         train(GAN, SOURCE, tmp_path, TrainOptions(steps=1), SILENT)
     assert (tmp_path / "config.json").read_text() == text
@@ -96,7 +96,7 @@ def test_read_config_returns_what_write_config_wrote(tmp_path):
 @pytest.mark.parametrize("text", ["", "{", "[1]", "null", "{}", '{"versions": 1}'])
 def test_read_config_refuses_a_corrupt_file(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
-    message = r"config\.json is corrupt \(.*\); repair it, or start anew with --overwrite"
+    message = r"config\.json is corrupt \(.*\); repair it, or start over with --overwrite"
     with pytest.raises(ConfigError, match=message):
         read_config(tmp_path)
 
