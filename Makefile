@@ -2,11 +2,12 @@
 
 PYTHON ?= python3
 VENV := .venv/bin/python
-# Tests spend most of their time compiling. XLA compiles faster without optimizations and without
-# these emitters. Releases of XLA without the flag exit with an error; it is then left out. Tests of
-# bit equality (marker `default_xla`) run without these flags, as users compile their programs.
-EMITTERS := --xla_cpu_use_fusion_emitters=false
-KNOWN = $(shell { XLA_FLAGS=$(EMITTERS) $(VENV) -c 'import jax; jax.devices()'; } >/dev/null 2>&1 && echo $(EMITTERS))
+# Tests spend most of their time compiling. XLA compiles faster without optimizations, without these
+# emitters, and with one module per program; releases of XLA that lack a flag exit, and then these
+# are left out. Tests of bit equality (marker `default_xla`) run in programs that are compiled as
+# users compile them.
+FLAGS := --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1
+KNOWN = $(shell { XLA_FLAGS="$(FLAGS)" $(VENV) -c 'import jax; jax.devices()'; } >/dev/null 2>&1 && echo "$(FLAGS)")
 FAST_XLA = XLA_FLAGS="--xla_backend_optimization_level=0 $(KNOWN)"
 PYTEST = $(VENV) -m pytest --numprocesses 2
 

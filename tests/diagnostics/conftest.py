@@ -75,7 +75,7 @@ FAILURES = {
     "G does not learn": {"d_rate": 1e-3, "g_rate": 0.0},
     "G takes ten steps": {
         "d_rate": 1e-3,
-        "g_rate": 1e-2,
+        "g_rate": 3e-2,
         "on_ring": True,
         "g_steps": 10,
         "share_noise": False,
