@@ -85,18 +85,22 @@ def build(config: Config) -> GAN:
             "image_shape is None, expected (height, width, channels); set it to the shape of the "
             "images, as train_on_images does"
         )
-    sizes = {"width": config.width, **PRECISIONS[config.precision]}
+    shared = {
+        "width": config.width,
+        "num_classes": config.num_classes,
+        **PRECISIONS[config.precision],
+    }
     penalty = None
     if config.r1_gamma:
         penalty = penalties.r1(config.r1_gamma)
         if config.penalty_batch_size is not None:
             penalty = penalties.subsample(penalty, config.penalty_batch_size)
     return make_gan(
-        generator=models.DCGANGenerator(config.image_shape, **sizes),
+        generator=models.DCGANGenerator(config.image_shape, **shared),
         discriminator=models.DCGANDiscriminator(
             batch_norm=penalty is None and not config.spectral_norm,
             spectral_norm=config.spectral_norm,
-            **sizes,
+            **shared,
         ),
         loss=losses.non_saturating,
         d_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),

@@ -56,13 +56,13 @@ class Config(AdamConfig):
 
 def build(config: Config) -> GAN:
     """Returns the GAN of a configuration."""
-    dtypes = PRECISIONS[config.precision]
+    shared = {"num_classes": config.num_classes, **PRECISIONS[config.precision]}
     penalty = penalties.r1(config.r1_gamma) if config.r1_gamma else None
     if penalty is not None and config.penalty_batch_size is not None:
         penalty = penalties.subsample(penalty, config.penalty_batch_size)
     return make_gan(
-        generator=models.ConvGenerator(**dtypes),
-        discriminator=models.ConvDiscriminator(**dtypes),
+        generator=models.ConvGenerator(**shared),
+        discriminator=models.ConvDiscriminator(**shared),
         loss=losses.non_saturating,
         d_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
         g_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),

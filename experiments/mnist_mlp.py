@@ -51,11 +51,11 @@ class Config(AdamConfig):
 
 def build(config: Config) -> GAN:
     """Returns the GAN of a configuration."""
-    dtypes = PRECISIONS[config.precision]
+    shared = {"num_classes": config.num_classes, **PRECISIONS[config.precision]}
     widths = (config.g_width,) * config.g_layers
     return make_gan(
-        generator=models.MLPGenerator(widths=widths, batch_norm=config.batch_norm, **dtypes),
-        discriminator=models.MLPDiscriminator(**dtypes),
+        generator=models.MLPGenerator(widths=widths, batch_norm=config.batch_norm, **shared),
+        discriminator=models.MLPDiscriminator(**shared),
         loss=losses.non_saturating,
         d_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
         g_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),

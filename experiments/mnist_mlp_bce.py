@@ -58,15 +58,15 @@ class Config(AdamConfig):
 
 def build(config: Config) -> GAN:
     """Returns the GAN of a configuration."""
-    dtypes = PRECISIONS[config.precision]
+    shared = {"num_classes": config.num_classes, **PRECISIONS[config.precision]}
     return make_gan(
         generator=models.MLPGenerator(
             widths=(config.g_width,) * config.g_layers,
             last_hidden=partial(nn.leaky_relu, negative_slope=0.01),
             batch_norm=config.batch_norm,
-            **dtypes,
+            **shared,
         ),
-        discriminator=models.MLPDiscriminator(**dtypes),
+        discriminator=models.MLPDiscriminator(**shared),
         loss=losses.non_saturating,
         d_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
         g_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),

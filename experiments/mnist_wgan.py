@@ -56,7 +56,7 @@ class Config(ImageRunConfig):
 
 def build(config: Config) -> GAN:
     """Returns the GAN of a configuration."""
-    dtypes = PRECISIONS[config.precision]
+    shared = {"num_classes": config.num_classes, **PRECISIONS[config.precision]}
     clipped = config.preset == "clip"
     if clipped:
         tx = optimizers.rmsprop(config.learning_rate)
@@ -64,8 +64,8 @@ def build(config: Config) -> GAN:
         tx = optimizers.adam(config.learning_rate, b1=0.0, b2=0.9)
     widths = (config.g_width,) * config.g_layers
     return make_gan(
-        generator=models.MLPGenerator(widths=widths, batch_norm=config.batch_norm, **dtypes),
-        discriminator=models.MLPDiscriminator(**dtypes),
+        generator=models.MLPGenerator(widths=widths, batch_norm=config.batch_norm, **shared),
+        discriminator=models.MLPDiscriminator(**shared),
         loss=losses.wasserstein,
         d_tx=tx,
         g_tx=tx,

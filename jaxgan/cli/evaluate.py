@@ -27,7 +27,8 @@ from jaxgan.evaluation.evaluator import SCORES, Evaluator
 from jaxgan.evaluation.tables import format_mean_sem
 from jaxgan.plotting import figures
 from jaxgan.runs.console import print_line
-from jaxgan.runs.image_runner import check_has_labels, load_evaluator, reopen_dataset
+from jaxgan.runs.image_data import check_has_labels, reopen_dataset
+from jaxgan.runs.image_runner import load_evaluator
 from jaxgan.runs.loading import Run, run_title
 from jaxgan.training.config_file import package_versions
 from jaxgan.training.options import check_ranges

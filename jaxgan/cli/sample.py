@@ -6,6 +6,7 @@ not its data.
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +15,10 @@ import tyro
 
 from jaxgan._io import save_array
 from jaxgan.cli.run_tools import load_run_with_precision
+from jaxgan.data.classes import find_class
 from jaxgan.data.mixture import MIXTURES
 from jaxgan.data.sources import to_pixels
 from jaxgan.errors import ConfigError
-from jaxgan.gan import GAN
 from jaxgan.metrics.mixture import HIGH_QUALITY_RADIUS
 from jaxgan.plotting import figures, images
 from jaxgan.runs.loading import Run, run_title
@@ -35,6 +36,9 @@ class Config:
     """Directory of the run."""
     num: int = 64
     """Number of samples."""
+    of_class: Annotated[str | None, tyro.conf.arg(name="class", metavar="NAME|NUMBER")] = None
+    """Class of the samples of a run with --conditional: its name, or its number from 0. Unset: the
+    classes are drawn by their frequency in the training data."""
     out: Path | None = None
     """File to write. .png: a grid of images, or a plot of samples that are not images. .gif: an
     animation of images. .npy: float32 [num, ...]. Unset: samples.png in the run's directory."""
@@ -46,7 +50,8 @@ class Config:
     """Index of the GAN in a run with --num-seeds, from 0."""
     interpolate: bool = False
     """Interpolate linearly between latent vectors, about eight samples from each to the next, and
-    back to the first."""
+    back to the first. For a run with --conditional, also from each class to the next, unless
+    --class is given."""
 
     def __post_init__(self):
         """Raises ConfigError at the first option that is invalid."""
@@ -58,38 +63,69 @@ class Config:
 def run(config: Config) -> None:
     """Draws samples and writes the file."""
     loaded = load_run_with_precision(config.workdir, config.step, config.member)
+    if config.of_class is not None and loaded.class_names is None:
+        raise ConfigError(
+            f"--class is {config.of_class!r}, but {config.workdir} is not a run with "
+            "--conditional; leave out --class"
+        )
     samples = draw_samples(loaded, config)
     path = config.workdir / "samples.png" if config.out is None else config.out
-    save_samples(path, samples, loaded)
+    save_samples(path, samples, loaded, make_caption(loaded, config))
     print(f"{len(samples)} samples of step {loaded.step:,} are in {path}")
+
+
+def make_caption(loaded: Run, config: Config) -> str:
+    """Returns the caption of the figure: the run, the step, and the class if one is given."""
+    parts = [run_title(loaded.config), f"step {loaded.step:,}"]
+    if config.of_class is not None and loaded.class_names is not None:
+        index = find_class(config.of_class, loaded.class_names)
+        parts.append(f"class {loaded.class_names[index]}")
+    return " · ".join(parts)
 
 
 def draw_samples(loaded: Run, config: Config) -> np.ndarray:
     """Returns float32 samples `[num, …]`; images are in [-1, 1]."""
-    key = jax.random.key(config.seed)
+    key, condition = jax.random.key(config.seed), None
+    if config.of_class is not None and loaded.class_names is not None:
+        index = find_class(config.of_class, loaded.class_names)
+        condition = np.full(config.num, index, np.int32)
     if not config.interpolate:
-        return np.asarray(loaded.sample(key, config.num), np.float32)
+        return np.asarray(loaded.sample(key, config.num, condition), np.float32)
+    num_corners = max(2, -(-config.num // NUM_WALK_STEPS))
+    z = interpolate(loaded.gan.prior(key, num_corners), config.num)
+    if condition is None and loaded.class_names is not None:
+        corners = np.arange(num_corners) % len(loaded.class_names)
+        condition = interpolate(jax.nn.one_hot(corners, len(loaded.class_names)), config.num)
+        check_takes_class_weights(loaded, z, condition)
     state = loaded.state
     variables = state.g.variables if state.g_ema is None else state.g_ema
-    z = interpolate_latents(loaded.gan, key, config.num)
-    return np.asarray(loaded.gan.generate(variables, z), np.float32)
+    return np.asarray(loaded.gan.generate(variables, z, condition), np.float32)
 
 
-def interpolate_latents(gan: GAN, key: jax.Array, num: int) -> jax.Array:
-    """Returns `z [num, dim]` on a closed polygon whose corners are draws of the prior.
+def interpolate(corners: jax.Array, num: int) -> jax.Array:
+    """Returns `num` evenly spaced points on the closed polygon with the given corners `[n, dim]`.
 
-    There is one corner per `NUM_WALK_STEPS` samples, and at least two.
+    The sides of the polygon have equally many points.
     """
-    corners = gan.prior(key, max(2, -(-num // NUM_WALK_STEPS)))
     position = jnp.linspace(0, len(corners), num, endpoint=False)
     start = jnp.floor(position).astype(jnp.int32)
     weight = (position - start)[:, None]
     return corners[start] * (1 - weight) + corners[(start + 1) % len(corners)] * weight
 
 
-def save_samples(path: Path, samples: np.ndarray, loaded: Run) -> None:
+def check_takes_class_weights(loaded: Run, z: jax.Array, weights: jax.Array) -> None:
+    """Raises ConfigError if the generator takes class indices, but no weights of the classes."""
+    try:
+        jax.eval_shape(loaded.gan.generate, loaded.state.g.variables, z, weights)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            "the generator takes no weights of the classes, so it cannot interpolate between "
+            f"classes ({error}); give one --class"
+        ) from error
+
+
+def save_samples(path: Path, samples: np.ndarray, loaded: Run, caption: str) -> None:
     """Writes samples in the format of the path's suffix."""
-    caption = f"{run_title(loaded.config)} · step {loaded.step:,}"
     mixture = MIXTURES.get(loaded.config.get("data", {}).get("name"))
     if path.suffix == ".npy":
         save_array(path, samples)

@@ -144,8 +144,16 @@ def make_array_split(
     if num_classes is not None:
         counts += f" in {count_noun(num_classes, 'class', 'classes')}"
     form = f"{counts}, {height}x{width}, {'gray' if channels == 1 else 'RGB'}"
+    description = "; ".join([form, *notes])
     return Split(
-        name, num, read, "; ".join([form, *notes]), class_names, labels is not None, record
+        name,
+        num,
+        read,
+        lambda: known_labels,
+        description,
+        class_names,
+        labels is not None,
+        record,
     )
 
 

@@ -64,6 +64,7 @@ class Split(NamedTuple):
       num: Number of images.
       read: `(indices [n]) -> Images`, which reads the images and labels with these indices, each
         from 0 to `num` - 1. It raises DataError if the files are corrupt.
+      read_labels: `() -> int32 [num]`, which reads all labels without decoding the images.
       description: One line, such as "3,926 images in 12 classes, 64x64, RGB; 3 files skipped".
       class_names: See `Images`.
       has_labels: See `Images`.
@@ -75,6 +76,7 @@ class Split(NamedTuple):
     name: str
     num: int
     read: Callable[[Sequence[int] | np.ndarray], Images]
+    read_labels: Callable[[], np.ndarray]
     description: str = ""
     class_names: tuple[str, ...] | None = None
     has_labels: bool = True
@@ -136,7 +138,7 @@ def _open_bundled_split(name: str, split: str) -> Split:
         rows = np.asarray(indices)
         return Images(name, images[rows], labels[rows])
 
-    return Split(name, len(images), read, f"{len(images):,} images")
+    return Split(name, len(images), read, lambda: labels, f"{len(images):,} images")
 
 
 def _find_prepared_dir(name: str, data_dir: Path) -> Path:
@@ -194,8 +196,12 @@ def _open_prepared_split(name: str, folder: Path, split: str) -> Split:
         labels = np.array(labels, np.int32)
         return Images(name, np.asarray(images), labels, class_names, has_labels)
 
+    def read_labels():
+        records = _read_records(name, folder, source, range(len(source)))
+        return np.array(_decode_labels(records, features), np.int32)
+
     description = f"{len(source):,} images"
-    return Split(name, len(source), read, description, class_names, has_labels)
+    return Split(name, len(source), read, read_labels, description, class_names, has_labels)
 
 
 def _open_builder(name: str, folder: Path) -> Any:
@@ -287,8 +293,23 @@ def _decode_examples(
     for record in records:
         example = parse(record).features.feature
         values.append(_image_value(example["image"]))
-        labels.append(example["label"].int64_list.value[0] if has_labels else 0)
+        labels.append(_label_value(example) if has_labels else 0)
     return _decode_images(values, features["image"]), labels
+
+
+def _decode_labels(records: list[bytes], features: dict[str, Any]) -> list[int]:
+    """Returns the labels of serialized examples; 0 for each if they have none."""
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    if not _has_labels(features):
+        return [0] * len(records)
+    parse = tf_example_pb2.Example.FromString  # pyright: ignore[reportAttributeAccessIssue]
+    return [_label_value(parse(record).features.feature) for record in records]
+
+
+def _label_value(feature: Any) -> int:
+    """Returns the label of a parsed example."""
+    return feature["label"].int64_list.value[0]
 
 
 def _has_labels(features: dict[str, Any]) -> bool:

@@ -53,16 +53,18 @@ def array_source(
     Args:
       images: uint8 `[N, H, W, C]`.
       batch_size: B, at most N.
-      labels: `[N]`, used as the condition; None for no condition.
+      labels: `[N, …]`, used as the condition: class indices `[N]`, or vectors of any kind. None for
+        no condition.
       repeats: Number of times that an epoch goes through all images. Values above 1 make the epochs
         of small data sets longer.
 
     Raises:
       DtypeError: If `images` is not uint8.
-      ShapeError: If `images` is not of rank 4, or `labels` is not `[N]`.
+      ShapeError: If `images` is not of rank 4, or `labels` is not `[N, …]`.
       ConfigError: If `batch_size` is not in 1..N, or `repeats` is below 1.
     """
-    check_images(images, labels)
+    check_images(images)
+    check_labels(labels, len(images))
     order, batches_per_epoch = epoch_order(len(images), batch_size, repeats)
     arrays = (jnp.asarray(images), None if labels is None else jnp.asarray(labels))
 
@@ -153,8 +155,8 @@ def to_pixels(images: jax.typing.ArrayLike) -> np.ndarray:
     return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
-def check_images(images, labels=None):
-    """Raises the DtypeError and the ShapeError that `array_source` documents."""
+def check_images(images):
+    """Raises DtypeError or ShapeError if images are not uint8 `[N, H, W, C]`."""
     if images.dtype != np.uint8:
         raise DtypeError(
             f"images are {images.dtype}, expected uint8 pixels, 0 to 255; "
@@ -165,8 +167,11 @@ def check_images(images, labels=None):
             f"images have shape {list(images.shape)}, expected [N, H, W, C]; "
             "add an axis of length 1 to images without channels"
         )
-    if labels is not None and labels.shape != images.shape[:1]:
+
+
+def check_labels(labels, num):
+    """Raises ShapeError if labels are neither None nor `[num, …]`."""
+    if labels is not None and labels.shape[:1] != (num,):
         raise ShapeError(
-            f"labels have shape {list(labels.shape)}, expected [{len(images)}]; "
-            "pass one label per image"
+            f"labels have shape {list(labels.shape)}, expected [{num}, …]; pass one label per image"
         )

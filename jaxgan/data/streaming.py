@@ -5,27 +5,33 @@ This is the only module that imports Grain.
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxgan.data.sources import Source, check_images, epoch_order, from_pixels
+from jaxgan.data.sources import Source, check_images, check_labels, epoch_order, from_pixels
 
 READ_THREADS = 4
 PREFETCH_BATCHES = 32
 
 
 def streaming_source(
-    read: Callable[[np.ndarray], np.ndarray], num: int, batch_size: int, *, repeats: int = 1
+    read: Callable[[np.ndarray], np.ndarray],
+    num: int,
+    batch_size: int,
+    *,
+    labels: np.ndarray | None = None,
+    repeats: int = 1,
 ) -> Source:
     """Returns a source that reads images when they are needed, with prefetching.
 
-    The batches are those of `array_source` without labels, bit for bit. The position in the data
-    follows from the train step, so a resumed run continues with the next batch. Each process of a
-    multi-process run reads only its own rows of a batch. Only the order of an epoch is held in
-    memory as a whole, 8 bytes per image.
+    The batches are those of `array_source`, bit for bit. The position in the data follows from the
+    train step, so a resumed run continues with the next batch. Each process of a multi-process run
+    reads only its own rows of a batch. Only the order of an epoch, 8 bytes per image, and the
+    labels are held in memory as a whole.
 
     Args:
       read: `indices [n] -> uint8 [n, H, W, C]`, which reads the images with these indices, each
@@ -33,17 +39,23 @@ def streaming_source(
         `images.__getitem__` suffices.
       num: N, the number of images.
       batch_size: B, at most N.
+      labels: `[N, …]`, see `array_source`.
       repeats: Number of times that an epoch goes through all images.
 
     Raises:
       DtypeError: If `read` does not return uint8.
-      ShapeError: If `read` does not return an array of rank 4.
+      ShapeError: If `read` does not return an array of rank 4, or `labels` is not `[N, …]`.
       ConfigError: If `batch_size` is not in 1..N, or `repeats` is below 1.
     """
     order, batches_per_epoch = epoch_order(num, batch_size, repeats)
     example = read(np.arange(1))
     check_images(example)
-    image_shape = example.shape[1:]
+    check_labels(labels, num)
+    # The arrays of a block: pixels, and labels if there are any.
+    batch_spec = (jax.ShapeDtypeStruct((1, batch_size, *example.shape[1:]), jnp.uint8),)
+    if labels is not None:
+        labels = np.asarray(labels, jax.dtypes.canonicalize_dtype(labels.dtype))
+        batch_spec += (jax.ShapeDtypeStruct((1, batch_size, *labels.shape[1:]), labels.dtype),)
 
     def stream(key, blocks, d_steps, mesh):
         # All blocks have the shape of the longest, so that one compiled program takes them all.
@@ -67,25 +79,30 @@ def streaming_source(
 
         def read_batch(batch_number):
             epoch, index = divmod(batch_number, used_per_epoch)
-            return read(order_of(epoch)[index, local_rows])
+            rows = order_of(epoch)[index, local_rows]
+            return (read(rows),) if labels is None else (read(rows), labels[rows])
 
-        images = prefetch(batch_numbers, read_batch)
+        batches = prefetch(batch_numbers, read_batch)
         for _, index, count in blocks:
-            block = np.zeros((batches_per_block, local_batch_size, *image_shape), np.uint8)
+            block = jax.tree.map(
+                lambda x: np.zeros((batches_per_block, local_batch_size, *x.shape[2:]), x.dtype),
+                batch_spec,
+            )
             # `batch` looks up batch i of the epoch at i % batches_per_block.
             for i in range(index * d_steps, (index + count) * d_steps):
-                block[i % batches_per_block] = next(images)
-            yield jax.make_array_from_process_local_data(sharding, block)
+                for rows, row in zip(block, next(batches), strict=True):
+                    rows[i % batches_per_block] = row
+            yield tuple(jax.make_array_from_process_local_data(sharding, rows) for rows in block)
 
     def batch(arrays, order, key, index):
         del order, key
-        return from_pixels(arrays[index % len(arrays)]), None
+        pixels, *condition = (rows[index % len(rows)] for rows in arrays)
+        return from_pixels(pixels), condition[0] if condition else None
 
-    batch_spec = jax.ShapeDtypeStruct((1, batch_size, *image_shape), jnp.uint8)
     return Source(batch_spec, batches_per_epoch, lambda key, epoch: (), batch, stream)
 
 
-def prefetch(numbers: range, read: Callable[[int], np.ndarray]) -> Iterator[np.ndarray]:
+def prefetch(numbers: range, read: Callable[[int], Any]) -> Iterator[Any]:
     """Yields `read(number)` for each number in order, read ahead by several threads."""
     import grain  # Imported here, because sources in memory do not need it.
 

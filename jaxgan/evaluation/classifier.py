@@ -22,6 +22,7 @@ import optax
 from flax import traverse_util
 
 from jaxgan._io import write_atomic
+from jaxgan.data.classes import find_classes, index_labels
 from jaxgan.data.image_datasets import Images, load_split
 from jaxgan.data.sources import array_source, default_repeats, from_pixels
 from jaxgan.errors import DataError
@@ -90,7 +91,7 @@ def load_or_train_classifier(
     """
     data = load_split(name, data_dir) if data is None else data
     check_evaluation_data(data)
-    class_labels = find_classes(data)
+    class_labels = find_class_labels(data)
     data_checksum = compute_data_checksum(data)
     path = Path(os.path.expanduser(data_dir)) / "classifiers" / f"{name}-{data_checksum}.npz"
     if overwrite or not path.exists():
@@ -120,9 +121,9 @@ def check_evaluation_data(data: Images) -> None:
         )
 
 
-def find_classes(data: Images) -> np.ndarray:
+def find_class_labels(data: Images) -> np.ndarray:
     """Returns the distinct labels of a set, ascending. Raises DataError if there is only one."""
-    class_labels = np.unique(data.labels)
+    class_labels = find_classes(data.labels).labels
     if len(class_labels) < 2:
         # Sets without an integer label have the label 0 everywhere.
         problem = "no labels, or only one class" if class_labels[0] == 0 else "only one class"
@@ -131,20 +132,6 @@ def find_classes(data: Images) -> np.ndarray:
             "least two classes. Use another data set, or train without evaluation"
         )
     return class_labels
-
-
-def index_labels(labels: np.ndarray, class_labels: np.ndarray) -> np.ndarray:
-    """Maps arbitrary integer labels to class indices 0 to K - 1.
-
-    Args:
-      labels: `[N]`, integers.
-      class_labels: `[K]`, the label of each class, ascending.
-
-    Returns:
-      int32 `[N]`; -1 for a label that is not among `class_labels`.
-    """
-    indices = np.minimum(np.searchsorted(class_labels, labels), len(class_labels) - 1)
-    return np.where(class_labels[indices] == labels, indices, -1).astype(np.int32)
 
 
 def compute_data_checksum(data: Images) -> str:

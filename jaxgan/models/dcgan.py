@@ -26,6 +26,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan.errors import ShapeError
+from jaxgan.models.conditional import batch_norm, class_weights, output_logits
 from jaxgan.models.layers import conv, conv_transpose, dense, spectral_norm
 
 MIN_SIDE, MAX_SIDE, MAX_CHANNELS = 8, 256, 4
@@ -43,33 +44,37 @@ class DCGANGenerator(nn.Module):
       shape: `(H, W, C)`, the shape of one image.
       width: Number of channels of the largest feature map. With 128, the generator of 64x64x3
         images is that of Radford et al. 2016, figure 1, with 4x4 instead of 5x5 kernels.
+      num_classes: Number of classes of the condition; None for a network without condition.
       dtype: Dtype of the computation; None promotes the dtypes of the input and the parameters.
       param_dtype: Dtype of the parameters.
     """
 
     shape: Sequence[int] = (64, 64, 3)
     width: int = 64
+    num_classes: int | None = None
     dtype: jax.typing.DTypeLike | None = None
     param_dtype: jax.typing.DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, z, *, train):
+    def __call__(self, z, condition=None, *, train):
         """Projects z to the smallest feature map and doubles its sides up to the image's size.
 
-        BatchNorm uses the statistics of the batch if `train`, else the running averages.
+        BatchNorm uses the statistics of the batch if `train`, else the running averages. Its scales
+        and biases depend on the condition, if there is one.
 
         Raises:
           ShapeError: If `shape` is out of range.
         """
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        norm = partial(nn.BatchNorm, use_running_average=not train, momentum=0.9, **dtypes)
+        weights = class_weights(condition, self.num_classes, self.dtype)
+        norm = partial(batch_norm, weights=weights, train=train, **dtypes)
         sizes = feature_map_sizes(self.shape)
         channels = feature_map_channels(self.width, len(sizes))
         height, width = sizes[-1]
         x = dense(z, height * width * channels[-1], **dtypes)
-        x = nn.relu(norm()(x.reshape(-1, height, width, channels[-1])))
+        x = nn.relu(norm(x.reshape(-1, height, width, channels[-1])))
         for size, features in zip(sizes[-2::-1], channels[-2::-1], strict=True):
-            x = nn.relu(norm()(upsample(x, features, size, **dtypes)))
+            x = nn.relu(norm(upsample(x, features, size, **dtypes)))
         return jnp.tanh(upsample(x, self.shape[2], self.shape[:2], **dtypes))
 
 
@@ -86,6 +91,7 @@ class DCGANDiscriminator(nn.Module):
         running averages, so they would constrain a function that differs from the trained one. Do
         not combine `batch_norm` with penalties or with `spectral_norm`.
       spectral_norm: Whether all layers have spectral normalization.
+      num_classes: Number of classes of the condition; None for a network without condition.
       dtype: Dtype of the computation; None promotes the dtypes of the input and the parameters.
       param_dtype: Dtype of the parameters.
 
@@ -96,21 +102,24 @@ class DCGANDiscriminator(nn.Module):
     width: int = 64
     batch_norm: bool = False
     spectral_norm: bool = False
+    num_classes: int | None = None
     dtype: jax.typing.DTypeLike | None = None
     param_dtype: jax.typing.DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x, *, train):
+    def __call__(self, x, condition=None, *, train):
         """Applies the convolutions and a dense output layer.
 
         BatchNorm uses the statistics of the batch if `train`, else the running averages. Spectral
-        normalization updates its estimates if `train`.
+        normalization updates its estimates if `train`. The condition, if there is one, enters the
+        output layer by a projection.
 
         Raises:
           ShapeError: If the shape of the images is out of range.
         """
         options = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        norm = partial(nn.BatchNorm, use_running_average=not train, momentum=0.9, **options)
+        weights = class_weights(condition, self.num_classes, self.dtype)
+        norm = partial(batch_norm, weights=None, train=train, **options)
         if self.spectral_norm:
             options["apply"] = partial(spectral_norm, train=train)
         num_maps = len(feature_map_sizes(x.shape[1:]))
@@ -118,9 +127,9 @@ class DCGANDiscriminator(nn.Module):
             # "SAME" rounds up: an odd side is padded by one more row at the end than at the start.
             x = conv(x, features, (4, 4), "SAME", strides=2, **options)
             if self.batch_norm and i > 0:
-                x = norm()(x)
+                x = norm(x)
             x = nn.leaky_relu(x, 0.2)
-        return dense(x.reshape(len(x), -1), 1, **options).squeeze(-1)
+        return output_logits(x.reshape(len(x), -1), weights, **options)
 
 
 def upsample(x, features, size, **options):

@@ -1,10 +1,11 @@
 """Callbacks for the training loop that draw samples, their history and the losses."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgan._io import save_array, write_atomic
@@ -17,6 +18,8 @@ from jaxgan.states import GANState
 from jaxgan.training import metric_log
 
 NUM_SAMPLES = 64
+NUM_GRID_COLUMNS = 8
+MAX_CLASS_ROWS = 20
 NUM_PROGRESS_ROWS = 6
 NUM_PROGRESS_COLUMNS = 16
 NUM_FRAMES = 60
@@ -32,16 +35,18 @@ def make_image_callback(
     *,
     real_baseline: dict[str, list[float]] | None = None,
     condition: jax.typing.ArrayLike | None = None,
+    row_labels: Sequence[str] | None = None,
     log_fn: Callable[[str], None] = print,
 ) -> DrawFn:
     """Returns a callback that draws the samples of a GAN that generates images.
 
     Each call writes to `workdir`:
 
-    * `samples/STEP.png`, a grid of 64 samples, and `samples/STEP.npy`, the same samples as uint8
-      `[64, H, W, C]`. The training loop passes the same key each time, so the latent vectors are
-      the same in every file.
-    * `progress.png`, the first 16 samples at up to 6 evenly spaced steps, first and last included.
+    * `samples/STEP.png`, a grid of N samples with 8 per row, and `samples/STEP.npy`, the same
+      samples as uint8 `[N, H, W, C]`. The training loop passes the same key each time, so the
+      latent vectors are the same in every file.
+    * `progress.png`, 16 samples at up to 6 evenly spaced steps, first and last included: the first
+      samples, or with `condition`, samples that are evenly spaced in it.
     * `losses.png`, after the first step.
     * `scores.png`, if `real_baseline` has scores that `scores.jsonl` also has.
 
@@ -55,7 +60,10 @@ def make_image_callback(
       steps_per_epoch: Number of train steps per epoch, for the labels of the pictures.
       caption: Names the system and the data; drawn into every picture.
       real_baseline: `{name: [value of each draw]}`, the scores of held-out real samples.
-      condition: `[64, …]`, the conditions of the samples; None for an unconditional GAN.
+      condition: `[N, …]`, the conditions of the samples. None for an unconditional GAN; N is 64
+        then.
+      row_labels: `[N / 8]`, labels of the rows of the grid, for example from `make_class_rows`;
+        None for a grid without labels.
       log_fn: Receives a message about files that are left out. Each file is reported once.
 
     Returns:
@@ -67,15 +75,22 @@ def make_image_callback(
     read_metrics = metric_log.tail(workdir / "metrics.jsonl")
     read_scores = metric_log.tail(workdir / "scores.jsonl")
     load_evenly_spaced = make_loader(load_pixels, log_fn)
+    num = NUM_SAMPLES if condition is None else jnp.shape(condition)[0]
+    shown = np.arange(min(num, NUM_PROGRESS_COLUMNS))
+    if condition is not None:
+        shown = np.linspace(0, num - 1, len(shown)).astype(int)
 
     def draw(state, key, step):
-        samples = gan.sample(state, key, NUM_SAMPLES, condition)
+        samples = gan.sample(state, key, num, condition)
         check_image_shape(samples.shape)
         pixels = to_pixels(samples)
         remove_after(folder, step)
         save_array(folder / f"{step:06}.npy", pixels)
         title = f"{caption} · {step_label(step)}"
-        figures.save_image_grid(folder / f"{step:06}.png", pixels, title)
+        rows = [("", pixels)]
+        if row_labels is not None:
+            rows = list(zip(row_labels, np.split(pixels, len(row_labels)), strict=True))
+        figures.save_labeled_rows(folder / f"{step:06}.png", rows, title, NUM_GRID_COLUMNS)
         draw_progress(pixels.shape[1:])
         if step:
             figures.save_loss_curves(workdir / "losses.png", read_metrics(), caption)
@@ -86,7 +101,7 @@ def make_image_callback(
     def draw_progress(image_shape):
         paths = saved_files(folder, ".npy")
         rows = [
-            (step_label(int(path.stem)), pixels[:NUM_PROGRESS_COLUMNS])
+            (step_label(int(path.stem)), pixels[shown])
             for path, pixels in load_evenly_spaced(paths, NUM_PROGRESS_ROWS, image_shape)
         ]
         path = workdir / "progress.png"
@@ -97,6 +112,17 @@ def make_image_callback(
         return f"step {step}" if remainder or not step else f"epoch {epochs}"
 
     return draw
+
+
+def make_class_rows(class_names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """Returns the arguments `condition` and `row_labels` for a row of samples of each class.
+
+    Args:
+      class_names: The name of each class. Only the first 20 are drawn.
+    """
+    row_labels = list(class_names[:MAX_CLASS_ROWS])
+    classes = np.arange(len(row_labels), dtype=np.int32)
+    return np.repeat(classes, NUM_GRID_COLUMNS), row_labels
 
 
 def make_plot_callback(

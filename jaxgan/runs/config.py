@@ -99,6 +99,9 @@ class ImageRunConfig(RunConfig):
     """Channels of the images of a folder: 1 is gray, 3 is RGB. Unset: 3 if any image has color."""
     skip_damaged: bool = False
     """Leave out and count the damaged files of a folder. Otherwise a damaged file is an error."""
+    conditional: bool = False
+    """Train a class-conditional GAN on the labels of the data set, which generates samples of a
+    given class."""
     data_dir: Path = DEFAULT_DATA_DIR
     """Directory of the prepared data sets. Files in downloads/manual/NAME/ there are used instead
     of a download."""
@@ -113,6 +116,8 @@ class ImageRunConfig(RunConfig):
     then come from the average. Unset: no average."""
     latent_dim: int = 100
     """Dimension of the latent vector z."""
+    num_classes: int | None = dataclasses.field(default=None, metadata={"option": False})
+    """Number of classes if conditional, which `train_on_images` takes from the data."""
 
     def __post_init__(self):
         """Raises ConfigError at the first option that is out of its range."""

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 
+from jaxgan.data.classes import check_class_indices, draw_condition
 from jaxgan.distributed.sharding import select_member
 from jaxgan.errors import CheckpointError, ConfigError, CorruptCheckpointError
 from jaxgan.gan import GAN
@@ -31,6 +32,12 @@ class Run(NamedTuple):
     step: int
     config: dict[str, Any]
 
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of classes 0 to K - 1 if the run was trained with --conditional, else None."""
+        data = self.config.get("data", {})
+        return tuple(data["class_names"]) if "class_counts" in data else None
+
     def sample(
         self, key: jax.Array, num: int, condition: jax.typing.ArrayLike | None = None
     ) -> jax.Array:
@@ -39,11 +46,21 @@ class Run(NamedTuple):
         Args:
           key: A typed PRNG key, which is consumed.
           num: Number of samples.
-          condition: None, or `[num, …]` if the GAN is conditional.
+          condition: `[num, …]` if the GAN is conditional, for example class indices `[num]`. None
+            draws the classes of a run with --conditional by their frequency in the training data.
 
         Returns:
           `[num, …]`, in the range of the generator's output.
+
+        Raises:
+          ConfigError: If a class index is out of range.
+          ShapeError: If a condition is given to an unconditional GAN, or is missing.
         """
+        if condition is None:
+            class_counts = self.config.get("data", {}).get("class_counts")
+            key, condition = draw_condition(key, class_counts, num)
+        elif self.class_names is not None:
+            check_class_indices(condition, self.class_names)
         return self.gan.sample(self.state, key, num, condition)
 
 

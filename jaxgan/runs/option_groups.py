@@ -16,8 +16,8 @@ from jaxgan.runs.config import RunConfig, is_option
 GROUPS = {
     "run": ("preset", "workdir", "overwrite", "steps", "epochs", "seed", "num_seeds"),
     "data": (
-        *("kind", "dataset", "size", "channels", "skip_damaged", "data_dir", "stream"),
-        "batch_size",
+        *("kind", "dataset", "conditional", "size", "channels", "skip_damaged"),
+        *("data_dir", "stream", "batch_size"),
     ),
     "optimization": (),
     "output": ("evaluate_every", "keep_every", "steps_per_block", "show_window"),

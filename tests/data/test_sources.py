@@ -74,7 +74,7 @@ def test_array_source_raises_on_invalid_images_labels_and_repeats():
         array_source(images / 255, 4)
     with pytest.raises(ShapeError, match=r"\[8, 2, 2\], expected \[N, H, W, C\]"):
         array_source(images[..., 0], 4)
-    with pytest.raises(ShapeError, match=r"labels have shape \[7\], expected \[8\]"):
+    with pytest.raises(ShapeError, match=r"labels have shape \[7\], expected \[8, …\]"):
         array_source(images, 4, labels=np.zeros(7))
     with pytest.raises(ConfigError, match="repeats is 0"):
         array_source(images, 4, repeats=0)
