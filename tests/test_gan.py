@@ -20,6 +20,7 @@ from tests.helpers.networks import (
 )
 
 REAL = real_batch()
+LABELS = jnp.arange(8) % 10
 
 
 def build_and_init(seed=0, **changes):
@@ -75,28 +76,38 @@ def test_step_equals_d_step_then_g_step_with_the_same_key(loss, simultaneous):
     chex.assert_trees_all_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_step_in_scan_equals_single_calls():
-    gan, state = build_and_init()
-    indices = jnp.arange(3)
-    scanned, metrics = jax.lax.scan(
-        lambda s, i: gan.step(s, REAL, jax.random.fold_in(jax.random.key(1), i)), state, indices
-    )
+@pytest.mark.parametrize("condition", [None, LABELS], ids=["unconditional", "conditional"])
+def test_step_in_scan_equals_single_calls(condition):
+    gan = small_gan()
+    state, indices = gan.init(jax.random.key(0), REAL, condition), jnp.arange(3)
+
+    def step(state, i):
+        return gan.step(state, REAL, jax.random.fold_in(jax.random.key(1), i), condition)
+
+    scanned, metrics = jax.lax.scan(step, state, indices)
     for i in indices:
-        state, single = gan.step(state, REAL, jax.random.fold_in(jax.random.key(1), i))
+        state, single = step(state, i)
         rtol = 1e-5 if i else 1e-6
         np.testing.assert_allclose(metrics["d"]["loss"][i], single["d"]["loss"], rtol=rtol)
     chex.assert_trees_all_close(scanned, state, rtol=1e-4, atol=1e-5)
 
 
-def test_init_and_step_in_vmap_equal_single_calls():
+@pytest.mark.parametrize("condition", [None, LABELS], ids=["unconditional", "conditional"])
+def test_init_and_step_in_vmap_equal_single_calls(condition):
+    """Every member has its own key and, if there are conditions, its own conditions."""
+
     def make_keys(seed):
         return jax.random.split(jax.random.key(seed), 3)
 
     gan = small_gan()
-    states = jax.vmap(gan.init, in_axes=(0, None))(make_keys(0), REAL)
-    states, metrics = jax.vmap(gan.step, in_axes=(0, None, 0))(states, REAL, make_keys(1))
+    conditions = None if condition is None else jnp.stack([(condition + i) % 10 for i in range(3)])
+    axis = None if condition is None else 0
+    states = jax.vmap(gan.init, in_axes=(0, None, axis))(make_keys(0), REAL, conditions)
+    step = jax.vmap(gan.step, in_axes=(0, None, 0, axis))
+    states, metrics = step(states, REAL, make_keys(1), conditions)
     for i, (init_key, key) in enumerate(zip(make_keys(0), make_keys(1), strict=True)):
-        state, single = gan.step(gan.init(init_key, REAL), REAL, key)
+        own = None if condition is None else conditions[i]
+        state, single = gan.step(gan.init(init_key, REAL, own), REAL, key, own)
         np.testing.assert_allclose(metrics["d"]["loss"][i], single["d"]["loss"], rtol=1e-6)
         np.testing.assert_allclose(metrics["g"]["loss"][i], single["g"]["loss"], rtol=1e-6)
         member = jax.tree.map(lambda x, i=i: x[i], states)

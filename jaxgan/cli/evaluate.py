@@ -3,9 +3,11 @@
 Draws samples several times, and compares each draw with the training images in the features of a
 classifier that is trained once on these images. Prints the mean and standard error of every score,
 and writes them to evaluation.json in the run's directory. The column "real images" has the scores
-of held-out training images. Scores are comparable only between runs on the same data set that were
-evaluated with the same classifier and number of samples, not with published values, which use the
-features of other networks.
+of held-out training images. For a run with --conditional, a second table has the Fréchet distance
+of each class, and its accuracy: the fraction of samples that the classifier assigns to the class
+that they were generated for, or of real test images that it classifies correctly. Scores are
+comparable only between runs on the same data set that were evaluated with the same classifier and
+number of samples, not with published values, which use the features of other networks.
 """
 
 import dataclasses
@@ -20,11 +22,13 @@ import tyro
 
 from jaxgan._io import write_atomic
 from jaxgan.cli.run_tools import load_run_with_precision
+from jaxgan.data.classes import draw_condition
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
 from jaxgan.data.sources import to_pixels
 from jaxgan.errors import ConfigError
+from jaxgan.evaluation.class_scores import ClassScores, format_class_table, scores_to_json
 from jaxgan.evaluation.evaluator import SCORES, Evaluator
-from jaxgan.evaluation.tables import format_mean_sem
+from jaxgan.evaluation.tables import format_mean_sem, text_table
 from jaxgan.plotting import figures
 from jaxgan.runs.console import print_line
 from jaxgan.runs.image_data import check_has_labels, reopen_dataset
@@ -93,11 +97,25 @@ def run(config: Config) -> None:
         "real_baseline": evaluator.real_baseline,
         "generators": scores,
     }
+    class_scores: list[ClassScores] = []
+    if loaded.class_names is not None:
+        class_scores = score_classes(loaded, evaluator, config)
+        record["classes"] = {
+            "names": loaded.class_names,
+            "num_samples": np.bincount(evaluator.classes.condition).tolist(),
+            "real_baseline": scores_to_json(evaluator.classes.real_baseline()),
+            "draws": [scores_to_json(each) for each in class_scores],
+        }
     path = config.workdir / "evaluation.json"
     write_atomic(path, (json.dumps(record, indent=2) + "\n").encode())
     draws = f"{config.draws} draws of {evaluator.num_samples:,} samples"
     print_line(f"{evaluation_title(loaded, config)} · mean ± standard error of {draws}")
     print_line(format_table(scores, evaluator))
+    if loaded.class_names is not None:
+        num = len(evaluator.classes.condition)
+        print_line(f"Classes · mean ± standard error of {config.draws} draws of {num:,} samples")
+        baseline = evaluator.classes.real_baseline()
+        print_line(format_class_table(loaded.class_names, class_scores, baseline))
     if config.nearest:
         draw_nearest(loaded, evaluator, config)
 
@@ -122,19 +140,43 @@ def score_draws(
     loaded: Run, evaluator: Evaluator, variables: Any, config: Config
 ) -> dict[str, list[float]]:
     """Returns every score of a generator, `[draws]`."""
-    keys = jax.random.split(jax.random.key(config.seed), config.draws)
-    scores = [
-        evaluator.compute_scores(generate(loaded, variables, key, evaluator.num_samples))
-        for key in keys
-    ]
+    num, class_counts = evaluator.num_samples, loaded.config["data"].get("class_counts")
+    scores = []
+    for key in jax.random.split(jax.random.key(config.seed), config.draws):
+        key, condition = draw_condition(key, class_counts, num)
+        samples = generate(loaded, variables, key, num, condition)
+        scores.append(evaluator.compute_scores(samples))
     return {name: [each[name] for each in scores] for name in SCORES}
 
 
-def generate(loaded: Run, variables: Any, key: jax.Array, num: int) -> jax.Array:
+def score_classes(loaded: Run, evaluator: Evaluator, config: Config) -> list[ClassScores]:
+    """Returns the scores of each class, for each draw. Uses the moving average if there is one."""
+    state, condition = loaded.state, evaluator.classes.condition
+    variables = state.g.variables if state.g_ema is None else state.g_ema
+    return [
+        evaluator.classes.compute_scores(
+            generate(loaded, variables, key, len(condition), condition)
+        )
+        for key in jax.random.split(jax.random.key(config.seed), config.draws)
+    ]
+
+
+def generate(
+    loaded: Run,
+    variables: Any,
+    key: jax.Array,
+    num: int,
+    condition: jax.typing.ArrayLike | None = None,
+) -> jax.Array:
     """Returns float32 samples `[num, H, W, C]`, made in batches that fit into memory."""
     z = loaded.gan.prior(key, num)
-    batches = [z[i : i + BATCH_SIZE] for i in range(0, num, BATCH_SIZE)]
-    return jnp.concatenate([loaded.gan.generate(variables, batch) for batch in batches])
+    parts = [slice(start, start + BATCH_SIZE) for start in range(0, num, BATCH_SIZE)]
+    conditions = [None if condition is None else jnp.asarray(condition)[part] for part in parts]
+    batches = [
+        loaded.gan.generate(variables, z[part], batch_condition)
+        for part, batch_condition in zip(parts, conditions, strict=True)
+    ]
+    return jnp.concatenate(batches)
 
 
 def format_table(scores: dict[str, dict[str, list[float]]], evaluator: Evaluator) -> str:
@@ -144,11 +186,7 @@ def format_table(scores: dict[str, dict[str, list[float]]], evaluator: Evaluator
         columns = [*scores.values(), evaluator.real_baseline]
         cells = [format_mean_sem(np.array(column[name]), spec.digits) for column in columns]
         rows.append([spec.label, *cells, spec.better or "as real"])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return text_table(rows)
 
 
 def draw_nearest(loaded: Run, evaluator: Evaluator, config: Config) -> None:

@@ -53,6 +53,7 @@ class TrainedClassifier(NamedTuple):
         [-1, 1]. N is arbitrary: the images are processed in batches.
       num_classes: Number of classes K.
       accuracy: Fraction of test images that are classified correctly, 0 to 1.
+      class_accuracy: `[K]`, the same for the test images of each class; NaN if there are none.
       checksum: Checksum of the cache file, and so of the parameters.
       data_checksum: `compute_data_checksum` of the training split.
     """
@@ -60,6 +61,7 @@ class TrainedClassifier(NamedTuple):
     classify: Callable[[jax.typing.ArrayLike], ClassifierOutputs]
     num_classes: int
     accuracy: float
+    class_accuracy: tuple[float, ...]
     checksum: str
     data_checksum: str
 
@@ -100,8 +102,8 @@ def load_or_train_classifier(
             for split in split_train_test(data, data_dir)
         )
         params = train_classifier(train, len(class_labels), progress_fn)
-        accuracy = compute_accuracy(params, len(class_labels), test)
-        save_classifier(path, params, accuracy, data_checksum)
+        accuracies = compute_accuracies(params, len(class_labels), test)
+        save_classifier(path, params, *accuracies, data_checksum)
     return load_classifier(path)
 
 
@@ -242,19 +244,25 @@ def make_classify_fn(
     return classify
 
 
-def compute_accuracy(params: Any, num_classes: int, data: Images) -> float:
-    """Returns the fraction of images whose label is the class with the largest logit."""
+def compute_accuracies(params: Any, num_classes: int, data: Images) -> tuple[float, np.ndarray]:
+    """Returns the accuracy, and that of each class `[K]`; see `TrainedClassifier`."""
     logits = make_classify_fn(params, num_classes)(data.images).logits
-    return float(np.mean(np.argmax(logits, axis=1) == data.labels))
+    is_correct = np.argmax(logits, axis=1) == data.labels
+    by_class = [is_correct[data.labels == k] for k in range(num_classes)]
+    class_accuracy = [np.mean(part) if len(part) else np.nan for part in by_class]
+    return float(np.mean(is_correct)), np.array(class_accuracy)
 
 
-def save_classifier(path: Path, params: Any, accuracy: float, data_checksum: str) -> None:
+def save_classifier(
+    path: Path, params: Any, accuracy: float, class_accuracy: np.ndarray, data_checksum: str
+) -> None:
     """Writes a classifier to one file. Raises DataError if the file cannot be written."""
     arrays: dict[str, Any] = {
         name: np.asarray(x) for name, x in traverse_util.flatten_dict(params, sep="/").items()
     }
     buffer = io.BytesIO()
-    np.savez(buffer, accuracy=accuracy, data_checksum=data_checksum, **arrays)
+    record = {"accuracy": accuracy, "class_accuracy": class_accuracy}
+    np.savez(buffer, data_checksum=data_checksum, **record, **arrays)
     try:
         write_atomic(path, buffer.getvalue())
     except OSError as error:
@@ -270,6 +278,7 @@ def load_classifier(path: Path) -> TrainedClassifier:
         with np.load(io.BytesIO(content)) as file:
             arrays = {name: file[name] for name in file.files}
         accuracy = float(arrays.pop("accuracy"))
+        class_accuracy = tuple(arrays.pop("class_accuracy").tolist())
         data_checksum = str(arrays.pop("data_checksum"))
         params = traverse_util.unflatten_dict(
             {name: jnp.asarray(x) for name, x in arrays.items()}, sep="/"
@@ -283,6 +292,7 @@ def load_classifier(path: Path) -> TrainedClassifier:
         classify=make_classify_fn(params, num_classes),
         num_classes=num_classes,
         accuracy=accuracy,
+        class_accuracy=class_accuracy,
         checksum=hashlib.blake2b(content, digest_size=8).hexdigest(),
         data_checksum=data_checksum,
     )

@@ -16,9 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan._io import write_atomic
+from jaxgan.data.classes import find_classes, index_labels
 from jaxgan.data.image_datasets import Images
 from jaxgan.data.sources import from_pixels
 from jaxgan.errors import ConfigError
+from jaxgan.evaluation.class_scores import ClassEvaluator, make_class_evaluator
 from jaxgan.evaluation.classifier import (
     ClassifierOutputs,
     TrainedClassifier,
@@ -95,6 +97,7 @@ class Evaluator(NamedTuple):
         the classifier's checksums and accuracy.
       find_nearest: `(samples [n, H, W, C]) -> [n]`, for each sample the index of its nearest
         reference image in feature space; any number of samples, uint8 or floating in [-1, 1].
+      classes: Scores samples of a conditional GAN class by class.
     """
 
     num_samples: int
@@ -103,6 +106,7 @@ class Evaluator(NamedTuple):
     reference_images: np.ndarray
     record: dict[str, Any]
     find_nearest: Callable[[jax.typing.ArrayLike], np.ndarray]
+    classes: ClassEvaluator
 
 
 def make_evaluator(
@@ -163,6 +167,7 @@ def make_evaluator(
         real_baseline = load_or_compute_baseline(
             Path(os.path.expanduser(cache)) / f"{'-'.join(map(str, parts))}.json", compute_baseline
         )
+    labels = index_labels(data.labels, find_classes(data.labels).labels)
     record = {
         "dataset": data.name,
         "split": "train",
@@ -178,7 +183,13 @@ def make_evaluator(
         },
     }
     return Evaluator(
-        num_samples, compute_scores, real_baseline, data.images[rest], record, find_nearest
+        num_samples=num_samples,
+        compute_scores=compute_scores,
+        real_baseline=real_baseline,
+        reference_images=data.images[rest],
+        record=record,
+        find_nearest=find_nearest,
+        classes=make_class_evaluator(classifier, real, labels),
     )
 
 

@@ -23,3 +23,12 @@ def format_mean_sem(values: np.ndarray, digits: int) -> str:
     if len(values) == 1:
         return mean
     return f"{mean} ± {values.std(ddof=1) / len(values) ** 0.5:.{digits}f}"
+
+
+def text_table(rows: Sequence[Sequence[str]]) -> str:
+    """Returns rows of cells as aligned columns of text."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )

@@ -141,10 +141,13 @@ def check_has_labels(data: Split | Images) -> None:
         )
 
 
-def labels_note(config: ImageRunConfig, data: Split) -> str:
-    """Returns a note that the labels of a data set are not used; nothing otherwise."""
-    unused = data.has_labels and not config.conditional
-    return "\nThe labels are not used; --conditional trains on them." if unused else ""
+def labels_note(data: Split, num_classes: int | None) -> str:
+    """Returns a line on the use of the labels; nothing if the data set has none."""
+    if num_classes is not None:
+        return f"\nThe GAN is conditional on {num_classes} classes."
+    if data.has_labels:
+        return "\nThe labels are not used; --conditional trains on them."
+    return ""
 
 
 def read_classes(data: Split) -> tuple[np.ndarray, Classes]:

@@ -65,10 +65,10 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
         config = dataclasses.replace(config, dataset=existing["data"]["name"])
     data, message = open_on_all(config)
     check_uses_of_labels(config, data)
-    print_line(f"Data: {message}{labels_note(config, data)}")
     if data.record is None:
         config = dataclasses.replace(config, dataset=data.name)
     labels, classes = read_classes(data) if config.conditional else (None, None)
+    print_line(f"Data: {message}{labels_note(data, classes and len(classes.names))}")
     repeats = default_repeats(data.num)
     rows = choose_probe_rows(data)
     examples = data.read(rows).images

@@ -9,7 +9,7 @@ from matplotlib import image as mpimg
 
 from jaxgan import cli, load_run, priors
 from jaxgan.cli import sample
-from jaxgan.runs import image_runner
+from jaxgan.runs import image_data
 from tests.helpers.networks import tiny_gan
 
 
@@ -32,7 +32,7 @@ def draw(command, workdir, out, *arguments):
 
 def test_sample_writes_samples_without_the_data(command, toy_run, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        image_runner, "open_dataset", lambda *args, **options: pytest.fail("the data set is opened")
+        image_data, "open_dataset", lambda *args, **options: pytest.fail("the data set is opened")
     )
     samples = draw(command, toy_run, tmp_path / "new" / "samples.npy", "--num", 5)
     assert samples.shape == (5, 28, 28, 1)
@@ -59,9 +59,9 @@ def test_sample_interpolates_between_latent_vectors(command, toy_run, tmp_path):
     assert differences.max() < 0.5 * np.abs(samples[0] - samples[1]).mean()
 
 
-def test_interpolate_latents_walks_a_closed_round():
+def test_interpolate_walks_a_closed_polygon():
     gan, key = tiny_gan(prior=priors.normal(4)), jax.random.key(0)
-    z = np.asarray(sample.interpolate_latents(gan, key, 24))
+    z = np.asarray(sample.interpolate(gan.prior(key, 3), 24))
     corners = np.asarray(gan.prior(jax.random.clone(key), 3))
     assert z.shape == (24, 4)
     np.testing.assert_allclose(z[::8], corners, rtol=1e-6)

@@ -16,6 +16,8 @@ from tests.helpers.networks import SHAPE, assert_same_bits, small_gan
 # 42 images: the last 2 of an epoch of batches of 8 are dropped.
 IMAGES = np.random.default_rng(0).integers(0, 256, (42, *SHAPE), np.uint8)
 
+LABELS = np.arange(42) % 10
+
 
 def run(source, workdir, **options):
     options = {"seed": 3, "steps": 12, "steps_per_block": 4} | options
@@ -30,9 +32,11 @@ def test_streaming_source_trains_to_the_same_bits_as_array_source(
     if not count(num_devices == 1, True):
         pytest.skip("only with --full")
     options = {"d_steps": d_steps, "num_devices": num_devices}
-    in_memory = array_source(IMAGES, 8, repeats=repeats)
+    labels = None if d_steps == 1 else LABELS
+    in_memory = array_source(IMAGES, 8, labels=labels, repeats=repeats)
     expected, _ = run(in_memory, tmp_path / "memory", **options)
-    streaming = streaming_source(IMAGES.__getitem__, len(IMAGES), 8, repeats=repeats)
+    options_of_source = {"labels": labels, "repeats": repeats}
+    streaming = streaming_source(IMAGES.__getitem__, len(IMAGES), 8, **options_of_source)
     # The run is stopped and resumed within an epoch and within a block.
     run(streaming, tmp_path / "disk", steps=5, **options)
     actual, step = run(streaming, tmp_path / "disk", **options)
@@ -82,6 +86,8 @@ def test_streaming_source_rejects_what_it_does_not_support(tmp_path):
         streaming_source((IMAGES / 255).__getitem__, len(IMAGES), 8)
     with pytest.raises(ShapeError, match=r"expected \[N, H, W, C\]"):
         streaming_source(IMAGES[..., 0].__getitem__, len(IMAGES), 8)
+    with pytest.raises(ShapeError, match=r"labels have shape \[41\], expected \[42, …\]"):
+        streaming_source(IMAGES.__getitem__, len(IMAGES), 8, labels=LABELS[1:])
     with pytest.raises(ConfigError, match="batch_size is 43, expected 1 to 42"):
         streaming_source(IMAGES.__getitem__, len(IMAGES), 43)
     with pytest.raises(ConfigError, match="a streaming source feeds only one GAN"):

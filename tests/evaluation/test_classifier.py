@@ -9,8 +9,7 @@ from jaxgan.errors import DataError
 from jaxgan.evaluation import classifier as classifier_module
 from jaxgan.evaluation.classifier import (
     compute_data_checksum,
-    find_classes,
-    index_labels,
+    find_class_labels,
     load_or_train_classifier,
     split_train_test,
 )
@@ -113,14 +112,6 @@ def test_classifier_labels_may_be_any_integers(tmp_path, short_training, offset)
     )
 
 
-def test_index_labels_maps_sorted_labels_and_marks_unknown_ones():
-    class_labels = np.array([-3, 1, 7], np.int32)
-    labels = np.array([7, -3, 1, 1, 0, 9, -9], np.int32)
-    indices = index_labels(labels, class_labels)
-    assert indices.dtype == np.int32
-    assert indices.tolist() == [2, 0, 1, 1, -1, -1, -1]
-
-
 @pytest.mark.parametrize(
     ("label", "message"),
     [
@@ -133,7 +124,7 @@ def test_classifier_without_two_classes_is_refused(tmp_path, label, message):
     with pytest.raises(DataError, match=message):
         load_or_train_classifier("plain", tmp_path, data=data)
     with pytest.raises(DataError, match=message):
-        find_classes(data)
+        find_class_labels(data)
     assert not list(tmp_path.iterdir())
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from jaxgan import cli
-from jaxgan.data import load_split
+from jaxgan.data import load_split, open_dataset
 from jaxgan.evaluation import classifier
 from jaxgan.runs import image_runner
 
@@ -153,7 +153,7 @@ def test_data_that_cannot_be_used_is_refused(train, tmp_path, dataset, options, 
 
 
 def test_split_train_test_of_a_folder_holds_images_out(folders, tmp_path, monkeypatch):
-    data = image_runner.open_dataset(folders / "digits by class", tmp_path)
+    data = open_dataset(folders / "digits by class", tmp_path)
     monkeypatch.setattr(classifier, "load_split", lambda *arguments: pytest.fail("a name is used"))
     train, test = classifier.split_train_test(data.read(range(data.num)), tmp_path)
     assert (len(train.images), len(test.images)) == (175, 35)

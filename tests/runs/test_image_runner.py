@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxgan.data.image_datasets import Images, Split
-from jaxgan.runs import image_runner
+from jaxgan.runs import image_data, image_runner
 from tests.helpers import toy_experiment
 
 
@@ -46,9 +46,12 @@ def test_dataset_that_is_not_available_is_refused(train_toy, tmp_path, dataset, 
 def test_check_sample_shape_refuses_images_that_do_not_fit(train_toy, tmp_path, monkeypatch):
     wide = np.zeros((100, 32, 32, 3), np.uint8)
     split = Split(
-        "cifar10", 100, lambda rows: Images("cifar10", wide[rows], np.zeros(len(rows), np.int32))
+        "cifar10",
+        100,
+        lambda rows: Images("cifar10", wide[rows], np.zeros(len(rows), np.int32)),
+        lambda: np.zeros(100, np.int32),
     )
-    monkeypatch.setattr(image_runner, "open_dataset", lambda name, data_dir, **options: split)
+    monkeypatch.setattr(image_data, "open_dataset", lambda name, data_dir, **options: split)
     status, _, error = train_toy(tmp_path / "run", dataset="cifar10")
     assert status == 1
     assert (
@@ -77,6 +80,6 @@ def test_evaluate_gan_returns_means_over_the_members():
         for i in range(3)
     ]
     scores = image_runner.evaluate_gan(
-        gan, MeanPixel, 3, states, jax.random.split(jax.random.key(0), 3)
+        gan, MeanPixel, 3, None, states, jax.random.split(jax.random.key(0), 3)
     )
     np.testing.assert_allclose(scores["mean"], np.mean(means), rtol=1e-6)

@@ -34,15 +34,16 @@ def test_run_training_writes_every_file_and_says_what_it_does(train_toy, tmp_pat
     assert (status, error) == (0, "")
     lines = output.splitlines()
     assert lines[0] == "Data: digits, 1,797 images"
-    assert lines[1] == (
+    assert lines[1] == "The labels are not used; --conditional trains on them."
+    assert lines[2] == (
         "Run: 120 steps of 64 samples (926 per epoch, 33 passes through the data), in "
         f"{workdir}. The default run has 23,150 steps."
     )
     progress = (
         r"epoch 1/1  step 50/120  [\d.]+ steps/s  0:00:0\d left  loss D [\d.]+ G [\d.]+ D\(x\) "
     )
-    assert lines[2] == f"Starting a new run in {workdir}."
-    assert re.match(progress, lines[3])
+    assert lines[3] == f"Starting a new run in {workdir}."
+    assert re.match(progress, lines[4])
     assert "120 steps are too few to judge the curves; 1,000 are needed." in lines
     finished = next(i for i, line in enumerate(lines) if line.startswith("Finished at step 120."))
     assert re.fullmatch(rf"  \S+ -m jaxgan sample {workdir}", lines[finished + 1])
