@@ -87,6 +87,14 @@ def page_variables(tmp_path, monkeypatch):
     return {"metrics": features}
 
 
+def option_name(field):
+    """Returns the name of a field's option, which its annotation may set."""
+    names = [
+        getattr(argument, "name", None) for argument in getattr(field.type, "__metadata__", ())
+    ]
+    return next(filter(None, names), field.name)
+
+
 @pytest.mark.parametrize("path", pages_matching(BLOCK))
 def test_page_code_runs(path, page_variables):
     run_page(path, shorten=True, **page_variables.get(page_id(path), {}))
@@ -108,7 +116,7 @@ def test_page_options_exist(path):
     for words in read_commands(path):
         if (config_type := config_type_of(words)) is None:
             continue
-        fields = {f.name: f.type for f in dataclasses.fields(config_type)}
+        fields = {option_name(f): f.type for f in dataclasses.fields(config_type)}
         for option in (word for word in words if word.startswith("--")):
             name = option.removeprefix("--").replace("-", "_")
             negated = fields.get(name.removeprefix("no_")) is bool
