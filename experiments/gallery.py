@@ -33,6 +33,10 @@ SYSTEMS = {
     "mnist_mlp": ("experiments.mnist_mlp",),
     "mnist_cnn": ("experiments.mnist_cnn",),
     "mnist_cnn_tuned": ("experiments.mnist_cnn", "--preset", "tuned"),
+    "mnist_cnn_conditional": (
+        *("experiments.mnist_cnn", "--preset", "tuned", "--conditional"),
+        *("--epochs", "5"),
+    ),
     "mnist_wgan": ("experiments.mnist_wgan",),
     "mnist_wgan_gradient_penalty": ("experiments.mnist_wgan", "--preset", "gradient-penalty"),
     "parabola": ("experiments.parabola", "--num-seeds", "64"),

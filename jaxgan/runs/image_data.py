@@ -158,7 +158,7 @@ def read_classes(data: Split) -> tuple[np.ndarray, Classes]:
     """
     labels = data.read_labels()
     classes = find_classes(labels, data.class_names)
-    if len(classes.names) < 2:
+    if len(classes.counts) < 2:
         raise DataError(
             f"{data.name} has only the class {classes.names[0]}, but --conditional needs at least "
             "two; leave out --conditional"

@@ -90,7 +90,8 @@ class CallbackRunner:
     def begin(self, state: GANState, step: int) -> None:
         """Probes a new run, and draws the figures of the step at which training begins."""
         if step == 0:
-            if is_primary_process() and (hint := data_range_hint(self._program, state)):
+            local = to_host_local(state)  # by every process, because it may all-gather
+            if is_primary_process() and (hint := data_range_hint(self._program, local)):
                 self.log(hint)
             self.measure(state, step)
             self._raise_error()

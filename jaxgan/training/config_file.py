@@ -21,7 +21,15 @@ from jaxgan.training.options import TrainOptions
 from jaxgan.training.program import Program, zeros_like_batch
 
 PACKAGES = ("jaxgan", "jax", "flax", "optax")
-TRAIN_KEYS = {"options", "batch", "x64", "gan", "source", "changes"}
+# The keys of the section "train", and those of its entries that are read when a run is resumed.
+TRAIN_KEYS = {
+    "options": ("num_seeds",),
+    "batch": ("real", "condition"),
+    "x64": (),
+    "gan": (),
+    "source": ("arrays", "batches_per_epoch", "functions"),
+    "changes": (),
+}
 
 
 def read_config(workdir: str | os.PathLike[str]) -> dict[str, Any] | None:
@@ -36,9 +44,8 @@ def read_config(workdir: str | os.PathLike[str]) -> dict[str, Any] | None:
     try:
         config = json.loads(path.read_text())
         release = config["versions"]["jaxgan"]
-        missing = TRAIN_KEYS - config.get("train", dict.fromkeys(TRAIN_KEYS)).keys()
-        if missing:
-            raise KeyError(*missing)
+        if "train" in config:
+            check_train_section(config["train"])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(
             f"{path} is corrupt ({error!r}); repair it, or start over with --overwrite"
@@ -49,6 +56,16 @@ def read_config(workdir: str | os.PathLike[str]) -> dict[str, Any] | None:
             "another workdir, or start over with --overwrite"
         )
     return config
+
+
+def check_train_section(section: dict[str, Any]) -> None:
+    """Raises KeyError, TypeError or AttributeError if the section "train" is incomplete."""
+    for name, keys in TRAIN_KEYS.items():
+        if missing := set(keys) - (section[name].keys() if keys else set()):
+            raise KeyError(*missing)
+    for array in section["batch"].values():
+        if array is not None and (missing := {"shape", "dtype"} - array.keys()):
+            raise KeyError(*missing)
 
 
 def write_config(workdir: str | os.PathLike[str], config: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.distributed.sharding import select_member, to_host_local
+from jaxgan.distributed.sharding import select_member
 from jaxgan.gan import GAN
 from jaxgan.states import GANState
 from jaxgan.training.program import Program
@@ -21,6 +21,10 @@ def data_range_hint(program: Program, state: GANState) -> str | None:
     """Returns a hint if the data are outside the range of a bounded generator, else None.
 
     Streaming sources and sources of uint8 images, which scale pixels to [-1, 1], are not checked.
+
+    Args:
+      program: The program of the run.
+      state: The state, host-local, because only the primary process calls this.
     """
     leaves = jax.tree.leaves(program.source.arrays)
     if program.source.stream is not None or any(x.dtype == jnp.uint8 for x in leaves):
@@ -31,7 +35,7 @@ def data_range_hint(program: Program, state: GANState) -> str | None:
         return None
     if program.streams.init.ndim:
         state = select_member(state, 0)
-    bounds = output_bounds(program.original_gan, to_host_local(state), condition)
+    bounds = output_bounds(program.original_gan, state, condition)
     if bounds is None or (bounds[0] <= low < bounds[0] + 0.5 and high <= bounds[1]):
         return None
     return (

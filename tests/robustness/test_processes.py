@@ -118,7 +118,9 @@ def test_signal_to_one_process_ends_both_and_the_run_resumes(stopped, tmp_path, 
     if not count(stopped == 1, True):
         pytest.skip("only with --full")
     workdir, other = tmp_path / "resumed", 1 - stopped
-    options = {"steps-per-block": 5, "precision": "float64", "num-devices": count(2, 4)}
+    system = ("parabola", "parabola_population")[stopped]
+    options = {"system": system, "precision": "float64", "num-devices": count(2, 4)}
+    options |= {"steps-per-block": 5}
     processes = start(2, workdir, steps=ENDLESS, **options)
     wait_for_steps(processes, workdir, 10)
     processes[stopped].send_signal(signal.SIGTERM)
