@@ -140,6 +140,12 @@ def check_optimizer(name: str, tx: Any) -> None:
         )
 
 
+def check_instance(name: str, value: Any, kind: type) -> None:
+    """Raises ConfigError if an argument is not an instance of a class."""
+    if not isinstance(value, kind):
+        raise ConfigError(f"{name} is a {type(value).__name__}, expected a {kind.__name__}")
+
+
 def check_callable(name: str, function: Any, *arguments: str) -> None:
     """Raises ConfigError if a function cannot be called with these positional arguments."""
     try:

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxgan._checks import check_callable
 from jaxgan.distributed.multihost import barrier, is_primary_process
 from jaxgan.distributed.sharding import to_host_local
 from jaxgan.errors import ConfigError
@@ -46,6 +47,9 @@ class Callbacks:
         silent.
       log: `(text) -> None`. Receives messages, for example that a run is resumed or that a
         checkpoint is corrupt. Prints them by default; None is silent.
+
+    Raises:
+      ConfigError: If a callback is not a function of these arguments.
     """
 
     probe: Callable[[GANState, jax.Array], dict[str, jax.Array]] | None = None
@@ -55,6 +59,19 @@ class Callbacks:
         default_factory=make_line_reporter
     )
     log: Callable[[str], None] | None = print
+
+    def __post_init__(self):
+        """Raises ConfigError at the first callback that cannot be called as `train` does."""
+        arguments = {
+            "probe": ("state", "key"),
+            "evaluate": ("state", "key"),
+            "draw": ("state", "key", "step"),
+            "progress": ("progress",),
+            "log": ("text",),
+        }
+        for name, names in arguments.items():
+            if (callback := getattr(self, name)) is not None:
+                check_callable(f"the callback {name}", callback, *names)
 
 
 class CallbackRunner:

@@ -251,3 +251,18 @@ def test_callbacks_log_receives_messages_about_corrupt_checkpoints(tmp_path):
     assert "checkpoints/6 is corrupt" in message
     assert f"moved to {tmp_path}/quarantine/6" in message
     assert saved_steps(tmp_path) == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "message"),
+    [
+        ({"probe": lambda state: {}}, r"probe is <lambda>, expected a function of \(state, key\)"),
+        ({"evaluate": {"score": 1.0}}, "evaluate is {'score': 1.0}, expected a function of"),
+        ({"draw": lambda state, key: None}, r"expected a function of \(state, key, step\)"),
+        ({"progress": True}, "progress is True, expected a function of"),
+        ({"log": lambda: None}, r"log is <lambda>, expected a function of \(text\)"),
+    ],
+)
+def test_callbacks_raise_if_they_cannot_be_called(callbacks, message):
+    with pytest.raises(ConfigError, match=message):
+        Callbacks(**callbacks)
