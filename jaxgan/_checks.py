@@ -1,6 +1,8 @@
 """Checks of arguments; those of shapes and dtypes run at trace time and are free at run time."""
 
 import inspect
+import numbers
+import reprlib
 from typing import Any
 
 import jax
@@ -36,6 +38,7 @@ def check_step_args(key: Any, real: Any, condition: Any) -> None:
       ShapeError: If `real` has no samples or `condition` has a different batch size.
     """
     check_key(key)
+    check_array("real", real)
     if not real.ndim or not len(real):
         raise ShapeError(
             f"real has shape {list(real.shape)}, expected [B, …] with B at least 1; "
@@ -47,6 +50,14 @@ def check_step_args(key: Any, real: Any, condition: Any) -> None:
             "output; scale pixels to [-1, 1] first"
         )
     check_condition(condition, len(real), "real sample")
+
+
+def check_array(name: str, value: Any) -> None:
+    """Raises DtypeError if a value is a list or another object that is not an array."""
+    if not hasattr(value, "dtype"):
+        raise DtypeError(
+            f"{name} is a {type(value).__name__}, expected one array, such as jnp.asarray returns"
+        )
 
 
 def check_key(key: Any) -> None:
@@ -61,14 +72,17 @@ def check_key(key: Any) -> None:
 
 
 def check_condition(condition: Any, num: int, counted: str) -> None:
-    """Raises ShapeError if a condition is neither None nor `[num, …]`.
+    """Raises ShapeError or DtypeError if a condition is neither None nor an array `[num, …]`.
 
     Args:
       condition: None or an array.
       num: How many conditions are expected.
       counted: Noun for what each condition belongs to, such as "sample", for the message.
     """
-    if condition is not None and jnp.shape(condition)[:1] != (num,):
+    if condition is None:
+        return
+    check_array("condition", condition)
+    if jnp.shape(condition)[:1] != (num,):
         raise ShapeError(
             f"condition has shape {list(jnp.shape(condition))}, expected [{num}, …]; pass one "
             f"condition per {counted}"
@@ -99,8 +113,14 @@ def check_takes_condition(module: nn.Module, condition: Any) -> None:
         )
 
 
-def check_train_argument(module: nn.Module) -> None:
-    """Raises ConfigError if a network cannot be called with `train=…`."""
+def check_network(name: str, module: Any) -> None:
+    """Raises ConfigError if a network is no Linen module, or cannot be called with `train=…`."""
+    if not isinstance(module, nn.Module):
+        raise ConfigError(
+            f"the {name} is {short_name(module)}, expected a Linen module, such as "
+            "models.MLPGenerator(), with parentheses; convert a module of Flax NNX with "
+            "flax.nnx.bridge.to_linen"
+        )
     parameters = inspect.signature(type(module).__call__).parameters
     if "train" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
@@ -111,17 +131,61 @@ def check_train_argument(module: nn.Module) -> None:
     )
 
 
+def check_optimizer(name: str, tx: Any) -> None:
+    """Raises ConfigError if an argument is not an optax gradient transformation."""
+    if not (hasattr(tx, "init") and hasattr(tx, "update")):
+        raise ConfigError(
+            f"{name} is {short_name(tx)}, expected an optax optimizer, such as "
+            "optimizers.adam(3e-4)"
+        )
+
+
+def check_instance(name: str, value: Any, kind: type) -> None:
+    """Raises ConfigError if an argument is not an instance of a class."""
+    if not isinstance(value, kind):
+        raise ConfigError(f"{name} is a {type(value).__name__}, expected a {kind.__name__}")
+
+
+def check_callable(name: str, function: Any, *arguments: str) -> None:
+    """Raises ConfigError if a function cannot be called with these positional arguments."""
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError as error:
+        raise ConfigError(
+            f"{name} is {short_name(function)}, expected a function of ({', '.join(arguments)}), "
+            f"which it is not: {error}; if it builds such a function, call it first"
+        ) from error
+    except ValueError:  # a built-in function without a signature
+        return
+
+
+def short_name(value: Any) -> str:
+    """Returns the name of a function or class, or else a short representation of a value."""
+    return getattr(value, "__name__", None) or reprlib.repr(value)
+
+
+def check_integers(**values: Any) -> None:
+    """Raises ConfigError if a value is not an integer; the message gives its keyword."""
+    for name, value in values.items():
+        if not isinstance(value, numbers.Integral):
+            raise ConfigError(f"{name} is {value!r}, expected an integer")
+
+
 def check_scalar(name: str, value: Any) -> None:
-    """Raises ShapeError if a loss or a penalty is not a scalar."""
+    """Raises ShapeError or DtypeError if a loss or a penalty is not a real scalar."""
+    if isinstance(value, int | float):
+        return
+    check_array(name, value)
     if jnp.shape(value) != ():
         raise ShapeError(
             f"{name} has shape {list(jnp.shape(value))}, expected a scalar; take the mean over the "
             "batch"
         )
+    check_floating(**{name: value})
 
 
 def check_number(name: str, value: Any, lower: float, *, below: float | None = None) -> None:
-    """Raises ConfigError if a Python number is out of its range; arrays and tracers pass.
+    """Raises ConfigError if a number is out of its range; arrays and tracers pass.
 
     Args:
       name: Name of the argument, for the message.
@@ -129,17 +193,25 @@ def check_number(name: str, value: Any, lower: float, *, below: float | None = N
       lower: Its smallest allowed value.
       below: If given, the value must be less than this.
     """
-    if not isinstance(value, int | float):
+    if not isinstance(value, numbers.Real):
         return
-    if not value >= lower or (below is not None and not value < below):
+    number = float(value)
+    if not number >= lower or (below is not None and not number < below):
         limit = "" if below is None else f" and below {below:g}"
         raise ConfigError(f"{name} is {value}, expected at least {lower:g}{limit}")
 
 
 def check_generator_output(fake: Any, real: Any) -> None:
-    """Raises ShapeError if the generator's output does not have the shape of the data."""
-    if fake.shape != real.shape:
+    """Raises ShapeError or DtypeError if the generator's output does not fit the data."""
+    check_array("the generator's output", fake)
+    check_floating(**{"the generator's output": fake})
+    if fake.shape[1:] != real.shape[1:]:
         raise ShapeError(
             f"the generator makes {list(fake.shape[1:])}, the data has {list(real.shape[1:])}; "
             "build the generator with the shape of the data"
+        )
+    if len(fake) != len(real):
+        raise ShapeError(
+            f"the generator makes {len(fake)} samples in a batch of {len(real)}, expected one per "
+            "latent vector; check how it reshapes its output, and the prior"
         )

@@ -1,5 +1,7 @@
 """Builds the pure functions of a GAN from two networks, a loss and two optimizers."""
 
+import math
+import numbers
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -10,13 +12,16 @@ import optax
 from flax import linen as nn
 
 from jaxgan._checks import (
+    check_callable,
     check_condition,
     check_generator_output,
+    check_integers,
     check_key,
+    check_network,
+    check_optimizer,
     check_scalar,
     check_step_args,
     check_takes_condition,
-    check_train_argument,
 )
 from jaxgan.distributed.sharding import shard_batch
 from jaxgan.errors import ConfigError
@@ -193,8 +198,9 @@ def make_gan(
       A `GAN`.
 
     Raises:
-      ConfigError: If `loss` is not a `GANLoss`, a network's `__call__` has no argument `train`, or
-        `ema_half_life` is a number not above 0.
+      ConfigError: If `loss` is not a `GANLoss`, a network is not a Linen module or its `__call__`
+        has no argument `train`, an optimizer or a function is of another kind or takes other
+        arguments, or `ema_half_life` is not a finite number above 0.
 
     References:
       Goodfellow et al. 2014, algorithm 1; Karras et al. 2018, appendix A (the moving average);
@@ -205,11 +211,20 @@ def make_gan(
             f"loss is a {type(loss).__name__}, expected a losses.GANLoss, such as "
             "losses.non_saturating or GANLoss(discriminator=…, generator=…, probability=None)"
         )
-    check_train_argument(generator)
-    check_train_argument(discriminator)
-    if isinstance(ema_half_life, int | float) and not ema_half_life > 0:
+    check_network("generator", generator)
+    check_network("discriminator", discriminator)
+    check_optimizer("d_tx", d_tx)
+    check_optimizer("g_tx", g_tx)
+    check_callable("loss.discriminator", loss.discriminator, "real_logits", "fake_logits")
+    check_callable("loss.generator", loss.generator, "real_logits", "fake_logits")
+    check_callable("prior", prior, "key", "num")
+    if penalty is not None:
+        check_callable("penalty", penalty, "disc_fn", "real", "fake", "key")
+    if projection is not None:
+        check_callable("projection", projection, "params")
+    if isinstance(ema_half_life, numbers.Real) and not 0 < float(ema_half_life) < math.inf:
         raise ConfigError(
-            f"ema_half_life is {ema_half_life}, expected a number of images above 0, "
+            f"ema_half_life is {ema_half_life}, expected a finite number of images above 0, "
             "or None for no average"
         )
 
@@ -326,6 +341,7 @@ def make_gan(
 
     def sample(state, key, num, condition=None):
         check_key(key)
+        check_integers(num=num)
         if num < 1:
             raise ConfigError(f"num is {num}, expected at least 1 sample")
         check_condition(condition, num, "sample")

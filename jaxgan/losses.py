@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn import relu, softplus
 
-from jaxgan._checks import check_floating
+from jaxgan._checks import check_array, check_floating
 from jaxgan.errors import ShapeError
 
 LossFn = Callable[[jax.Array, jax.Array], jax.Array]
@@ -286,9 +286,10 @@ def check_logits(real_logits: jax.Array, fake_logits: jax.Array) -> None:
 
     Raises:
       ShapeError: If an argument is not of rank 1, or is empty.
-      DtypeError: If an argument is not floating point.
+      DtypeError: If an argument is not an array, or not floating point.
     """
     for name, logits in (("real_logits", real_logits), ("fake_logits", fake_logits)):
+        check_array(name, logits)
         if jnp.ndim(logits) != 1 or not jnp.size(logits):
             raise ShapeError(
                 f"{name} has shape {jnp.shape(logits)}, expected [B], one logit per sample, with "

@@ -1,5 +1,6 @@
 """Optax optimizers with the settings that are usual for GANs, and a projection of weights."""
 
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -68,6 +69,6 @@ def clip_weights(limit: float | jax.Array) -> Callable[[Any], Any]:
     References:
       Arjovsky et al. 2017, algorithm 1.
     """
-    if isinstance(limit, int | float) and not limit > 0:
+    if isinstance(limit, numbers.Real) and not float(limit) > 0:
         raise ConfigError(f"limit is {limit}, expected a number above 0")
     return lambda params: jax.tree.map(lambda x: jnp.clip(x, -limit, limit), params)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import jax
+import jax.numpy as jnp
 
-from jaxgan.errors import ConfigError
+from jaxgan._checks import check_integers
+from jaxgan.errors import ConfigError, ShapeError
 from jaxgan.gan import GAN
 
 UpdateOrder = Literal["d_first", "g_first", "simultaneous"]
@@ -38,16 +40,19 @@ def make_train_step(
     Returns:
       `(state, real, key, condition=None) -> (state, {"d": metrics, "g": metrics})`, with `real`
       `[d_steps, B, …]` and `condition` None or `[d_steps, B, …]`. The function is pure and not
-      jit-compiled. The metrics are those of each network's last update. Discriminator update i
-      uses the key `fold_in(key, i)`. Generator updates continue the count: update j uses
-      `fold_in(key, d_steps + j)`, or `fold_in(key, d_steps - 1 + j)` with `share_noise`.
+      jit-compiled; it raises ShapeError if it is not given `d_steps` batches. The metrics are those
+      of each network's last update. Discriminator update i uses the key `fold_in(key, i)`.
+      Generator updates continue the count: update j uses `fold_in(key, d_steps + j)`, or
+      `fold_in(key, d_steps - 1 + j)` with `share_noise`.
 
     Raises:
-      ConfigError: If `d_steps` or `g_steps` is below 1, or `update_order` is not one of the above.
+      ConfigError: If `d_steps` or `g_steps` is not an integer of at least 1, or `update_order` is
+        not one of the above.
 
     References:
       Goodfellow et al. 2014, algorithm 1 (`"d_first"`).
     """
+    check_integers(d_steps=d_steps, g_steps=g_steps)
     if d_steps < 1 or g_steps < 1:
         raise ConfigError(
             f"d_steps is {d_steps} and g_steps is {g_steps}, expected at least 1 of each"
@@ -72,6 +77,9 @@ def make_train_step(
         updates = g_updates + d_updates
 
     def train_step(state, real, key, condition=None):
+        check_num_batches("real", real, d_steps)
+        check_num_batches("condition", condition, d_steps)
+
         def step_args(key_index, batch_index):
             real_batch, condition_batch = jax.tree.map(itemgetter(batch_index), (real, condition))
             return real_batch, jax.random.fold_in(key, key_index), condition_batch
@@ -96,3 +104,16 @@ def make_train_step(
         return state, metrics
 
     return train_step
+
+
+def check_num_batches(name: str, batches: Any, num: int) -> None:
+    """Raises ShapeError if an argument of a train step does not contain `num` batches.
+
+    JAX would replace an index that is out of range by the last one.
+    """
+    shape = None if batches is None else list(jnp.shape(batches))
+    if shape is not None and shape[:1] != [num]:
+        raise ShapeError(
+            f"{name} has shape {shape}, expected [{num}, B, …], one batch for each of the d_steps; "
+            "stack the batches on a new first axis"
+        )

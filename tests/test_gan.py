@@ -401,9 +401,89 @@ def test_init_and_steps_raise_on_invalid_arguments():
         gan.init(jax.random.key(2), jnp.zeros((2, 5, 5, 1)))
 
 
-def test_make_gan_raises_if_ema_half_life_is_not_positive():
-    with pytest.raises(ConfigError, match="ema_half_life is 0"):
-        small_gan(ema_half_life=0)
+def test_init_and_steps_raise_if_an_argument_is_not_an_array():
+    gan, state = build_and_init()
+    key = jax.random.key(1)
+    with pytest.raises(DtypeError, match="real is a list, expected one array"):
+        gan.step(state, REAL.tolist(), key)
+    with pytest.raises(DtypeError, match="condition is a list, expected one array"):
+        gan.step(state, REAL, key, [0] * len(REAL))
+    with pytest.raises(DtypeError, match="condition is a dict, expected one array"):
+        gan.sample(state, key, 8, {"label": jnp.zeros(8, int)})
+
+
+@pytest.mark.parametrize("num", [2.0, "2", None])
+def test_sample_raises_if_num_is_not_an_integer(num):
+    gan, state = build_and_init()
+    with pytest.raises(ConfigError, match=f"num is {num!r}, expected an integer"):
+        gan.sample(state, jax.random.key(1), num)
+
+
+@pytest.mark.parametrize(
+    "half_life", [0, -1.0, float("nan"), float("inf"), np.float32(-2), np.int64(0)]
+)
+def test_make_gan_raises_if_ema_half_life_is_not_positive(half_life):
+    with pytest.raises(ConfigError, match=f"ema_half_life is {half_life}, expected a finite"):
+        small_gan(ema_half_life=half_life)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"generator": Generator}, "the generator is Generator, expected a Linen module"),
+        ({"discriminator": None}, "the discriminator is None, expected a Linen module"),
+        ({"d_tx": 1e-3}, "d_tx is 0.001, expected an optax optimizer"),
+        ({"g_tx": optimizers.adam}, "g_tx is adam, expected an optax optimizer"),
+        ({"prior": 64}, r"prior is 64, expected a function of \(key, num\)"),
+        ({"prior": priors.normal}, r"prior is normal, expected a function of \(key, num\)"),
+        ({"penalty": 10.0}, "penalty is 10.0, expected a function of"),
+        ({"penalty": penalties.r1}, "penalty is r1, expected .*call it first"),
+        ({"projection": 0.01}, r"projection is 0.01, expected a function of \(params\)"),
+        (
+            {"loss": losses.GANLoss(losses.hinge.discriminator, None, None)},
+            r"loss.generator is None, expected a function of \(real_logits, fake_logits\)",
+        ),
+    ],
+)
+def test_make_gan_raises_if_an_argument_is_of_another_kind(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        small_gan(**changes)
+
+
+@pytest.mark.parametrize(
+    ("convert", "error", "message"),
+    [
+        (lambda x: (x, x), DtypeError, "the generator's output is a tuple, expected one array"),
+        (lambda x: None, DtypeError, "the generator's output is a NoneType"),
+        (lambda x: (255 * x).astype(jnp.uint8), DtypeError, "output is uint8, expected floating"),
+        (lambda x: jnp.tile(x, (4, 1, 1, 1)), ShapeError, "makes 32 samples in a batch of 8"),
+    ],
+)
+def test_init_raises_if_the_output_of_the_generator_does_not_fit(convert, error, message):
+    class ConvertedGenerator(nn.Module):
+        @nn.compact
+        def __call__(self, z, *, train):
+            return convert(nn.Dense(36)(z).reshape(-1, *SHAPE))
+
+    with pytest.raises(error, match=message):
+        build_and_init(generator=ConvertedGenerator())
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (lambda logits: None, DtypeError, "loss is a NoneType, expected one array"),
+        (lambda logits: (jnp.mean(logits),), DtypeError, "loss is a tuple, expected one array"),
+        (lambda logits: jnp.sum(logits > 0), DtypeError, "loss is int32, expected floating point"),
+        (lambda logits: -logits, ShapeError, r"loss has shape \[8\], expected a scalar"),
+    ],
+)
+def test_steps_raise_if_a_loss_is_not_a_real_scalar(value, error, message):
+    loss = losses.GANLoss(lambda real, fake: value(real), lambda real, fake: value(fake), None)
+    gan, state = build_and_init(loss=loss)
+    for step in (gan.d_step, gan.g_step):
+        with pytest.raises(error, match=message):
+            step(state, REAL, jax.random.key(1))
 
 
 @pytest.mark.parametrize("shape", [(1,), (2, 3)])

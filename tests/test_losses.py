@@ -313,6 +313,8 @@ def test_losses_raise_if_an_argument_is_empty_or_not_floating(name):
     loss_fn = getattr(losses, name)
     with pytest.raises(ShapeError, match=r"fake_logits has shape \(0,\)"):
         loss_fn(jnp.zeros(4), jnp.zeros(0))
+    with pytest.raises(DtypeError, match="fake_logits is a tuple, expected one array"):
+        loss_fn(jnp.ones(4), (jnp.ones(4), jnp.ones(4)))
     with pytest.raises(DtypeError, match="real_logits is int32, expected floating point"):
         loss_fn(jnp.zeros(4, jnp.int32), jnp.zeros(4))
 

@@ -1,7 +1,9 @@
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxgan import optimizers
+from jaxgan.errors import ConfigError
 
 
 def compute_updates(tx, gradients):
@@ -38,3 +40,13 @@ def test_clip_weights_clips_every_parameter():
     clipped = optimizers.clip_weights(0.5)({"w": jnp.array([-2.0, 0.1]), "b": jnp.array([0.6])})
     np.testing.assert_array_equal(clipped["w"], jnp.array([-0.5, 0.1]))
     np.testing.assert_array_equal(clipped["b"], [0.5])
+
+
+@pytest.mark.parametrize("number", [-1, -0.5, np.float32(-2), np.int64(-3), float("nan")])
+def test_optimizers_raise_if_a_number_is_out_of_its_range(number):
+    with pytest.raises(ConfigError, match=f"learning_rate is {number}, expected at least 0"):
+        optimizers.adam(number)
+    with pytest.raises(ConfigError, match=f"decay is {number}, expected at least 0 and below 1"):
+        optimizers.rmsprop(1e-3, decay=number)
+    with pytest.raises(ConfigError, match=f"limit is {number}, expected a number above 0"):
+        optimizers.clip_weights(number)

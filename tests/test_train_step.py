@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.errors import ConfigError
+from jaxgan.errors import ConfigError, ShapeError
 from jaxgan.train_step import make_train_step
 from tests.helpers.networks import assert_same_bits, real_batch, small_gan
 
@@ -111,3 +111,19 @@ def test_make_train_step_raises_on_an_unknown_update_order():
 def test_make_train_step_raises_on_counts_below_one(counts):
     with pytest.raises(ConfigError, match=f"d_steps is {counts[0]} and g_steps is {counts[1]}"):
         make_train_step(GAN, *counts)
+
+
+@pytest.mark.parametrize("count", [2.0, "2", None])
+def test_make_train_step_raises_if_a_count_is_not_an_integer(count):
+    with pytest.raises(ConfigError, match=f"d_steps is {count!r}, expected an integer"):
+        make_train_step(GAN, count)
+
+
+@pytest.mark.parametrize("num", [1, 3])
+def test_make_train_step_raises_on_another_number_of_batches(num):
+    train_step = make_train_step(GAN, 2)
+    message = rf"has shape \[{num}, 8.*expected \[2, B, …\], one batch for each of the d_steps"
+    with pytest.raises(ShapeError, match=f"real {message}"):
+        train_step(init(), stack_batches(num), make_key())
+    with pytest.raises(ShapeError, match=f"condition {message}"):
+        train_step(init(), stack_batches(2), make_key(), jnp.zeros((num, 8), int))

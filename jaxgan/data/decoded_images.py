@@ -103,7 +103,7 @@ def load_decoded(folder: Path) -> DecodedImages | None:
         labels = np.load(folder / "labels.npy", allow_pickle=False)
         decoded = DecodedImages(images, labels, int(meta["num_damaged"]), str(meta["checksum"]))
         return decoded if compute_checksum(images, labels) == decoded.checksum else None
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except Exception:  # NumPy raises errors of many types for corrupt files
         return None
 
 

@@ -3,8 +3,6 @@
 import hashlib
 import os
 import re
-import zipfile
-import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -47,7 +45,9 @@ def read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
             arrays = {key: npz[key] for key in ("images", "labels") if key in npz.files}
             keys = npz.files
-    except (OSError, EOFError, ValueError, TypeError, zlib.error, zipfile.BadZipFile) as error:
+    # NumPy and zipfile raise ValueError, OSError, EOFError, RuntimeError or tokenize.TokenError,
+    # among others, depending on which bytes of the file are corrupt.
+    except Exception as error:
         raise DataError(
             f"{display_path(path)} cannot be read as a {path.suffix.lower()} file: {error}"
         ) from error

@@ -8,6 +8,7 @@ modification times of the image files, and the options, so a changed folder is d
 import hashlib
 import json
 import os
+import stat
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -163,24 +164,47 @@ def list_folder(root: Path, prefix: str, label: int) -> tuple[list[ImageFile], l
     Returns:
       The image files, sorted by name; the names of the folders, sorted; and the number of hidden
       files and folders, and of files that are not images.
+
+    Raises:
+      DataError: If the folder cannot be read.
     """
     files, folders, num_skipped = [], [], 0
-    with os.scandir(root / prefix) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            is_image = entry.name.lower().endswith(IMAGE_SUFFIXES)
-            if entry.name.startswith((".", "__MACOSX")):
-                num_skipped += 1
-            elif entry.is_dir():
-                folders.append(entry.name)
-            elif is_image and entry.is_file():
-                info = entry.stat()
-                name = prefix + entry.name
-                files.append(ImageFile(name, label, info.st_size, info.st_mtime_ns))
-            elif is_image and entry.is_symlink():  # A broken link counts as a damaged file.
-                files.append(ImageFile(prefix + entry.name, label, -1, 0))
-            else:
-                num_skipped += 1
+    for entry in list_entries(root / prefix):
+        is_image = entry.name.lower().endswith(IMAGE_SUFFIXES)
+        mode = find_mode(entry)
+        if entry.name.startswith((".", "__MACOSX")):
+            num_skipped += 1
+        elif stat.S_ISDIR(mode):
+            folders.append(entry.name)
+        elif is_image and stat.S_ISREG(mode):
+            info = entry.stat()
+            name = prefix + entry.name
+            files.append(ImageFile(name, label, info.st_size, info.st_mtime_ns))
+        elif is_image and entry.is_symlink():  # A broken link counts as a damaged file.
+            files.append(ImageFile(prefix + entry.name, label, -1, 0))
+        else:
+            num_skipped += 1
     return files, folders, num_skipped
+
+
+def list_entries(folder: Path) -> list[os.DirEntry]:
+    """Returns the entries of a folder, sorted by name. Raises DataError if it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(
+            f"{display_path(folder)} cannot be read: {error.strerror}. Change its permissions, or "
+            "move it out of the folder of images"
+        ) from error
+
+
+def find_mode(entry: os.DirEntry) -> int:
+    """Returns the mode of the file that an entry is or links to; 0 if a link leads nowhere."""
+    try:
+        return entry.stat().st_mode
+    except OSError:
+        return 0
 
 
 def compute_listing_hash(listing: FolderListing, options: DecodeOptions) -> str:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxgan._checks import check_array, check_integers
 from jaxgan.errors import ConfigError, DtypeError, ShapeError
 
 EPOCH_IMAGES = 60_000
@@ -59,9 +60,9 @@ def array_source(
         of small data sets longer.
 
     Raises:
-      DtypeError: If `images` is not uint8.
+      DtypeError: If `images` is not a uint8 array, or `labels` not an array of numbers.
       ShapeError: If `images` is not of rank 4, or `labels` is not `[N, …]`.
-      ConfigError: If `batch_size` is not in 1..N, or `repeats` is below 1.
+      ConfigError: If `batch_size` is not an integer in 1..N, or `repeats` not one of at least 1.
     """
     check_images(images)
     check_labels(labels, len(images))
@@ -90,8 +91,9 @@ def epoch_order(
       repeats: See `array_source`.
 
     Raises:
-      ConfigError: If `batch_size` is not in 1..N, or `repeats` is below 1.
+      ConfigError: If `batch_size` is not an integer in 1..N, or `repeats` not one of at least 1.
     """
+    check_integers(num=num, batch_size=batch_size, repeats=repeats)
     if not 1 <= batch_size <= num:
         raise ConfigError(
             f"batch_size is {batch_size}, expected 1 to {num}, the number of images; "
@@ -121,8 +123,9 @@ def synthetic_source(
         checkpoints after every epoch.
 
     Raises:
-      ConfigError: If `batch_size` or `batches_per_epoch` is below 1.
+      ConfigError: If `batch_size` or `batches_per_epoch` is not an integer of at least 1.
     """
+    check_integers(batch_size=batch_size, batches_per_epoch=batches_per_epoch)
     if batch_size < 1 or batches_per_epoch < 1:
         raise ConfigError(
             f"batch_size is {batch_size} and batches_per_epoch is {batches_per_epoch}, "
@@ -156,7 +159,8 @@ def to_pixels(images: jax.typing.ArrayLike) -> np.ndarray:
 
 
 def check_images(images):
-    """Raises DtypeError or ShapeError if images are not uint8 `[N, H, W, C]`."""
+    """Raises DtypeError or ShapeError if images are not a uint8 array `[N, H, W, C]`."""
+    check_array("images", images)
     if images.dtype != np.uint8:
         raise DtypeError(
             f"images are {images.dtype}, expected uint8 pixels, 0 to 255; "
@@ -170,8 +174,16 @@ def check_images(images):
 
 
 def check_labels(labels, num):
-    """Raises ShapeError if labels are neither None nor `[num, …]`."""
-    if labels is not None and labels.shape[:1] != (num,):
+    """Raises DtypeError or ShapeError if labels are neither None nor an array `[num, …]`."""
+    if labels is None:
+        return
+    check_array("labels", labels)
+    if not (jnp.issubdtype(labels.dtype, jnp.number) or labels.dtype == bool):
+        raise DtypeError(
+            f"labels are {labels.dtype}, expected numbers; number the classes with "
+            "np.unique(labels, return_inverse=True)[1]"
+        )
+    if labels.shape[:1] != (num,):
         raise ShapeError(
             f"labels have shape {list(labels.shape)}, expected [{num}, …]; pass one label per image"
         )

@@ -13,6 +13,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxgan.data.sources import Source, check_images, check_labels, epoch_order, from_pixels
+from jaxgan.errors import ShapeError
 
 READ_THREADS = 4
 PREFETCH_BATCHES = 32
@@ -42,17 +43,23 @@ def streaming_source(
       labels: `[N, …]`, see `array_source`.
       repeats: Number of times that an epoch goes through all images.
 
+    The first and the last image are read at once, so that a `read` that does not fit is noticed
+    before the training.
+
     Raises:
       DtypeError: If `read` does not return uint8.
-      ShapeError: If `read` does not return an array of rank 4, or `labels` is not `[N, …]`.
-      ConfigError: If `batch_size` is not in 1..N, or `repeats` is below 1.
+      ShapeError: If `read` does not return an array of rank 4, with one image per index, all of one
+        shape, or `labels` is not `[N, …]`.
+      ConfigError: If `batch_size` is not an integer in 1..N, or `repeats` not one of at least 1.
     """
     order, batches_per_epoch = epoch_order(num, batch_size, repeats)
-    example = read(np.arange(1))
+    example = read(np.array([0, num - 1]))
     check_images(example)
+    image_shape = example.shape[1:]
+    check_read(example, (2, *image_shape))
     check_labels(labels, num)
     # The arrays of a block: pixels, and labels if there are any.
-    batch_spec = (jax.ShapeDtypeStruct((1, batch_size, *example.shape[1:]), jnp.uint8),)
+    batch_spec = (jax.ShapeDtypeStruct((1, batch_size, *image_shape), jnp.uint8),)
     if labels is not None:
         labels = np.asarray(labels, jax.dtypes.canonicalize_dtype(labels.dtype))
         batch_spec += (jax.ShapeDtypeStruct((1, batch_size, *labels.shape[1:]), labels.dtype),)
@@ -80,7 +87,10 @@ def streaming_source(
         def read_batch(batch_number):
             epoch, index = divmod(batch_number, used_per_epoch)
             rows = order_of(epoch)[index, local_rows]
-            return (read(rows),) if labels is None else (read(rows), labels[rows])
+            images = read(rows)
+            check_images(images)
+            check_read(images, (local_batch_size, *image_shape))
+            return (images,) if labels is None else (images, labels[rows])
 
         batches = prefetch(batch_numbers, read_batch)
         for _, index, count in blocks:
@@ -100,6 +110,15 @@ def streaming_source(
         return from_pixels(pixels), condition[0] if condition else None
 
     return Source(batch_spec, batches_per_epoch, lambda key, epoch: (), batch, stream)
+
+
+def check_read(images: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Raises ShapeError if `read` returned another shape, which NumPy might broadcast."""
+    if images.shape != shape:
+        raise ShapeError(
+            f"read returned images of shape {list(images.shape)} for {shape[0]} indices, expected "
+            f"{list(shape)}; return one image per index, all of one shape"
+        )
 
 
 def prefetch(numbers: range, read: Callable[[int], Any]) -> Iterator[Any]:

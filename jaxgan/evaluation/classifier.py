@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import io
 import os
-import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -284,7 +283,7 @@ def load_classifier(path: Path) -> TrainedClassifier:
             {name: jnp.asarray(x) for name, x in arrays.items()}, sep="/"
         )
         num_classes = len(params["Dense_1"]["bias"])
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # NumPy and zipfile raise errors of many types for corrupt files
         raise DataError(
             f"{path} is corrupt ({error}). Remove it to train the classifier again"
         ) from error

@@ -2,14 +2,18 @@
 
 import dataclasses
 import os
+import reprlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
+from jaxgan._checks import check_callable
 from jaxgan.distributed.multihost import barrier, is_primary_process
 from jaxgan.distributed.sharding import to_host_local
+from jaxgan.errors import ConfigError
 from jaxgan.states import GANState
 from jaxgan.training import metric_log
 from jaxgan.training.blocks import maybe_vmap
@@ -25,16 +29,17 @@ class Callbacks:
 
     A callback receives the same key at every call, so its results at different steps are
     comparable. For a population, the arrays of the state and the keys of `evaluate` and `draw` have
-    a leading axis of members.
+    a leading axis of members. The memory of the state is reused after the call: copy the arrays
+    that are needed later.
 
     Attributes:
       probe: `(state, key) -> {name: scalar or [n]}`, a pure function of the state of one GAN. It is
         jit-compiled, and mapped over the members of a population. Called at the start of a new
         run, after every `probe_every` train steps of an epoch, and at the end of each epoch. Logged
         to probes.jsonl.
-      evaluate: `(state, key) -> {name: float}`. Called after every `evaluate_every` epochs and at
+      evaluate: `(state, key) -> {name: number}`. Called after every `evaluate_every` epochs and at
         the end of the run. Logged to scores.jsonl. The checkpoint with the lowest first score is
-        kept.
+        kept; one whose first score is NaN does not count.
       draw: `(state, key, step) -> None`. Called at the start, after every epoch and at the end of
         the run, once the checkpoint is saved. If it raises an error, the error is logged and
         training continues.
@@ -42,6 +47,9 @@ class Callbacks:
         silent.
       log: `(text) -> None`. Receives messages, for example that a run is resumed or that a
         checkpoint is corrupt. Prints them by default; None is silent.
+
+    Raises:
+      ConfigError: If a callback is not a function of these arguments.
     """
 
     probe: Callable[[GANState, jax.Array], dict[str, jax.Array]] | None = None
@@ -51,6 +59,19 @@ class Callbacks:
         default_factory=make_line_reporter
     )
     log: Callable[[str], None] | None = print
+
+    def __post_init__(self):
+        """Raises ConfigError at the first callback that cannot be called as `train` does."""
+        arguments = {
+            "probe": ("state", "key"),
+            "evaluate": ("state", "key"),
+            "draw": ("state", "key", "step"),
+            "progress": ("progress",),
+            "log": ("text",),
+        }
+        for name, names in arguments.items():
+            if (callback := getattr(self, name)) is not None:
+                check_callable(f"the callback {name}", callback, *names)
 
 
 class CallbackRunner:
@@ -117,10 +138,10 @@ class CallbackRunner:
         try:
             if probes and self._probe is not None:
                 values = jax.device_get(self._probe(state, jax.random.clone(self._streams.probe)))
-                row = {name: value.tolist() for name, value in values.items()}
-                self.append("probes.jsonl", [{"step": step} | row])
+                self.append("probes.jsonl", [{"step": step} | to_row("probe", values, to_list)])
             if self._callbacks.evaluate is not None and self._is_evaluated(step):
-                scores = self._callbacks.evaluate(state, jax.random.clone(self._streams.eval))
+                returned = self._callbacks.evaluate(state, jax.random.clone(self._streams.eval))
+                scores = to_row("evaluate", returned, float)
                 self.append("scores.jsonl", [{"step": step} | scores])
                 self._scores = scores
         except Exception as error:
@@ -174,3 +195,36 @@ class CallbackRunner:
             return True
         every, (epoch, index) = self._options.evaluate_every, divmod(step, self._steps_per_epoch)
         return every is not None and index == 0 and epoch > 0 and epoch % every == 0
+
+
+def to_row(callback: str, returned: Any, convert: Callable[[Any], Any]) -> dict[str, Any]:
+    """Returns what a callback returned, converted to a row of a log, without its step.
+
+    Args:
+      callback: Name of the callback, for the message.
+      returned: `{name: value}`.
+      convert: Converts a value to one that JSON can store.
+
+    Raises:
+      ConfigError: If it is not such a dict, or a name is `"step"`.
+    """
+    try:
+        row = {str(name): convert(value) for name, value in returned.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"the callback {callback} returned {reprlib.repr(returned)}, expected a dict such as "
+            f'{{"distance": 1.5}}; return a number for each name ({error})'
+        ) from error
+    if "step" in row:
+        raise ConfigError(
+            f"the callback {callback} returned a value named 'step', which is the name of the "
+            "train step in the log; use another name"
+        )
+    return row
+
+
+def to_list(value: Any) -> Any:
+    """Returns an array of real numbers as a number or a nested list of numbers."""
+    if np.iscomplexobj(value):
+        raise TypeError("a value is complex")
+    return value.tolist()

@@ -3,6 +3,7 @@
 Only this module and `orbax_utils` use Orbax's checkpoint API.
 """
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -185,12 +186,12 @@ class Checkpoints:
         return verify_manifest(manifest, f"{self._directory}/{step}")
 
     def _best_fn(self, step: int) -> float | None:
-        """Returns minus the first score; None if there is none that can be read."""
+        """Returns minus the first score; None if there is none that can be read, or it is NaN."""
         try:
             scores = self._read_manifest(step)["scores"]
         except CheckpointError:
             return None
-        return -scores[0][1] if scores else None
+        return -scores[0][1] if scores and not math.isnan(scores[0][1]) else None
 
     def _read_on_all(self, step: int, read_fn: Callable[[], Any]) -> Any:
         """Calls `read_fn` on every process; if it raises on one, it raises on all of them."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+from jaxgan._checks import check_instance
 from jaxgan.data.sources import Source
 from jaxgan.distributed.multihost import any_process, barrier, is_primary_process
 from jaxgan.distributed.sharding import to_host_local
@@ -83,15 +84,21 @@ def train(
       CPUs, up to rounding elsewhere.
 
     Raises:
-      ConfigError: If the options do not fit the GAN, the source or the devices; the workdir
-        contains a run that differs from this one; or another process is training there.
+      ConfigError: If an argument is of another type; the options do not fit the GAN, the source or
+        the devices; the workdir contains a run that differs from this one; or another process is
+        training there.
       CheckpointError: If the latest checkpoint belongs to other networks, optimizers or
         hyperparameters, or all checkpoints are corrupt.
       TrainingError: If a loss or a gradient is not finite (see `on_nan`). The message names the
         train step, the metric and the array.
     """
+    callbacks = Callbacks() if callbacks is None else callbacks
+    check_instance("gan", gan, GAN)
+    check_instance("source", source, Source)
+    check_instance("options", options, TrainOptions)
+    check_instance("callbacks", callbacks, Callbacks)
     workdir, program = Path(workdir), make_program(gan, source, options)
-    runner = CallbackRunner(callbacks or Callbacks(), workdir, program, options)
+    runner = CallbackRunner(callbacks, workdir, program, options)
     counter = NonfiniteCounter(MAX_CONSECUTIVE_SKIPS if options.on_nan == "skip" else 0)
     with (
         lock_workdir(workdir),

@@ -164,7 +164,9 @@ def init_or_restore(
     like = jax.tree.map(lambda x: x.update(sharding=sharding), shapes)
     restored = checkpoints.restore_latest(like, log_fn)
     if restored is None:
-        state = init(program.streams.init, *batch).replace(hyperparams=gan.hyperparams)
+        # Copied, because the state is donated, and the hyperparameters serve every run of the GAN.
+        hyperparams = jax.tree.map(jnp.copy, gan.hyperparams)
+        state = init(program.streams.init, *batch).replace(hyperparams=hyperparams)
         return to_global(state, sharding), 0
     saved = to_host_local(restored[0].hyperparams)
     if not jax.tree.all(jax.tree.map(np.array_equal, saved, gan.hyperparams)):

@@ -362,6 +362,23 @@ def test_fifo_with_the_name_of_an_image_is_skipped(tmp_path):
     assert split.description == "2 images, 6x8, RGB; 1 file skipped"
 
 
+def test_links_in_a_circle_count_as_damaged_or_other_files(tmp_path):
+    folder = tmp_path / "pics"
+    save_images(folder, ["a.png", "b.png"])
+    for name, target in (("c.png", "d.png"), ("d.png", "c.png"), ("e", "f"), ("f", "e")):
+        (folder / name).symlink_to(target)
+    with pytest.raises(DataError, match=r"2 damaged files: c\.png \(Too many levels of symbolic"):
+        open_dataset(folder, tmp_path / "data")
+    split = open_dataset(folder, tmp_path / "data", skip_damaged=True)
+    assert split.description == "2 images, 6x8, RGB; 4 files skipped"
+
+
+def test_list_folder_raises_if_the_folder_cannot_be_read(tmp_path):
+    with pytest.raises(DataError, match=r"gone cannot be read: No such file") as error:
+        image_folders.list_folder(tmp_path, "gone/", 0)
+    assert "permissions" in str(error.value)
+
+
 def refuse_to_decode(*arguments):
     raise AssertionError("a file is decoded again")
 

@@ -206,6 +206,20 @@ def test_open_dataset_refuses_corrupt_files(tmp_path, suffix, content):
         open_dataset(tmp_path / f"pics.{suffix}")
 
 
+def test_open_dataset_refuses_files_with_a_corrupt_header(tmp_path):
+    np.save(tmp_path / "pics.npy", COLOR)
+    header = (tmp_path / "pics.npy").read_bytes()
+    (tmp_path / "pics.npy").write_bytes(header.replace(b"}", b" ", 1))
+    with pytest.raises(DataError, match=r"pics.npy cannot be read as a .npy file"):
+        open_dataset(tmp_path / "pics.npy")
+    np.savez(tmp_path / "pics.npz", images=COLOR)
+    content = bytearray((tmp_path / "pics.npz").read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 10] = 99  # the compression method
+    (tmp_path / "pics.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"pics.npz cannot be read as a .npz file: That compress"):
+        open_dataset(tmp_path / "pics.npz")
+
+
 def test_open_dataset_refuses_pickled_arrays(tmp_path):
     np.save(tmp_path / "pics.npy", np.array([None, "x"]), allow_pickle=True)
     with pytest.raises(DataError, match=r"pics.npy cannot be read as a .npy file"):

@@ -80,6 +80,20 @@ def test_array_source_raises_on_invalid_images_labels_and_repeats():
         array_source(images, 4, repeats=0)
 
 
+def test_array_source_raises_on_arguments_of_another_type():
+    images = indexed_images(8)
+    with pytest.raises(DtypeError, match="images is a list, expected one array"):
+        array_source(images.tolist(), 4)
+    with pytest.raises(DtypeError, match="labels is a list, expected one array"):
+        array_source(images, 4, labels=[0] * 8)
+    with pytest.raises(DtypeError, match="labels are <U1, expected numbers"):
+        array_source(images, 4, labels=np.array(list("abcdefgh")))
+    with pytest.raises(ConfigError, match=r"batch_size is 4\.0, expected an integer"):
+        array_source(images, 4.0)
+    with pytest.raises(ConfigError, match=r"repeats is 1\.5, expected an integer"):
+        array_source(images, 4, repeats=1.5)
+
+
 def test_synthetic_source_draws_new_samples_for_every_key():
     def sample(key, num):
         return jax.random.normal(key, (num, 2), jnp.float32)
@@ -97,4 +111,10 @@ def test_synthetic_source_draws_new_samples_for_every_key():
 @pytest.mark.parametrize("counts", [(0, 1), (1, 0)])
 def test_synthetic_source_raises_on_counts_below_one(counts):
     with pytest.raises(ConfigError, match=f"batch_size is {counts[0]}"):
+        synthetic_source(lambda key, num: None, *counts)
+
+
+@pytest.mark.parametrize("counts", [(4.0, 1), ("4", 1)])
+def test_synthetic_source_raises_on_counts_that_are_not_integers(counts):
+    with pytest.raises(ConfigError, match=f"batch_size is {counts[0]!r}, expected an integer"):
         synthetic_source(lambda key, num: None, *counts)

@@ -55,7 +55,7 @@ def test_streaming_source_reads_each_image_once_per_epoch(tmp_path):
         return IMAGES[indices]
 
     run(streaming_source(read, len(IMAGES), 7), tmp_path, steps=6)  # one epoch
-    epoch = read_indices[1:]  # The first image was read to learn its shape.
+    epoch = read_indices[2:]  # The first and the last image were read to learn their shape.
     assert sorted(epoch) == list(range(len(IMAGES)))
     assert epoch != sorted(epoch)
 
@@ -93,3 +93,23 @@ def test_streaming_source_rejects_what_it_does_not_support(tmp_path):
     with pytest.raises(ConfigError, match="a streaming source feeds only one GAN"):
         run(streaming_source(IMAGES.__getitem__, len(IMAGES), 8), tmp_path, num_seeds=2)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_streaming_source_raises_if_read_returns_other_images(tmp_path):
+    def read_first(indices):
+        return IMAGES[indices[:1]]
+
+    with pytest.raises(ShapeError, match=r"shape \[1, 6, 6, 1\] for 2 indices, expected \[2, "):
+        streaming_source(read_first, len(IMAGES), 8)
+    with pytest.raises(IndexError, match="42 is out of bounds"):
+        streaming_source(IMAGES.__getitem__, len(IMAGES) + 1, 8)
+
+    def read_in_batches(result):
+        return lambda indices: IMAGES[indices] if len(indices) == 2 else result
+
+    for result, error, message in (
+        (IMAGES[:1], ShapeError, r"shape \[1, 6, 6, 1\] for 8 indices, expected \[8, 6, 6, 1\]"),
+        (IMAGES[:8] / 255, DtypeError, "images are float64, expected uint8"),
+    ):
+        with pytest.raises(error, match=message):
+            run(streaming_source(read_in_batches(result), len(IMAGES), 8), tmp_path / "run")

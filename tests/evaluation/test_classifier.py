@@ -149,9 +149,12 @@ def test_classifier_file_that_is_corrupt_is_refused(digits_data_dir, digits_clas
     name = f"digits-{digits_classifier.data_checksum}.npz"
     content = (digits_data_dir / "classifiers" / name).read_bytes()
     (tmp_path / "classifiers").mkdir()
-    (tmp_path / "classifiers" / name).write_bytes(content[:1000])
-    with pytest.raises(DataError, match=rf"{name} is corrupt .* Remove it to train"):
-        load_or_train_classifier("digits", tmp_path)
+    unpackable = bytearray(content)
+    unpackable[content.rindex(b"PK\x01\x02") + 10] = 99  # the compression method
+    for corrupt in (content[:1000], unpackable):
+        (tmp_path / "classifiers" / name).write_bytes(corrupt)
+        with pytest.raises(DataError, match=rf"{name} is corrupt .* Remove it to train"):
+            load_or_train_classifier("digits", tmp_path)
 
 
 def test_split_train_test_without_a_test_split_holds_out_every_sixth_image(tmp_path):

@@ -1,6 +1,9 @@
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
+from jaxgan.errors import ConfigError
 from jaxgan.training import metric_log
 from jaxgan.training.callbacks import Callbacks
 from jaxgan.training.checkpoints import Checkpoints
@@ -131,6 +134,46 @@ def test_evaluate_that_raises_stops_the_run_after_the_checkpoint_is_saved(tmp_pa
     assert_same_bits(state, run(tmp_path / "whole", 15)[0])
 
 
+@pytest.mark.parametrize("number", [jnp.float32, np.float32, np.int64, jnp.asarray])
+def test_evaluate_may_return_scalars_of_numpy_and_jax(tmp_path, number):
+    run(tmp_path, 5, evaluate=lambda state, key: {"score": number(2)})
+    assert metric_log.read_columns(tmp_path / "scores.jsonl")["score"].tolist() == [2.0]
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert checkpoints.best_step == 5
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (None, "evaluate returned None, expected a dict such as"),
+        (0.5, "evaluate returned 0.5, expected a dict such as"),
+        ({"score": "low"}, "evaluate returned {'score': 'low'}, expected"),
+        ({"score": [1.0, 2.0]}, r"evaluate returned {'score': \[1.0, 2.0\]}, expected"),
+        ({"step": 1.0}, "evaluate returned a value named 'step'"),
+    ],
+)
+def test_evaluate_that_returns_no_scores_raises_after_the_checkpoint(tmp_path, returned, message):
+    with pytest.raises(ConfigError, match=message):
+        run(tmp_path, 10, evaluate=lambda state, key: returned)
+    assert saved_steps(tmp_path) == [5]
+    assert not (tmp_path / "scores.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (None, "probe returned None, expected a dict such as"),
+        ({"mean": {"of_all": 1.0}}, "probe returned .*, expected a dict such as"),
+        ({"mean": 1j}, r"probe returned .* \(a value is complex\)"),
+        ({"step": 1.0}, "probe returned a value named 'step'"),
+    ],
+)
+def test_probe_that_returns_no_numbers_raises_before_the_first_step(tmp_path, returned, message):
+    with pytest.raises(ConfigError, match=message):
+        run(tmp_path, 5, probe=lambda state, key: returned)
+    assert not (tmp_path / "metrics.jsonl").exists()
+
+
 def test_probe_that_raises_stops_the_run_after_the_checkpoint_is_saved(tmp_path):
     def probe(state, key):
         raise ZeroDivisionError("no samples")
@@ -208,3 +251,18 @@ def test_callbacks_log_receives_messages_about_corrupt_checkpoints(tmp_path):
     assert "checkpoints/6 is corrupt" in message
     assert f"moved to {tmp_path}/quarantine/6" in message
     assert saved_steps(tmp_path) == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "message"),
+    [
+        ({"probe": lambda state: {}}, r"probe is <lambda>, expected a function of \(state, key\)"),
+        ({"evaluate": {"score": 1.0}}, "evaluate is {'score': 1.0}, expected a function of"),
+        ({"draw": lambda state, key: None}, r"expected a function of \(state, key, step\)"),
+        ({"progress": True}, "progress is True, expected a function of"),
+        ({"log": lambda: None}, r"log is <lambda>, expected a function of \(text\)"),
+    ],
+)
+def test_callbacks_raise_if_they_cannot_be_called(callbacks, message):
+    with pytest.raises(ConfigError, match=message):
+        Callbacks(**callbacks)

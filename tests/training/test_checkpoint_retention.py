@@ -29,6 +29,14 @@ def test_checkpoints_keeps_the_best_with_the_latest(tmp_path):
         assert checkpoints.best_step == 2
 
 
+def test_checkpoints_best_step_is_not_one_whose_score_is_nan(tmp_path):
+    with Checkpoints(tmp_path / "c", keep=1) as checkpoints:
+        for step, value in ((1, float("nan")), (2, 1.0), (3, float("nan")), (4, 2.0)):
+            checkpoints.save(step, {"x": jnp.arange(3)}, {}, {"score": value})
+        assert checkpoints.all_steps == [2, 4]
+        assert checkpoints.best_step == 2
+
+
 def test_checkpoints_keep_every_keeps_multiples_with_the_latest_and_the_best(tmp_path):
     with Checkpoints(tmp_path / "c", keep=1, keep_every=4) as checkpoints:
         for step in (2, 3, 4, 6, 8, 9, 10):

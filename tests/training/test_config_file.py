@@ -93,6 +93,31 @@ def test_read_config_returns_what_write_config_wrote(tmp_path):
     assert list(read_config(tmp_path)) == ["b", "a", "versions"]
 
 
+@pytest.mark.parametrize(
+    "remove",
+    [
+        ("options", "num_seeds"),
+        ("batch", "condition"),
+        ("batch", "real", "dtype"),
+        ("source", "functions"),
+        ("gan",),
+    ],
+)
+def test_read_config_refuses_an_incomplete_section(tmp_path, remove):
+    program = make_program(GAN, SOURCE, TrainOptions(steps=1))
+    config = describe_training(program, TrainOptions(steps=1))
+    write_config(tmp_path, config)
+    assert read_config(tmp_path) == config
+    *path, name = remove
+    section = config["train"]
+    for key in path:
+        section = section[key]
+    del section[name]
+    write_config(tmp_path, config)
+    with pytest.raises(ConfigError, match=rf"config\.json is corrupt \(.*{name}.*\); repair it"):
+        read_config(tmp_path)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", "null", "{}", '{"versions": 1}'])
 def test_read_config_refuses_a_corrupt_file(tmp_path, text):
     (tmp_path / "config.json").write_text(text)

@@ -147,3 +147,16 @@ def test_train_refuses_a_checkpoint_of_another_gan(tmp_path):
 def test_train_returns_a_state_on_the_devices_of_the_process(uninterrupted_run):
     leaves = jax.tree.leaves(uninterrupted_run[1])
     assert all(isinstance(x, jax.Array) and x.is_fully_addressable for x in leaves)
+
+
+def test_train_refuses_arguments_of_another_type_before_the_workdir_exists(tmp_path):
+    options, workdir = TrainOptions(steps=1), tmp_path / "run"
+    for arguments, message in (
+        ((None, SOURCE, workdir, options), "gan is a NoneType, expected a GAN"),
+        ((GAN, np.zeros(3), workdir, options), "source is a ndarray, expected a Source"),
+        ((GAN, SOURCE, workdir, 100), "options is a int, expected a TrainOptions"),
+        ((GAN, SOURCE, workdir, options, [print]), "callbacks is a list, expected a Callbacks"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            train(*arguments)
+    assert not workdir.exists()

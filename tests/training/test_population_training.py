@@ -85,3 +85,17 @@ def test_train_stops_if_one_member_is_not_finite(tmp_path):
         run(tmp_path, 5, gan=gan, options={"num_seeds": 2}, log=log.append)
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         assert checkpoints.all_steps == []
+
+
+@pytest.mark.parametrize("num_devices", [1, 2])
+def test_train_leaves_the_hyperparams_of_the_gan_for_the_next_run(tmp_path, num_devices):
+    def build_member(hyperparams):
+        return tiny_gan(g_tx=optimizers.adam(hyperparams["learning_rate"]))
+
+    gan = make_population(build_member, {"learning_rate": [1e-3, 1e-4]})
+    options = {"num_seeds": 2, "num_devices": num_devices}
+    run(tmp_path, 2, gan=gan, options=options)
+    states, step = run(tmp_path, 4, gan=gan, options=options)
+    assert step == 4
+    rates = states.hyperparams["learning_rate"]
+    np.testing.assert_array_equal(rates, gan.hyperparams["learning_rate"])
