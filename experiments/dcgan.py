@@ -31,7 +31,9 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, priors
+from jaxgan.data.image_decoding import parse_size
 from jaxgan.errors import ConfigError
+from jaxgan.models.dcgan import MAX_SIDE, MIN_SIDE
 from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
 from jaxgan.runs.config import PRECISIONS, AdamConfig
 from jaxgan.runs.image_runner import train_on_images
@@ -60,6 +62,16 @@ class Config(AdamConfig):
         default=None, metadata={"option": False}
     )
     """Height, width and channels of an image, which `train_on_images` takes from the data."""
+
+    def __post_init__(self):
+        """Raises ConfigError at the first option that is invalid."""
+        super().__post_init__()
+        if self.size is not None and not all(
+            MIN_SIDE <= side <= MAX_SIDE for side in parse_size(self.size)
+        ):
+            raise ConfigError(
+                f"size is {self.size}, expected sides of {MIN_SIDE} to {MAX_SIDE} pixels"
+            )
 
     presets: ClassVar = {
         "tuned": dict(

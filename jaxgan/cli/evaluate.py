@@ -2,12 +2,14 @@
 
 Draws samples several times, and compares each draw with the training images in the features of a
 classifier that is trained once on these images. Prints the mean and standard error of every score,
-and writes them to evaluation.json in the run's directory. The column "real images" has the scores
-of held-out training images. For a run with --conditional, a second table has the Fréchet distance
-of each class, and its accuracy: the fraction of samples that the classifier assigns to the class
-that they were generated for, or of real test images that it classifies correctly. Scores are
-comparable only between runs on the same data set that were evaluated with the same classifier and
-number of samples, not with published values, which use the features of other networks.
+and writes them to evaluation.json in the run's directory. The column "generator" has the scores of
+the generator as it was trained, "average" those of its moving average if the run keeps one, and
+"real images" those of held-out training images. For a run with --conditional, a second table has
+the Fréchet distance of each class, and its accuracy: the fraction of samples that the classifier
+assigns to the class that they were generated for, or of real test images that it classifies
+correctly. Scores are comparable only between runs on the same data set that were evaluated with the
+same classifier and number of samples, not with published values, which use the features of other
+networks.
 """
 
 import dataclasses

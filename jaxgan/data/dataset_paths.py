@@ -53,8 +53,8 @@ def open_dataset(
     if path is not None and os.path.isdir(path):
         folder = Path(data_dir).expanduser().absolute()
         return open_image_folder(path, folder, options, progress_fn)
-    _check_no_options(name_or_path, options)
     if path is None:
+        _check_no_options(name_or_path, options)
         return open_split(os.fspath(name_or_path), data_dir)
     if not os.path.exists(path):  # False if the name is too long, unlike `path.exists`
         raise DataError(
@@ -66,6 +66,7 @@ def open_dataset(
             f"{display_path(path)} is a file with the suffix {path.suffix!r}, expected a folder of "
             f"images, or an array in a file with the suffix {' or '.join(ARRAY_SUFFIXES)}"
         )
+    _check_no_options(name_or_path, options)
     return open_image_array(path)
 
 
@@ -87,7 +88,8 @@ def _check_no_options(name_or_path: str | os.PathLike[str], options: DecodeOptio
     for name, value in options._asdict().items():
         if value:
             shown = format_size(value) if isinstance(value, tuple) else value
+            text = display_path(name_or_path)
+            hint = f", or give the folder {text} as ./{text}" if os.path.isdir(text) else ""
             raise ConfigError(
-                f"{name} is {shown}, but {display_path(name_or_path)!r} is not a folder of images; "
-                f"leave out {name}"
+                f"{name} is {shown}, but {text!r} is not a folder of images; leave out {name}{hint}"
             )

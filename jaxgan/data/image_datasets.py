@@ -65,7 +65,7 @@ class Split(NamedTuple):
       read: `(indices [n]) -> Images`, which reads the images and labels with these indices, each
         from 0 to `num` - 1. It raises DataError if the files are corrupt.
       read_labels: `() -> int32 [num]`, which reads all labels without decoding the images.
-      description: One line, such as "3,926 images in 12 classes, 64x64, RGB; 3 files skipped".
+      description: One line, such as "3,926 images in 12 classes, 64x64, RGB; 1 other file skipped".
       class_names: See `Images`.
       has_labels: See `Images`.
       record: For images from a path, a JSON-serializable description of how they were read:

@@ -35,6 +35,7 @@ IMAGE_SUFFIXES = (
     *(".ppm", ".tif", ".tiff", ".webp"),
 )
 FILES_PER_BLOCK = 512
+MAX_NAMED_FILES = 100  # in the message about damaged files
 
 
 class ImageFile(NamedTuple):
@@ -106,7 +107,10 @@ def open_image_folder(
         None if listing.class_names is None else decoded.labels,
         decoded.checksum,
         class_names=listing.class_names,
-        notes=[f"{count_noun(skipped + damaged, 'file')} skipped"] if skipped + damaged else [],
+        notes=[
+            *([f"{count_noun(damaged, 'damaged file')} left out"] if damaged else []),
+            *([f"{count_noun(skipped, 'other file')} skipped"] if skipped else []),
+        ],
         record={
             "size": None if options.size is None else format_size(options.size),
             "channels": options.channels,
@@ -258,8 +262,8 @@ def decode_files(
     if damaged and not options.skip_damaged:
         raise DataError(
             f"{display_path(folder)} has {count_noun(len(damaged), 'damaged file')}: "
-            f"{list_first(damaged, separator='; ')}. Repair or remove them, or leave them out with "
-            "--skip-damaged (skip_damaged=True)"
+            f"{list_first(damaged, MAX_NAMED_FILES, '; ')}. Repair or remove them, or leave them "
+            "out with --skip-damaged (skip_damaged=True)"
         )
     if len(writer.labels) < MIN_IMAGES:
         raise DataError(

@@ -34,6 +34,7 @@ def make_image_callback(
     caption: str,
     *,
     real_baseline: dict[str, list[float]] | None = None,
+    real: np.ndarray | None = None,
     condition: jax.typing.ArrayLike | None = None,
     row_labels: Sequence[str] | None = None,
     log_fn: Callable[[str], None] = print,
@@ -48,6 +49,7 @@ def make_image_callback(
     * `progress.png`, 16 samples at up to 6 evenly spaced steps, first and last included: the first
       samples, or with `condition`, samples that are evenly spaced in it.
     * `losses.png`, after the first step.
+    * `real.png`, a grid of real images, if `real` is given.
     * `scores.png`, if `real_baseline` has scores that `scores.jsonl` also has.
 
     It first removes the sample files of steps after the current one, which belong to a part of
@@ -60,6 +62,7 @@ def make_image_callback(
       steps_per_epoch: Number of train steps per epoch, for the labels of the pictures.
       caption: Names the system and the data; drawn into every picture.
       real_baseline: `{name: [value of each draw]}`, the scores of held-out real samples.
+      real: uint8 `[M, H, W, C]`, images of the data as the networks see them.
       condition: `[N, …]`, the conditions of the samples. None for an unconditional GAN; N is 64
         then.
       row_labels: `[N / 8]`, labels of the rows of the grid, for example from `make_class_rows`;
@@ -92,6 +95,8 @@ def make_image_callback(
             rows = list(zip(row_labels, np.split(pixels, len(row_labels)), strict=True))
         figures.save_labeled_rows(folder / f"{step:06}.png", rows, title, NUM_GRID_COLUMNS)
         draw_progress(pixels.shape[1:])
+        if real is not None:
+            figures.save_image_grid(workdir / "real.png", real, f"{caption} · real images")
         if step:
             figures.save_loss_curves(workdir / "losses.png", read_metrics(), caption)
         scores = read_scores()

@@ -22,6 +22,9 @@ PRECISIONS = {
 }
 
 
+MIN_HALF_LIVES = 4  # of the moving average, in a run: 1/16 of the initial parameters remains
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig(LoopOptions):
     """The options of every experiment; an experiment's `Config` adds its own.
@@ -126,6 +129,19 @@ class ImageRunConfig(RunConfig):
         if self.size is not None:  # 64 and 64x64 are the same size
             object.__setattr__(self, "size", format_size(parse_size(self.size)))
 
+    def warnings(self, steps: int) -> list[str]:
+        """Returns a warning if the run is too short for the moving average of the generator."""
+        found, num_images = super().warnings(steps), steps * self.batch_size
+        if self.ema_half_life is None or num_images >= MIN_HALF_LIVES * self.ema_half_life:
+            return found
+        initial = 0.5 ** (num_images / self.ema_half_life)
+        return [
+            *found,
+            f"The moving average of the generator (half-life {self.ema_half_life:,g} images) still "
+            f"has {initial:.1%} of the initial parameters after {num_images:,} images, so its "
+            "samples are blurred; train longer, or use a shorter --ema-half-life.",
+        ]
+
     def total_steps(self, steps_per_epoch: int) -> int:
         """Returns `steps` if it was given, else the steps of `epochs`, else the default `steps`."""
         if self.epochs is not None and self.steps == type(self).steps:
@@ -164,7 +180,7 @@ class DecayedAdamOptions(AdamOptions):
             return []
         return [
             f"The learning rate is 0 from step {self.decay_steps:,} on (decay_steps), so the "
-            f"last {steps - self.decay_steps:,} of {steps:,} steps change nothing."
+            f"last {steps - self.decay_steps:,} of {steps:,} steps change nothing.",
         ]
 
 

@@ -18,6 +18,7 @@ from jaxgan.runs.console import progress_bar
 from jaxgan.training.config_file import read_config
 
 NUM_PROBE_IMAGES = 1_000
+FEW_IMAGES = 200
 
 Config = TypeVar("Config", bound=ImageRunConfig)
 
@@ -135,19 +136,24 @@ def check_has_labels(data: Split | Images) -> None:
     """Raises DataError if a data set has no labels, and so cannot be evaluated."""
     if not data.has_labels:
         raise DataError(
-            f"{data.name} has no labels; the scores need a classifier that is trained on labels. "
-            "Use images with labels (one subfolder per class, or an array of labels), or train "
-            "without --evaluate-every"
+            f"{data.name} has no labels, but the scores need a classifier that is trained on "
+            "labels. Use images with labels (one subfolder per class, or an array of labels), or "
+            "leave out the evaluation"
         )
 
 
-def labels_note(data: Split, num_classes: int | None) -> str:
-    """Returns a line on the use of the labels; nothing if the data set has none."""
+def data_notes(data: Split, num_classes: int | None) -> list[str]:
+    """Returns lines on the use of the labels, and on a small number of images."""
+    notes = []
     if num_classes is not None:
-        return f"\nThe GAN is conditional on {num_classes} classes."
-    if data.has_labels:
-        return "\nThe labels are not used; --conditional trains on them."
-    return ""
+        notes.append(f"The GAN is conditional on {num_classes} classes.")
+    elif data.has_labels:
+        notes.append("The labels are not used; --conditional trains on them.")
+    if data.num < FEW_IMAGES:
+        notes.append(
+            f"{data.num} images are few: samples of a long run will resemble these images."
+        )
+    return notes
 
 
 def read_classes(data: Split) -> tuple[np.ndarray, Classes]:

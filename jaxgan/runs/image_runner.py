@@ -27,8 +27,8 @@ from jaxgan.runs.image_data import (
     check_has_labels,
     check_uses_of_labels,
     choose_probe_rows,
+    data_notes,
     describe_data,
-    labels_note,
     make_source,
     open_on_all,
     read_classes,
@@ -68,7 +68,8 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
     if data.record is None:
         config = dataclasses.replace(config, dataset=data.name)
     labels, classes = read_classes(data) if config.conditional else (None, None)
-    print_line(f"Data: {message}{labels_note(data, classes and len(classes.names))}")
+    notes = data_notes(data, None if classes is None else len(classes.names))
+    print_line("\n".join([f"Data: {message}", *notes]))
     repeats = default_repeats(data.num)
     rows = choose_probe_rows(data)
     examples = data.read(rows).images
@@ -87,7 +88,7 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
         baseline = evaluator.real_baseline
         evaluate = partial(evaluate_gan, gan, evaluator, config.num_seeds, class_counts)
     # The first rows of a folder are of few classes, so the conditions are taken from all rows.
-    spread = rows[np.linspace(0, len(rows) - 1, NUM_PROBE_SAMPLES).astype(int)]
+    spread = np.linspace(0, len(rows) - 1, NUM_PROBE_SAMPLES).astype(int)
     return run_training(
         config,
         gan,
@@ -96,6 +97,7 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
         make_draw_fn=partial(
             make_image_callback,
             real_baseline=baseline,
+            real=examples[spread],
             condition=condition,
             row_labels=row_labels,
             log_fn=print_line,
@@ -104,7 +106,7 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
             gan,
             from_pixels(jnp.asarray(examples)),
             NUM_PROBE_SAMPLES,
-            condition=None if labels is None else labels[spread],
+            condition=None if labels is None else labels[rows[spread]],
         ),
         evaluate=evaluate,
         epoch_note=f", {repeats} passes through the data" if repeats > 1 else "",

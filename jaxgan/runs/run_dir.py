@@ -34,7 +34,7 @@ RUN_FILES = (
     *("checkpoints", "metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl"),
     *("findings.json", "losses.png", "progress.png", "parabola.gif", "distance.json", "samples"),
     *("config.json", "mixture.gif", "scores.json", "scores.png", "evaluation.json", "nearest.png"),
-    *("quarantine", "samples.png"),
+    *("quarantine", "real.png", "samples.png"),
 )
 # A directory that contains any of these is a run directory.
 RUN_MARKS = ("config.json", "checkpoints", "metrics.jsonl")
@@ -120,8 +120,14 @@ def begin_run_dir(config: RunConfig, data: dict[str, Any]) -> dict[str, Any]:
     """
     existing = find_existing_run(config)
     if existing is not None and existing["data"] != data:
+        old = existing["data"]
+        lines = "\n  ".join(
+            f"{name}: {old.get(name)!r} in the run, {data.get(name)!r} now"
+            for name in {**old, **data}
+            if old.get(name) != data.get(name)
+        )
         raise ConfigError(
-            f"{config.workdir} contains a run on other data: {existing['data']}, now {data}; use "
+            f"{config.workdir} contains a run on other data:\n  {lines}\nRestore the data, use "
             "another --workdir, or start over with --overwrite"
         )
     record = (existing or {}) | {

@@ -111,13 +111,14 @@ def default_length(config_type: type[RunConfig], steps_per_epoch: int) -> int | 
 
 def exit_message(config: RunConfig, step: int, steps: int) -> str:
     """Returns the final message: where the results are, and how to continue."""
+    sample = shlex.join([*python_command("jaxgan"), "sample", str(config.workdir)])
     if step < steps:
         words = [word for word in sys.argv[1:] if word != "--overwrite"]
         command = shlex.join([*python_command(module_name(type(config))), *words])
         return (
-            f"Stopped at step {step:,} of {steps:,}; a checkpoint is saved. Resume with: {command}"
+            f"Stopped at step {step:,} of {steps:,}; a checkpoint is saved. Resume with: "
+            f"{command}\nDraw samples with: {sample}"
         )
-    sample = shlex.join([*python_command("jaxgan"), "sample", str(config.workdir)])
     return (
         f"Finished at step {step:,}. See {config.workdir}/progress.png and losses.png. Draw more "
         f"samples with\n  {sample}\n"

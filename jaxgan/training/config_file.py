@@ -61,7 +61,8 @@ def read_config(workdir: str | os.PathLike[str]) -> dict[str, Any] | None:
 def check_train_section(section: dict[str, Any]) -> None:
     """Raises KeyError, TypeError or AttributeError if the section "train" is incomplete."""
     for name, keys in TRAIN_KEYS.items():
-        if missing := set(keys) - (section[name].keys() if keys else set()):
+        entry = section[name]
+        if missing := set(keys) - (entry.keys() if keys else set()):
             raise KeyError(*missing)
     for array in section["batch"].values():
         if array is not None and (missing := {"shape", "dtype"} - array.keys()):

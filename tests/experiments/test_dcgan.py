@@ -5,6 +5,7 @@ import json
 import jax
 import numpy as np
 import pytest
+from matplotlib import image as mpimg
 
 from experiments import dcgan, mnist_cnn
 from jaxgan import cli
@@ -53,6 +54,8 @@ def test_dcgan_trains_resumes_and_samples_images_of_the_datas_shape(
     assert run.step == 3
     assert run.sample(jax.random.key(0), 2).shape == (2, *SHAPE)
     assert (run.state.g_ema is not None) == (preset == "tuned")
+    assert ("still has 99.7% of the initial parameters" in output) == (preset == "tuned")
+    assert mpimg.imread(workdir / "real.png").std() > 0
     out = tmp_path / "samples.npy"
     status, _, error = command(cli.main, "sample", workdir, "--num", 2, "--out", out)
     assert (status, error) == (0, "")
@@ -67,6 +70,13 @@ def test_dcgan_refuses_images_out_of_range(command, tmp_path):
     assert "the images have shape [7, 12, 3], expected [H, W, C] with sides of 8 to 256" in error
     assert "python -m experiments.dcgan" not in error
     assert not (tmp_path / "run").exists()
+
+
+def test_dcgan_refuses_sizes_out_of_range_before_it_reads_images(command, tmp_path):
+    arguments = ("--dataset", tmp_path, "--workdir", tmp_path / "run", "--size", "300x64")
+    status, _, error = command(dcgan.main, *arguments)
+    assert status == 1
+    assert "size is 300x64, expected sides of 8 to 256 pixels" in " ".join(error.split())
 
 
 def test_fixed_networks_refuse_other_images_and_name_dcgan(command, tmp_path, images):

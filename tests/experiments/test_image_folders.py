@@ -51,7 +51,8 @@ def test_folder_trains_resumes_and_evaluates(command, train, folders, tmp_path, 
     assert (status, error) == (0, "")
     lines = output.splitlines()
     assert lines[0] == f"Decoding the images of {folder} …"
-    assert lines[1] == "Data: digits_by_class, 210 images in 7 classes, 28x28, gray; 1 file skipped"
+    counts = "210 images in 7 classes, 28x28, gray; 1 other file skipped"
+    assert lines[1] == f"Data: digits_by_class, {counts}"
     assert lines[2] == f"Classes: {', '.join(f'{i} no. {i}' for i in range(7))}"
     record = read_record(run)
     assert record["config"]["dataset"] == record["data"]["path"] == str(folder)
@@ -66,7 +67,7 @@ def test_folder_trains_resumes_and_evaluates(command, train, folders, tmp_path, 
     status, output, error = train(run, "--steps", 5, *options, dataset=None)
     (folder / "more notes.txt").unlink()
     assert (status, error) == (0, "")
-    assert "gray; 2 files skipped" in output
+    assert "gray; 2 other files skipped" in output
     assert "Decoding" not in output
     assert read_record(run)["data"] == record["data"]
 
@@ -114,7 +115,7 @@ def test_images_without_labels_are_not_evaluated(command, train, folders, tmp_pa
     run, flat = tmp_path / "run", folders / "flat"
     status, output, error = train(run, "--steps", 2, "--evaluate-every", 1, dataset=flat)
     assert status == 1
-    assert error.startswith("error: flat has no labels; the scores need a classifier")
+    assert error.startswith("error: flat has no labels, but the scores need a classifier")
     assert "Training a classifier" not in output
     assert not run.exists()
     assert train(run, "--steps", 2, dataset=flat)[0] == 0
@@ -130,6 +131,7 @@ def test_array_trains_and_is_refused_if_it_does_not_fit(train, folders, tmp_path
     status, output, error = train(tmp_path / "run", "--steps", 2, dataset=tmp_path / "own.npz")
     assert (status, error) == (0, "")
     assert "Data: own, 70 images in 10 classes, 28x28, gray" in output.splitlines()
+    assert "70 images are few: samples of a long run will resemble these images." in output
     np.save(tmp_path / "wide.npy", np.zeros((70, 32, 48, 3), np.uint8))
     status, _, error = train(tmp_path / "wide", "--steps", 2, dataset=tmp_path / "wide.npy")
     assert status == 1
@@ -141,6 +143,7 @@ def test_array_trains_and_is_refused_if_it_does_not_fit(train, folders, tmp_path
     ("dataset", "options", "message"),
     [
         ("nowhere/at/all", (), "is neither the name of a data set nor a path"),
+        ("nowhere/at/all", ("--size", 32), "nowhere/at/all does not exist"),
         ("digits", ("--size", 32), "size is 32x32, but 'digits' is not a folder of images"),
         ("digits", ("--size", "big"), "size is 'big', expected N or HxW"),
     ],

@@ -95,7 +95,9 @@ def test_begin_run_dir_refuses_other_data_of_the_same_name(train_toy, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(record))
     status, _, error = train_toy(tmp_path, "--steps", 60)
     assert status == 1
-    assert f"{tmp_path} contains a run on other data" in error
+    assert f"{tmp_path} contains a run on other data:\n" in error
+    assert "num_images: 7 in the run, 1797 now" in error
+    assert "shape" not in error
 
 
 def test_overwrite_starts_anew_and_keeps_files_that_are_not_of_the_run(train_toy, tmp_path):

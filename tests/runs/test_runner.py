@@ -106,7 +106,8 @@ def test_run_training_ends_with_the_same_bits_if_interrupted(train_toy, tmp_path
         status, output, error = train_toy(tmp_path / "parts", "--steps", 200, "--overwrite")
     assert status == 130
     assert "press Ctrl-C again to stop immediately" in error
-    last = output.splitlines()[-1]
+    last, sample = output.splitlines()[-2:]
+    assert sample.endswith(f"jaxgan sample {tmp_path / 'parts'}")
     assert re.match(
         r"Stopped at step 150 of 200; a checkpoint is saved\. Resume with: "
         r"\S+ -m tests\.helpers\.toy_experiment --dataset digits",
