@@ -26,7 +26,7 @@ from jaxgan.plotting.callbacks import make_image_callback
 from jaxgan.runs.config import ImageRunConfig
 from jaxgan.runs.console import print_line, progress_bar
 from jaxgan.runs.run_dir import find_existing_run
-from jaxgan.runs.runner import run_training
+from jaxgan.runs.runner import plan_training, run_training
 from jaxgan.runs.runtime import configure_jax
 from jaxgan.states import GANState
 from jaxgan.training.config_file import read_config
@@ -73,6 +73,7 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
     gan = build(config)
     hint = "" if hasattr(config, "image_shape") else DCGAN_HINT
     check_sample_shape(gan, data.name, examples, hint)
+    plan_training(config, gan, source)  # before a classifier is trained
     evaluator = None
     if config.evaluate_every is not None and is_primary_process():
         evaluator = load_evaluator(data.read(range(data.num)), config.data_dir)
