@@ -145,7 +145,16 @@ def default_repeats(num: int) -> int:
 
 
 def from_pixels(pixels: jax.Array) -> jax.Array:
-    """Maps uint8 pixels, 0 to 255, to float32 in [-1, 1], exactly at both ends."""
+    """Maps uint8 pixels, 0 to 255, to float32 in [-1, 1], exactly at both ends.
+
+    Raises:
+      DtypeError: If the pixels are not uint8.
+    """
+    if pixels.dtype != jnp.uint8:
+        raise DtypeError(
+            f"pixels are {pixels.dtype}, expected uint8, 0 to 255; values that are in [-1, 1] "
+            "already need no conversion"
+        )
     return pixels.astype(jnp.float32) / 127.5 - 1.0
 
 
@@ -153,8 +162,17 @@ def to_pixels(images: jax.typing.ArrayLike) -> np.ndarray:
     """Maps floating values in [-1, 1] to uint8 pixels, 0 to 255: the inverse of `from_pixels`.
 
     Values are rounded to the nearest integer; values outside [-1, 1] are clipped.
+
+    Raises:
+      DtypeError: If the values are integers.
     """
-    pixels = np.round((np.asarray(images, np.float32) + 1.0) * 127.5)
+    images = np.asarray(images)
+    if np.issubdtype(images.dtype, np.integer):
+        raise DtypeError(
+            f"images are {images.dtype}, expected floating values in [-1, 1]; pixels from 0 to 255 "
+            "need no conversion but .astype(np.uint8)"
+        )
+    pixels = np.round((images.astype(np.float32) + 1.0) * 127.5)
     return np.clip(pixels, 0, 255).astype(np.uint8)
 
 

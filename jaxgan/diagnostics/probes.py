@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import DataError
+from jaxgan.errors import DataError, DtypeError
 from jaxgan.gan import GAN
 from jaxgan.states import GANState
 
@@ -39,12 +39,18 @@ def make_sample_probe(
       change of the samples between these steps to about ±18 %, without storing the samples.
 
     Raises:
+      DtypeError: If the real samples are not floating.
       DataError: If all real samples are identical.
 
     References:
       Johnson and Lindenstrauss 1984 (random projections).
     """
     real = jnp.asarray(real)
+    if not jnp.issubdtype(real.dtype, jnp.floating):
+        raise DtypeError(
+            f"real is {real.dtype}, expected floating point in the range of the generator's "
+            "output; map pixels to [-1, 1] with jaxgan.data.from_pixels"
+        )
     if bool(jnp.all(real == real[:1])):
         raise DataError(
             f"all {len(real)} real samples are identical, expected samples that differ: the "

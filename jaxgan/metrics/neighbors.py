@@ -19,7 +19,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan._checks import check_floating
+from jaxgan._checks import check_floating, check_integers
 from jaxgan.errors import ConfigError, ShapeError
 
 GROUP_SIZE = 128  # `smallest_k` first compares only the minimum of each group of this many values
@@ -75,8 +75,9 @@ def nearest_neighbors(
     Raises:
       ShapeError: If the features are not `[N, F]` and `[M, F]`.
       DtypeError: If the features are not floating.
-      ConfigError: If `k` is not from 1 to M.
+      ConfigError: If `k` is not an integer from 1 to M.
     """
+    check_integers(k=k)
     queries, references = center_features(queries, references)
     if not 1 <= k <= len(references):
         raise ConfigError(
@@ -110,8 +111,9 @@ def knn_radii(features: jax.Array, k: int, *, batch_size: int = 128) -> jax.Arra
     Raises:
       ShapeError: If `features` is not `[N, F]`.
       DtypeError: If `features` is not floating.
-      ConfigError: If `k` is not from 1 to N - 1.
+      ConfigError: If `k` is not an integer from 1 to N - 1.
     """
+    check_integers(k=k)
     if features.ndim == 2 and not 1 <= k < len(features):
         raise ConfigError(
             f"k is {k}, expected 1 to {len(features) - 1}, the number of other samples; change k "

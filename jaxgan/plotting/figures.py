@@ -19,6 +19,8 @@ from jaxgan.plotting.images import composite_over_white, enlarge, tile_images
 DPI = 100
 CAPTION_HEIGHT = 0.32  # inches, above the images
 ROW_GAP = 0.08  # inches
+# Captions are plain text: matplotlib would read what is between two $ as a formula.
+ROW_TEXT = {"va": "center", "fontsize": 9, "parse_math": False}
 REFERENCE_LINE = {"color": "black", "linewidth": 0.8, "linestyle": "--"}
 
 
@@ -81,9 +83,9 @@ def save_labeled_rows(
         axes.imshow(np.broadcast_to(block, (*block.shape[:2], 3)), interpolation="nearest")
         axes.set_axis_off()
         middle = (bottom + top) / 2
-        figure.text(0.05 / width, middle / height, label, va="center", fontsize=9)
+        figure.text(0.05 / width, middle / height, label, **ROW_TEXT)
         top = bottom - ROW_GAP
-    figure.text(0.05 / width, 1 - CAPTION_HEIGHT / 2 / height, caption, va="center", fontsize=9)
+    figure.text(0.05 / width, 1 - CAPTION_HEIGHT / 2 / height, caption, **ROW_TEXT)
     save_figure(path, figure)
 
 
@@ -369,7 +371,7 @@ def new_figure(
 
     figure = Figure(figsize=(width, height), dpi=DPI, **options)
     if title:
-        figure.suptitle(title, fontsize=fontsize)
+        figure.suptitle(title, fontsize=fontsize, parse_math=False)
     return figure
 
 

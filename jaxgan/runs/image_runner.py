@@ -35,7 +35,7 @@ from jaxgan.runs.image_data import (
     resolve_dataset,
 )
 from jaxgan.runs.run_dir import find_existing_run
-from jaxgan.runs.runner import run_training
+from jaxgan.runs.runner import plan_training, run_training
 from jaxgan.runs.runtime import configure_jax
 from jaxgan.states import GANState
 
@@ -78,6 +78,7 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
     hint = "" if hasattr(config, "image_shape") else DCGAN_HINT
     check_sample_shape(gan, data.name, examples, hint, conditional=config.conditional)
     source = make_source(config, data, labels, repeats)
+    plan_training(config, gan, source)  # before a classifier is trained
     evaluator = None
     if config.evaluate_every is not None and is_primary_process():
         evaluator = load_evaluator(data.read(range(data.num)), config.data_dir)

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 
+from jaxgan._checks import check_instance, check_integers
 from jaxgan.data.classes import check_class_indices, draw_condition
 from jaxgan.distributed.sharding import select_member
 from jaxgan.errors import CheckpointError, ConfigError, CorruptCheckpointError
@@ -83,10 +84,12 @@ def load_run(
         `jaxgan.train` from your own code.
 
     Raises:
-      ConfigError: If the directory contains no run, the GAN cannot be rebuilt, or the run needs
-        64-bit types that are not enabled.
+      ConfigError: If an argument is of another type, the directory contains no run, the GAN cannot
+        be rebuilt, or the run needs 64-bit types that are not enabled.
       CheckpointError: If there is no such checkpoint or member, or it does not fit the GAN.
     """
+    if gan is not None:
+        check_instance("gan", gan, GAN)
     workdir = Path(workdir)
     config = read_config(workdir)
     if config is None:
@@ -127,7 +130,8 @@ def rebuild_gan(workdir: Path, config: dict[str, Any]) -> GAN:
 
 
 def check_member(workdir: Path, member: int, num_seeds: int | None) -> None:
-    """Raises CheckpointError if a run has no such member."""
+    """Raises CheckpointError if a run has no such member, ConfigError if it is no integer."""
+    check_integers(member=member)
     if num_seeds is None and member != 0:
         raise CheckpointError(f"{workdir} trained a single GAN; leave out member {member}")
     if not 0 <= member < (num_seeds or 1):
@@ -166,6 +170,7 @@ def restore_state(
                     f"{workdir} has no checkpoint with scores; train with --evaluate-every"
                 )
         step = steps[-1] if step is None else step
+        check_integers(step=step)
         try:
             state, _ = checkpoints.restore(step, like)
         except CorruptCheckpointError as error:

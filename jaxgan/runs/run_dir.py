@@ -16,6 +16,7 @@ from jaxgan.training.config_file import (
     read_config,
     write_config,
 )
+from jaxgan.training.workdir_lock import check_workdir
 
 # Fields that may change when a run is resumed: the bits of its train steps do not depend on them.
 CHANGEABLE_ON_RESUME = (
@@ -44,10 +45,11 @@ def find_existing_run(config: RunConfig) -> dict[str, Any] | None:
     """Returns config.json of the run that is to be resumed, or None for a new run.
 
     Raises:
-      ConfigError: If the workdir contains a run of another experiment, a run that differs in a
-        field that is not in `CHANGEABLE_ON_RESUME`, or checkpoints without a config.json. The
-        message names the differences.
+      ConfigError: If the workdir is a file, or contains a run of another experiment, a run that
+        differs in a field that is not in `CHANGEABLE_ON_RESUME`, or checkpoints without a
+        config.json. The message names the differences.
     """
+    check_workdir(config.workdir)
     if config.overwrite:
         check_overwritable(config.workdir)
         return None

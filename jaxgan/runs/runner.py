@@ -56,9 +56,7 @@ def run_training(
       JaxganError: If the configuration, the data and the workdir are inconsistent. The workdir is
         then unchanged.
     """
-    steps_per_epoch = count_steps_per_epoch(source, config)
-    options = config.train_options(steps_per_epoch)
-    make_program(gan, source, options)  # raises what `train` would, before a run is overwritten
+    steps_per_epoch, options = plan_training(config, gan, source)
     with lock_workdir(config.workdir), progress_reporter() as report:
         record = begin_run_dir(config, data)
         print_line(plan_message(config, options, steps_per_epoch, epoch_note))
@@ -85,6 +83,18 @@ def run_training(
             raise
     print_line(exit_message(config, step, options.steps))
     return state, step
+
+
+def plan_training(config: RunConfig, gan: GAN, source: Source) -> tuple[int, TrainOptions]:
+    """Returns the train steps per epoch and the options of a run.
+
+    Raises the ConfigError that `train` would, before a run is overwritten and before anything that
+    takes long.
+    """
+    steps_per_epoch = count_steps_per_epoch(source, config)
+    options = config.train_options(steps_per_epoch)
+    make_program(gan, source, options)
+    return steps_per_epoch, options
 
 
 def plan_message(

@@ -156,22 +156,26 @@ class Checkpoints:
         Raises:
           CheckpointError: As `restore` does, or if all checkpoints are corrupt.
         """
-        steps = self.all_steps
-        for step in reversed(steps):
+        for step in reversed(self.all_steps):
             try:
                 return self.restore(step, like)[0], step
             except CorruptCheckpointError as error:
                 log_fn(f"{error}\nIt was moved to {self._quarantine(step)}.")
-        if steps:
+        # Checked on disk, so that the same command does not start from scratch when it is repeated.
+        if any(self._quarantine_directory.glob("*")):
             raise CheckpointError(
                 f"{self._directory}: all checkpoints are corrupt; start over with --overwrite or "
-                "in another workdir"
+                f"in another workdir, or remove {self._quarantine_directory}"
             )
         return None
 
+    @property
+    def _quarantine_directory(self) -> Path:
+        return self._directory.with_name("quarantine")
+
     def _quarantine(self, step: int) -> Path:
         names = (f"{step}", *(f"{step}-{i}" for i in range(2, 1_000)))
-        paths = (self._directory.with_name("quarantine") / name for name in names)
+        paths = (self._quarantine_directory / name for name in names)
         target = next(path for path in paths if not path.exists())
         barrier("quarantine path chosen")
         if is_primary_process():

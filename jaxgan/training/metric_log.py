@@ -51,9 +51,12 @@ def tail(path: str | os.PathLike[str]) -> Callable[[], dict[str, np.ndarray]]:
             file.seek(end)
             rows.extend([parse_row(path, line) for line in file])  # all of them or none
             end = file.tell()
-        if any(row.keys() != rows[0].keys() for row in rows):
+        if row := next((row for row in rows if row.keys() != rows[0].keys()), None):
+            names = ", ".join(sorted(row.keys() ^ rows[0].keys()))
             raise DataError(
-                f"{path} is corrupt: its rows have different keys; fix or remove those that differ"
+                f"{path}: its rows have different keys: only some have {names}, from step "
+                f"{row['step']:,} on. Either the run was continued with other callbacks or another "
+                "penalty, or the file is corrupt; fix or remove the rows that differ"
             )
         try:
             return to_columns(rows)

@@ -1,6 +1,7 @@
 """A lock that keeps two processes from training in the same workdir."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,13 +20,12 @@ def lock_workdir(workdir: Path) -> Iterator[None]:
     killed; the file `.lock` remains.
 
     Raises:
-      ConfigError: If another process holds the lock, or `workdir` is a file.
+      ConfigError: If another process holds the lock, or `workdir` cannot be a directory.
     """
     if not is_primary_process():
         yield
         return
-    if workdir.exists() and not workdir.is_dir():
-        raise ConfigError(f"workdir {workdir} is a file; give a directory")
+    check_workdir(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(workdir.resolve() / ".lock", timeout=0, is_singleton=True)
     try:
@@ -39,3 +39,12 @@ def lock_workdir(workdir: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def check_workdir(workdir: Path) -> None:
+    """Raises ConfigError if a directory is impossible at this path, because of a file or a link."""
+    paths = (workdir.absolute(), *workdir.absolute().parents)
+    existing = next(path for path in paths if os.path.lexists(path))
+    if not existing.is_dir():
+        kind = "a link to nothing" if existing.is_symlink() and not existing.exists() else "a file"
+        raise ConfigError(f"workdir {workdir}: {existing} is {kind}; give another directory")

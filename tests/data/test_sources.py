@@ -22,6 +22,17 @@ def test_to_pixels_clips_values_out_of_range():
     np.testing.assert_array_equal(to_pixels([-9.0, 9.0]), [0, 255])
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32])
+def test_to_pixels_raises_on_pixels(dtype):
+    with pytest.raises(DtypeError, match=f"images are {dtype.__name__}, expected floating"):
+        to_pixels(np.zeros((2, 2), dtype))
+
+
+def test_from_pixels_raises_on_values_that_are_not_pixels():
+    with pytest.raises(DtypeError, match="pixels are float32, expected uint8"):
+        from_pixels(jnp.zeros(3))
+
+
 def indexed_images(num):
     """Returns images whose first two pixels encode their index."""
     images = np.zeros((num, 2, 2, 1), np.uint8)

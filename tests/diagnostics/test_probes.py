@@ -5,7 +5,7 @@ import pytest
 
 from jaxgan.diagnostics import make_sample_probe
 from jaxgan.diagnostics.probes import total_std
-from jaxgan.errors import DataError
+from jaxgan.errors import DataError, DtypeError
 from tests.helpers.networks import SHAPE, real_batch, small_gan
 
 GAN = small_gan()
@@ -60,6 +60,12 @@ def test_make_sample_probe_sketches_are_as_far_apart_as_the_samples():
 def test_make_sample_probe_refuses_identical_real_samples(num):
     real = np.full((num, *SHAPE), 0.1, np.float32)  # whose rounded variance is not exactly 0
     with pytest.raises(DataError, match=f"all {num} real samples are identical"):
+        make_sample_probe(GAN, real)
+
+
+def test_make_sample_probe_refuses_real_samples_that_are_pixels():
+    real = np.random.default_rng(0).integers(0, 256, (8, *SHAPE), np.uint8)
+    with pytest.raises(DtypeError, match="real is uint8, expected floating point"):
         make_sample_probe(GAN, real)
 
 

@@ -171,3 +171,11 @@ def test_nearest_neighbors_reject_k_above_the_number_of_references():
 def test_knn_radii_reject_k_out_of_range(k):
     with pytest.raises(ConfigError, match=f"k is {k}, expected 1 to 7"):
         neighbors.knn_radii(np.zeros((8, 3)), k)
+
+
+@pytest.mark.parametrize("k", [2.0, "2", None])
+def test_neighbor_metrics_reject_k_that_is_not_an_integer(k):
+    x = normal(8, 3)
+    for function in (neighbors.knn_radii, partial(neighbors.nearest_neighbors, x)):
+        with pytest.raises(ConfigError, match=f"k is {k!r}, expected an integer"):
+            function(x, k)

@@ -139,6 +139,13 @@ def test_figures_of_samples_are_written(tmp_path):
     assert sizes == [(900, 400), (600, 450), (420, 460)]
 
 
+def test_save_image_grid_and_save_points_draw_captions_as_plain_text(tmp_path):
+    caption = r"$\unknown{$ costs $5"
+    figures.save_image_grid(tmp_path / "grid.png", np.zeros((2, 4, 4, 1), np.uint8), caption)
+    figures.save_points(tmp_path / "points.png", np.ones((2, 2)), np.ones((1, 2)), 0.1, caption)
+    assert {path.name for path in tmp_path.iterdir()} == {"grid.png", "points.png"}
+
+
 def test_import_of_plotting_does_not_import_matplotlib():
     check = "import sys, jaxgan.plotting; print('matplotlib' in sys.modules)"
     done = subprocess.run(

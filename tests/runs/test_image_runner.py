@@ -60,6 +60,27 @@ def test_check_sample_shape_refuses_images_that_do_not_fit(train_toy, tmp_path, 
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--d-steps", 10_000, "an epoch has 926 batches, but a train step takes 10000"),
+        ("--num-devices", 77, "num_devices is 77"),
+        ("--workdir", "file", "file is a file"),
+    ],
+)
+def test_train_on_images_refuses_options_before_it_trains_a_classifier(
+    train_toy, tmp_path, monkeypatch, option, value, message
+):
+    monkeypatch.delattr(image_runner, "load_or_train_classifier")
+    (tmp_path / "file").write_text("mine")
+    value = tmp_path / value if option == "--workdir" else value
+    options = ("--steps", 50, "--evaluate-every", 1, option, value)
+    status, _, error = train_toy(tmp_path / "run", *options)
+    assert status == 1
+    assert message in error
+    assert not (tmp_path / "run").exists()
+
+
 def test_evaluate_gan_returns_means_over_the_members():
     gan = toy_experiment.build(toy_experiment.Config())
 

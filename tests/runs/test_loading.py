@@ -47,6 +47,18 @@ def test_load_run_accepts_strings_and_steps(tmp_path):
         load_run(tmp_path, 3, gan=GAN)
 
 
+def test_load_run_refuses_arguments_of_another_type(tmp_path):
+    run_from_code(tmp_path)
+    for options, message in (
+        ({"step": 5.0}, r"step is 5\.0, expected an integer"),
+        ({"step": "last"}, "step is 'last', expected an integer"),
+        ({"member": 0.0}, r"member is 0\.0, expected an integer"),
+        ({"gan": tiny_gan}, "gan is a function, expected a GAN"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            load_run(tmp_path, **({"gan": GAN} | options))
+
+
 def test_load_run_best_returns_the_checkpoint_with_the_lowest_first_score(tmp_path):
     run_from_code(tmp_path / "unscored")
     with pytest.raises(CheckpointError, match="no checkpoint with scores; train with --evaluate-"):

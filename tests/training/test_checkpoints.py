@@ -138,6 +138,9 @@ def test_restore_latest_refuses_a_run_whose_checkpoints_are_all_corrupt(tmp_path
         with pytest.raises(CheckpointError, match="all checkpoints are corrupt"):
             checkpoints.restore_latest(jax.eval_shape(lambda: tree), messages.append)
     assert len(messages) == 1
+    again = pytest.raises(CheckpointError, match=f"or remove {tmp_path}/quarantine")
+    with Checkpoints(tmp_path / "c") as checkpoints, again:
+        checkpoints.restore_latest(jax.eval_shape(lambda: tree), messages.append)
 
 
 def test_save_that_fails_leaves_earlier_checkpoints_and_lets_the_process_end(tmp_path):

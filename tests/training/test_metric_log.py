@@ -37,7 +37,8 @@ def test_read_columns_refuses_a_damaged_row(tmp_path, line):
 def test_read_columns_refuses_rows_with_different_keys(tmp_path):
     path = tmp_path / "metrics.jsonl"
     metric_log.append_rows(path, [{"step": 1, "loss": 1.0}, {"step": 2, "score": 1.0}])
-    with pytest.raises(DataError, match="its rows have different keys"):
+    message = "different keys: only some have loss, score, from step 2 on. Either the run was cont"
+    with pytest.raises(DataError, match=message):
         metric_log.read_columns(path)
 
 

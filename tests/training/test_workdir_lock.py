@@ -7,7 +7,7 @@ from jaxgan.errors import ConfigError
 from jaxgan.training.callbacks import Callbacks
 from jaxgan.training.loop import train
 from jaxgan.training.options import TrainOptions
-from jaxgan.training.workdir_lock import lock_workdir
+from jaxgan.training.workdir_lock import check_workdir, lock_workdir
 from tests.helpers.networks import tiny_gan, tiny_source
 from tests.helpers.programs import ROOT
 
@@ -53,9 +53,20 @@ def test_train_refuses_a_workdir_in_which_another_process_trains(locked_workdir)
 def test_train_refuses_a_workdir_that_is_a_file(tmp_path):
     path = tmp_path / "run"
     path.write_text("mine")
-    with pytest.raises(ConfigError, match=f"workdir {path} is a file; give a directory"):
+    with pytest.raises(ConfigError, match=f"workdir {path}: {path} is a file; give another direc"):
         train(tiny_gan(), tiny_source(), path, TrainOptions(steps=1), Callbacks(progress=None))
     assert path.read_text() == "mine"
+
+
+def test_check_workdir_raises_below_a_file_and_at_a_broken_link(tmp_path):
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_text("mine")
+    link.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match=f"workdir {file}/a/b: {file} is a file"):
+        check_workdir(file / "a" / "b")
+    with pytest.raises(ConfigError, match=f"workdir {link}: {link} is a link to nothing"):
+        check_workdir(link)
+    check_workdir(tmp_path / "new" / "run")
 
 
 def test_lock_workdir_may_be_taken_again_by_the_process_that_holds_it(tmp_path):
