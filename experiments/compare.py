@@ -18,8 +18,8 @@ import optax
 
 from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, priors
 from jaxgan._io import save_array, write_atomic
-from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, Images, load_split
-from jaxgan.data.sources import array_source, default_repeats, to_pixels
+from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, load_split
+from jaxgan.data.sources import Source, array_source, default_repeats, to_pixels
 from jaxgan.distributed.sharding import select_member
 from jaxgan.errors import ConfigError
 from jaxgan.evaluation import SCORES, Evaluator, format_mean_sem, markdown_table
@@ -29,7 +29,7 @@ from jaxgan.plotting import figures
 from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.console import print_line, progress_reporter
-from jaxgan.runs.image_runner import load_evaluator
+from jaxgan.runs.image_runner import check_sample_shape, load_evaluator
 from jaxgan.runs.runtime import configure_jax
 from jaxgan.states import GANState
 from jaxgan.training import Callbacks, TrainOptions, train
@@ -131,6 +131,8 @@ class Config:
     def __post_init__(self):
         """Raises ConfigError if an option is out of range or an objective is unknown."""
         check_ranges(self)
+        if not self.objectives:
+            raise ConfigError(f"there are no objectives, expected some of {', '.join(OBJECTIVES)}")
         for name in self.objectives:
             if name not in OBJECTIVES:
                 raise ConfigError(
@@ -145,9 +147,13 @@ def main() -> None:
         configure_jax(RunConfig(num_seeds=config.num_seeds))
         write_protocol(config)
         data = load_split(config.dataset, config.data_dir)
+        # Both refuse unsuitable data before a classifier is trained.
+        check_sample_shape(build(OBJECTIVES[config.objectives[0]]), data.name, data.images)
+        repeats = default_repeats(len(data.images))
+        source = array_source(data.images, config.batch_size, repeats=repeats)
         evaluator = load_evaluator(data, config.data_dir, config.num)
         scores = {
-            name: train_and_score(name, config, data, evaluator) for name in config.objectives
+            name: train_and_score(name, config, source, evaluator) for name in config.objectives
         }
         write_report(scores, config, evaluator)
         print_line(f"The comparison is in {config.workdir}/README.md")
@@ -188,7 +194,7 @@ def build(objective: Objective) -> GAN:
 
 
 def train_and_score(
-    name: str, config: Config, data: Images, evaluator: Evaluator
+    name: str, config: Config, source: Source, evaluator: Evaluator
 ) -> dict[str, list[float]]:
     """Returns `{score: [num_seeds]}` of an objective.
 
@@ -200,7 +206,7 @@ def train_and_score(
         return json.loads((folder / "scores.json").read_text())
     print_line(name)
     gan = build(objective)
-    states = train_objective(gan, objective, config, data, folder)
+    states = train_objective(gan, objective, config, source, folder)
     scores, shown = [], []
     for i, key in enumerate(make_rng_streams(config.seed, config.num_seeds).eval):
         samples = gan.sample(select_member(states, i), key, evaluator.num_samples)
@@ -213,10 +219,9 @@ def train_and_score(
 
 
 def train_objective(
-    gan: GAN, objective: Objective, config: Config, data: Images, folder: Path
+    gan: GAN, objective: Objective, config: Config, source: Source, folder: Path
 ) -> GANState:
     """Trains a population, one member per seed. Exits with status 130 if interrupted."""
-    source = array_source(data.images, config.batch_size, repeats=default_repeats(len(data.images)))
     options = TrainOptions(
         steps=max(1, config.steps // objective.d_steps),
         seed=config.seed,

@@ -9,6 +9,7 @@ runs are not trained again.
 """
 
 import dataclasses
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from jaxgan.evaluation import SCORES, format_mean_sem, markdown_table
 from jaxgan.plotting import figures, images
 from jaxgan.plotting.sample_files import saved_files
 from jaxgan.runs.command_line import exit_on_error, parse_cli
+from jaxgan.runs.config import ImageRunConfig
 from jaxgan.runs.console import print_line
 from jaxgan.runs.image_runner import load_evaluator
 from jaxgan.training import metric_log
@@ -55,8 +57,25 @@ class Config:
     """Directory of the runs."""
 
     def __post_init__(self):
-        """Raises ConfigError if an option is out of range."""
+        """Raises ConfigError if an option is out of range, or a system or preset is unknown."""
         check_ranges(self)
+        check_system(self.system, self.presets)
+
+
+def check_system(system: str, presets: tuple[str, ...]) -> None:
+    """Raises ConfigError if there is no such experiment on images, or it has no such preset."""
+    try:
+        config_type = importlib.import_module(f"experiments.{system}").Config
+    except (ImportError, AttributeError):
+        config_type = object
+    if not issubclass(config_type, ImageRunConfig):
+        raise ConfigError(
+            f"system is {system!r}, expected an experiment on images, such as mnist_mlp"
+        )
+    if not presets:
+        raise ConfigError("there are no presets, expected at least one, such as tuned")
+    for preset in presets:
+        config_type.from_preset(preset)
 
 
 def main() -> None:

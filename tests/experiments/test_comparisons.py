@@ -1,12 +1,14 @@
 """The commands that compare objectives and presets: what they refuse, and what they write."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 from matplotlib import image as mpimg
 
 from experiments import compare, presets
+from jaxgan.data.image_datasets import Images
 from jaxgan.evaluation import SCORES, Evaluator
 from jaxgan.plotting import figures
 from jaxgan.training import metric_log
@@ -36,6 +38,13 @@ def load_fake_evaluator(*arguments):
         ),
         (compare, ("--num-seeds", 0), "num_seeds is 0, expected at least 1"),
         (presets, ("--num-seeds", 0), "num_seeds is 0, expected at least 1"),
+        (presets, ("--system", "parabola"), "system is 'parabola', expected an experiment on im"),
+        (presets, ("--system", "nothing"), "system is 'nothing', expected an experiment on im"),
+        (
+            presets,
+            ("--presets", "tuned", "best"),
+            "preset is 'best', expected one of faithful, tuned",
+        ),
     ],
 )
 def test_comparison_with_invalid_options_is_refused(command, tmp_path, module, options, message):
@@ -53,6 +62,21 @@ def test_compare_refuses_a_directory_with_another_protocol(command, tmp_path):
         "contains a comparison with other values of num_seeds, steps, batch_size, seed, text; "
         "use another --workdir" in " ".join(error.split())
     )
+
+
+def test_compare_refuses_unsuitable_data_before_it_trains_a_classifier(
+    command, tmp_path, monkeypatch
+):
+    monkeypatch.delattr(compare, "load_evaluator")
+    options = ("--dataset", "digits", "--workdir", tmp_path, "--batch-size", 2_000)
+    status, _, error = command(compare.main, *options)
+    assert status == 1
+    assert "batch_size is 2000, expected 1 to 1797" in error
+    wide = Images("wide", np.zeros((300, 32, 32, 3), np.uint8), np.zeros(300, np.int32))
+    monkeypatch.setattr(compare, "load_split", lambda *arguments: wide)
+    status, _, error = command(compare.main, *options)
+    assert status == 1
+    assert "data set wide does not fit: the generator makes [28, 28, 1]" in error
 
 
 def test_compare_accepts_a_directory_with_the_same_protocol(tmp_path):
@@ -156,7 +180,8 @@ def test_presets_tabulates_the_reported_steps_and_draws_the_last_samples(
 
 def test_presets_of_a_system_that_fails_are_not_tabulated(command, tmp_path, monkeypatch):
     monkeypatch.setattr(presets, "load_evaluator", load_fake_evaluator)
-    options = ("--system", "nothing", "--dataset", "digits", "--workdir", tmp_path / "p")
+    monkeypatch.setattr(sys, "executable", "false")
+    options = ("--system", "mnist_cnn", "--dataset", "digits", "--workdir", tmp_path / "p")
     status, _, error = command(presets.main, *options)
     assert status == 1
-    assert "nothing exited with status 1; fix the problem" in " ".join(error.split())
+    assert "mnist_cnn exited with status 1; fix the problem" in " ".join(error.split())
