@@ -30,7 +30,7 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, priors
+from jaxgan import GAN, augment, losses, make_gan, models, optimizers, penalties, priors
 from jaxgan.data.image_decoding import parse_size
 from jaxgan.errors import ConfigError
 from jaxgan.models.dcgan import MAX_SIDE, MIN_SIDE
@@ -119,6 +119,7 @@ def build(config: Config) -> GAN:
         g_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
         prior=priors.uniform(config.latent_dim),
         penalty=penalty,
+        augment=augment.diff_augment(config.augment or ()),
         ema_half_life=config.ema_half_life,
     )
 

@@ -14,7 +14,7 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, priors
+from jaxgan import GAN, augment, losses, make_gan, models, optimizers, penalties, priors
 from jaxgan.errors import ConfigError
 from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
 from jaxgan.runs.config import PRECISIONS, AdamConfig
@@ -68,6 +68,7 @@ def build(config: Config) -> GAN:
         g_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
         prior=priors.uniform(config.latent_dim),
         penalty=penalty,
+        augment=augment.diff_augment(config.augment or ()),
         ema_half_life=config.ema_half_life,
     )
 

@@ -16,7 +16,7 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, priors
+from jaxgan import GAN, augment, losses, make_gan, models, optimizers, penalties, priors
 from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
 from jaxgan.runs.config import PRECISIONS, ImageRunConfig
 from jaxgan.runs.image_runner import train_on_images
@@ -72,6 +72,7 @@ def build(config: Config) -> GAN:
         prior=priors.uniform(config.latent_dim),
         penalty=None if clipped else penalties.gradient_penalty(config.gp_weight),
         projection=optimizers.clip_weights(config.weight_clip) if clipped else None,
+        augment=augment.diff_augment(config.augment or ()),
         ema_half_life=config.ema_half_life,
     )
 

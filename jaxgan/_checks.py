@@ -215,3 +215,14 @@ def check_generator_output(fake: Any, real: Any) -> None:
             f"the generator makes {len(fake)} samples in a batch of {len(real)}, expected one per "
             "latent vector; check how it reshapes its output, and the prior"
         )
+
+
+def check_augmented(augmented: Any, samples: Any) -> None:
+    """Raises ShapeError or DtypeError if the output of an augmentation does not fit its input."""
+    check_array("the output of augment", augmented)
+    check_floating(**{"the output of augment": augmented})
+    if augmented.shape != samples.shape:
+        raise ShapeError(
+            f"augment returns {list(augmented.shape)} for samples {list(samples.shape)}, expected "
+            "the same shape; crop or pad within the function"
+        )

@@ -12,6 +12,7 @@ import optax
 from flax import linen as nn
 
 from jaxgan._checks import (
+    check_augmented,
     check_callable,
     check_condition,
     check_generator_output,
@@ -23,6 +24,7 @@ from jaxgan._checks import (
     check_step_args,
     check_takes_condition,
 )
+from jaxgan.augment import Augment
 from jaxgan.distributed.sharding import shard_batch
 from jaxgan.errors import ConfigError
 from jaxgan.losses import GANLoss
@@ -163,6 +165,7 @@ def make_gan(
     *,
     penalty: Penalty | None = None,
     projection: Callable[[Any], Any] | None = None,
+    augment: Augment | None = None,
     ema_half_life: float | None = None,
 ) -> GAN:
     """Builds a GAN from two networks, a loss and two optimizers.
@@ -191,6 +194,9 @@ def make_gan(
         differentiated, because batch statistics would couple the rows.
       projection: `params -> params`, applied to D's parameters after each of its updates, such as
         `optimizers.clip_weights(0.01)`.
+      augment: `(images [B, …], key) -> images [B, …]`, applied to the real and to the fake batch
+        before D sees them, in both updates, such as `augment.diff_augment(("color", "cutout"))`.
+        The penalty is computed on the augmented batches.
       ema_half_life: Half-life, in images, of the exponential moving average of G's variables, above
         0: an update decays the average by `0.5 ** (B / ema_half_life)`. None keeps no average.
 
@@ -203,8 +209,9 @@ def make_gan(
         arguments, or `ema_half_life` is not a finite number above 0.
 
     References:
-      Goodfellow et al. 2014, algorithm 1; Karras et al. 2018, appendix A (the moving average);
-      Huang et al. 2024 (its half-life counted in images).
+      Goodfellow et al. 2014, algorithm 1; Zhao et al. 2020, section 3.2 (augmentation of both
+      batches in both updates); Karras et al. 2018, appendix A (the moving average); Huang et al.
+      2024 (its half-life counted in images).
     """
     if not isinstance(loss, GANLoss):
         raise ConfigError(
@@ -222,6 +229,8 @@ def make_gan(
         check_callable("penalty", penalty, "disc_fn", "real", "fake", "key")
     if projection is not None:
         check_callable("projection", projection, "params")
+    if augment is not None:
+        check_callable("augment", augment, "images", "key")
     if isinstance(ema_half_life, numbers.Real) and not 0 < float(ema_half_life) < math.inf:
         raise ConfigError(
             f"ema_half_life is {ema_half_life}, expected a finite number of images above 0, "
@@ -248,6 +257,17 @@ def make_gan(
         check_generator_output(fake, real)
         return GeneratorPass(fake, vjp_fn, dict(model_state))
 
+    def augment_batches(real, fake, key):
+        if augment is None:
+            return real, fake
+        # Callers split the key into two, which in JAX are fold_in(key, 0) and fold_in(key, 1).
+        key = jax.random.fold_in(jax.random.clone(key), 2)
+        real_key, fake_key = jax.random.split(key)
+        augmented = augment(real, real_key), augment(fake, fake_key)
+        for batch, samples in zip(augmented, (real, fake), strict=True):
+            check_augmented(batch, samples)
+        return augmented
+
     def apply_d(params, model_state, real, fake, key, condition):
         real_key, fake_key = jax.random.split(key)
         real_logits, model_state = apply_train(
@@ -265,6 +285,7 @@ def make_gan(
         return metrics
 
     def update_d(d, real, fake, key, condition):
+        real, fake = augment_batches(real, fake, key)
         apply_key, penalty_key = jax.random.split(key)
 
         def loss_fn(params):
@@ -297,9 +318,8 @@ def make_gan(
 
     def update_g(g, g_ema, g_pass, d, real, key, condition):
         def loss_fn(fake):
-            real_logits, fake_logits, _ = apply_d(
-                d.params, d.model_state, real, fake, key, condition
-            )
+            batches = augment_batches(real, fake, key)
+            real_logits, fake_logits, _ = apply_d(d.params, d.model_state, *batches, key, condition)
             value = loss.generator(real_logits, fake_logits)
             check_scalar("the generator's loss", value)
             return value, fake_logits

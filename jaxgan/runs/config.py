@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar
 import jax.numpy as jnp
 import optax
 
+from jaxgan.augment import AUGMENTATIONS, AugmentName
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
 from jaxgan.data.image_decoding import format_size, parse_size
 from jaxgan.distributed.multihost import validate_distributed_args
@@ -117,6 +118,10 @@ class ImageRunConfig(RunConfig):
     ema_half_life: float | None = None
     """Half-life, in images, of the exponential moving average of the generator. Samples and scores
     then come from the average. Unset: no average."""
+    augment: tuple[AugmentName, ...] | None = None
+    """Augmentations of real and generated images before the discriminator sees them, for training
+    on few images: a change of color, a shift (translation), a part cut out (cutout), a mirror image
+    (flip). Several are separated by spaces. Unset: none."""
     latent_dim: int = 100
     """Dimension of the latent vector z."""
     num_classes: int | None = dataclasses.field(default=None, metadata={"option": False})
@@ -126,6 +131,11 @@ class ImageRunConfig(RunConfig):
         """Raises ConfigError at the first option that is out of its range."""
         super().__post_init__()
         object.__setattr__(self, "data_dir", Path(os.path.expanduser(self.data_dir)))
+        if self.augment == ():
+            raise ConfigError(
+                f"augment names no augmentation, expected some of {', '.join(AUGMENTATIONS)}, such "
+                "as --augment color translation cutout; leave it out for none"
+            )
         if self.size is not None:  # 64 and 64x64 are the same size
             object.__setattr__(self, "size", format_size(parse_size(self.size)))
 

@@ -73,9 +73,14 @@ def sort_fields(config_type: type) -> list[dataclasses.Field]:
 
 
 def metavar_of(hint: Any) -> str | None:
-    """Returns the placeholder of an optional number or text in the help; None for tyro's own."""
+    """Returns the placeholder of an option's value in the help where tyro's own is hard to read."""
     kinds = [arg for arg in typing.get_args(hint) if arg is not type(None)]
-    return kinds[0].__name__.upper() if len(kinds) == 1 and kinds[0] in (int, float, str) else None
+    if len(kinds) == 1 and kinds[0] in (int, float, str):
+        return kinds[0].__name__.upper()
+    if len(kinds) == 1 and typing.get_origin(kinds[0]) is tuple:
+        names = typing.get_args(typing.get_args(kinds[0])[0])
+        return f"{{{','.join(names)}}} [...]"
+    return None
 
 
 def field_docs(config_type: type) -> dict[str, str]:

@@ -4,7 +4,7 @@ LAYERS = (
     ("errors",),
     ("_checks", "_io", "_lazy"),
     ("distributed",),
-    ("losses", "penalties", "priors", "optimizers", "states"),
+    ("losses", "penalties", "augment", "priors", "optimizers", "states"),
     ("gan",),
     ("train_step", "population"),
     ("data",),
