@@ -67,13 +67,13 @@ def color(images: jax.Array, key: jax.Array) -> jax.Array:
     Raises:
       ShapeError: If `images` has another number of axes.
     """
-    check_image_axes(images)
+    _check_image_axes(images)
     brightness_key, saturation_key, contrast_key = jax.random.split(key, 3)
-    images = images + uniform_per_image(brightness_key, images, -0.5, 0.5)
+    images = images + _uniform_per_image(brightness_key, images, -0.5, 0.5)
     gray = jnp.mean(images, axis=-1, keepdims=True)
-    images = gray + uniform_per_image(saturation_key, images, 0.0, 2.0) * (images - gray)
+    images = gray + _uniform_per_image(saturation_key, images, 0.0, 2.0) * (images - gray)
     mean = jnp.mean(images, axis=(1, 2, 3), keepdims=True)
-    return mean + uniform_per_image(contrast_key, images, 0.5, 1.5) * (images - mean)
+    return mean + _uniform_per_image(contrast_key, images, 0.5, 1.5) * (images - mean)
 
 
 def translation(images: jax.Array, key: jax.Array) -> jax.Array:
@@ -88,11 +88,11 @@ def translation(images: jax.Array, key: jax.Array) -> jax.Array:
     Raises:
       ShapeError: If `images` has another number of axes.
     """
-    check_image_axes(images)
+    _check_image_axes(images)
     for axis, axis_key in zip((1, 2), jax.random.split(key), strict=True):
-        limit = round_half_up(MAX_SHIFT * images.shape[axis])
-        shifts = integer_per_image(axis_key, images, -limit, limit)
-        images = shift_along(images, shifts, axis)
+        limit = _round_half_up(MAX_SHIFT * images.shape[axis])
+        shifts = _integer_per_image(axis_key, images, -limit, limit)
+        images = _shift_along(images, shifts, axis)
     return images
 
 
@@ -109,15 +109,15 @@ def cutout(images: jax.Array, key: jax.Array) -> jax.Array:
     Raises:
       ShapeError: If `images` has another number of axes.
     """
-    check_image_axes(images)
+    _check_image_axes(images)
     inside = jnp.array(True)
     for axis, axis_key in zip((1, 2), jax.random.split(key), strict=True):
         size = images.shape[axis]
-        length = round_half_up(CUTOUT_SIZE * size)
+        length = _round_half_up(CUTOUT_SIZE * size)
         # The center of an even length lies between two pixels, or at an edge: one more position.
         last_center = size - length % 2
-        first = integer_per_image(axis_key, images, 0, last_center) - length // 2
-        offsets = indices_along(images, axis) - first
+        first = _integer_per_image(axis_key, images, 0, last_center) - length // 2
+        offsets = _indices_along(images, axis) - first
         inside &= (offsets >= 0) & (offsets < length)
     return jnp.where(inside, 0, images)
 
@@ -132,7 +132,7 @@ def flip(images: jax.Array, key: jax.Array) -> jax.Array:
     Raises:
       ShapeError: If `images` has another number of axes.
     """
-    check_image_axes(images)
+    _check_image_axes(images)
     is_flipped = jax.random.bernoulli(key, shape=(len(images), 1, 1, 1))
     return jnp.where(is_flipped, images[:, :, ::-1], images)
 
@@ -145,7 +145,7 @@ AUGMENTATIONS: dict[str, Augment] = {
 }
 
 
-def shift_along(images: jax.Array, shifts: jax.Array, axis: int) -> jax.Array:
+def _shift_along(images: jax.Array, shifts: jax.Array, axis: int) -> jax.Array:
     """Returns each image shifted by its number of pixels along an axis, filled up with 0.
 
     Args:
@@ -154,34 +154,34 @@ def shift_along(images: jax.Array, shifts: jax.Array, axis: int) -> jax.Array:
       axis: 1 or 2.
     """
     last = images.shape[axis] - 1
-    source = indices_along(images, axis) - shifts
+    source = _indices_along(images, axis) - shifts
     shifted = jnp.take_along_axis(images, jnp.clip(source, 0, last), axis)
     return jnp.where((source >= 0) & (source <= last), shifted, 0)
 
 
-def indices_along(images: jax.Array, axis: int) -> jax.Array:
+def _indices_along(images: jax.Array, axis: int) -> jax.Array:
     """Returns the indices of the pixels along an axis, of shape 1 along all other axes."""
     shape = [1] * images.ndim
     shape[axis] = -1
     return jnp.arange(images.shape[axis]).reshape(shape)
 
 
-def uniform_per_image(key, images, low, high):
+def _uniform_per_image(key, images, low, high):
     """Returns one uniform number per image, `[B, 1, 1, 1]`, in the dtype of the images."""
     return jax.random.uniform(key, (len(images), 1, 1, 1), images.dtype, low, high)
 
 
-def integer_per_image(key, images, low, high):
+def _integer_per_image(key, images, low, high):
     """Returns one uniform integer from low to high, both included, per image, `[B, 1, 1, 1]`."""
     return jax.random.randint(key, (len(images), 1, 1, 1), low, high + 1)
 
 
-def round_half_up(x: float) -> int:
+def _round_half_up(x: float) -> int:
     """Rounds as the authors' code does; Python rounds halves to even numbers."""
     return int(x + 0.5)
 
 
-def check_image_axes(images: jax.Array) -> None:
+def _check_image_axes(images: jax.Array) -> None:
     """Raises ShapeError if an array is not a batch of images."""
     if images.ndim != 4:
         raise ShapeError(

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import losses, make_gan, models, optimizers, penalties, priors
+from jaxgan import augment, losses, make_gan, models, optimizers, penalties, priors
 from jaxgan.data.sources import array_source
 from jaxgan.distributed import (
     BATCH_SPEC,
@@ -32,6 +32,7 @@ GAN = make_gan(
     TX,
     priors.uniform(4),
     penalty=penalties.subsample(penalties.r1(1.0), 4),
+    augment=augment.diff_augment(("color", "translation", "cutout", "flip")),
     ema_half_life=100.0,
 )
 

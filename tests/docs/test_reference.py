@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from jaxgan import errors, losses, optimizers, penalties, priors
+from jaxgan import augment, errors, losses, optimizers, penalties, priors
 from tests.helpers.layers import LAYERS
 from tests.helpers.programs import ROOT
 
@@ -40,12 +40,13 @@ def test_reference_has_every_name_of_the_top_package():
     assert {f"jaxgan.training.{name}" for name in elsewhere} <= {*ENTRIES}
 
 
-@pytest.mark.parametrize("module", [losses, penalties, priors, optimizers])
+@pytest.mark.parametrize("module", [losses, penalties, augment, priors, optimizers])
 def test_reference_has_every_function_of_the_core(module):
     functions = {
         f"{module.__name__}.{name}"
         for name, value in vars(module).items()
         if callable(value) and getattr(value, "__module__", None) == module.__name__
+        if not name.startswith("_")
     }
     assert functions - {*ENTRIES} <= {"jaxgan.priors.check_dim"}
 
