@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from experiments import dcgan, mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola
-from jaxgan import cli
+from jaxgan import augment, cli
 from jaxgan.runs.loading import load_run
 from jaxgan.training import read_columns
+from tests.helpers.networks import assert_same_bits
 
 pytestmark = pytest.mark.usefixtures("offline")
 
@@ -151,3 +152,32 @@ def test_help_describes_every_option(command, module):
     ):
         assert expected in text
     assert text.count("(default:") >= 15
+
+
+@pytest.mark.parametrize("module", [dcgan, mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan])
+def test_image_experiments_pass_the_augmentation_to_the_gan(module, monkeypatch):
+    monkeypatch.setattr(module, "make_gan", lambda **arguments: arguments["augment"])
+    shape = {"image_shape": (8, 8, 3)} if module is dcgan else {}
+    found = module.build(module.Config(augment=("color", "flip"), **shape))
+    images = jax.random.uniform(jax.random.key(0), (4, 8, 8, 3))
+    expected = augment.diff_augment(("color", "flip"))(images, jax.random.key(1))
+    assert_same_bits(found(images, jax.random.key(1)), expected)
+    assert module.build(module.Config(**shape)) is None
+
+
+def test_image_experiment_with_augmentation_is_resumed_to_the_bit(command, tmp_path):
+    arguments = ("--dataset", "digits", "--augment", "color", "translation", "cutout")
+    for name, parts in (("once", (4,)), ("resumed", (2, 4))):
+        for steps in parts:
+            workdir = ("--workdir", tmp_path / name)
+            status, _, _ = command(mnist_mlp_bce.main, *arguments, *workdir, "--steps", steps)
+            assert status == 0
+    once, resumed = (load_run(tmp_path / name) for name in ("once", "resumed"))
+    assert_same_bits(once.state, resumed.state)
+    assert once.config["config"]["augment"] == ["color", "translation", "cutout"]
+
+
+def test_image_experiment_refuses_an_empty_augmentation(command, tmp_path):
+    status, _, error = command(mnist_mlp.main, "--workdir", tmp_path / "run", "--augment")
+    assert status == 1
+    assert "such as --augment color translation cutout" in " ".join(error.split())
