@@ -20,7 +20,7 @@ from jaxgan.data.sources import from_pixels
 from jaxgan.evaluation import SCORES, Evaluator, format_mean_sem, markdown_table
 from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.console import print_line
-from jaxgan.runs.image_runner import load_evaluator
+from jaxgan.runs.image_runner import FeaturesName, load_evaluator
 from jaxgan.training.options import check_ranges
 
 BLUR_SIGMA = 1.5  # pixels
@@ -43,7 +43,10 @@ class Config:
     data_dir: Path = DEFAULT_DATA_DIR
     """Directory of the prepared data sets."""
     num: int | None = None
-    """Number of samples per sampler. Unset: 10,000, or half of the images of a smaller data set."""
+    """Number of samples per sampler. Unset: 10,000, or half of the images of a smaller data set;
+    5,000 with EfficientNet."""
+    features: FeaturesName = "classifier"
+    """Network whose features are compared; see the options of `jaxgan evaluate`."""
 
     def __post_init__(self):
         """Raises ConfigError if `num` is out of range."""
@@ -55,7 +58,7 @@ def main() -> None:
     with exit_on_error():
         config = parse_cli(Config)
         data = load_split(config.dataset, config.data_dir)
-        evaluator = load_evaluator(data, config.data_dir, config.num)
+        evaluator = load_evaluator(data, config.data_dir, config.num, config.features)
         scores = {
             name: evaluator.compute_scores(sample_fn(data, evaluator))
             for name, sample_fn in SAMPLERS.items()
@@ -111,8 +114,9 @@ SAMPLERS: dict[str, Callable[[Images, Evaluator], np.ndarray]] = {
 def format_table(scores: dict[str, dict[str, float]], evaluator: Evaluator) -> str:
     """Returns a Markdown table: one row per score, one column per sampler."""
     rows = []
-    for name, spec in SCORES.items():
-        cells = [format_mean_sem(np.array(evaluator.real_baseline[name]), spec.digits)]
+    for name, draws in evaluator.real_baseline.items():
+        spec = SCORES[name]
+        cells = [format_mean_sem(np.array(draws), spec.digits)]
         for sampler, values in scores.items():
             cell = f"{values[name]:.{spec.digits}f}"
             cells.append(f"**{cell}**" if name in DETECTED_BY[sampler] else cell)

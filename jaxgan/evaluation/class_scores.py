@@ -74,7 +74,7 @@ def make_class_evaluator(
         )
 
     def compute_scores(samples):
-        outputs = classifier.classify(samples)
+        outputs = classifier.extract(samples)
         is_correct = np.argmax(outputs.logits, axis=1) == condition
         accuracy = [
             np.mean(part) if len(part) else np.nan

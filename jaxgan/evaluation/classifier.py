@@ -38,17 +38,21 @@ MIN_EVALUATION_IMAGES = 200  # at least 100 samples are scored, and at most half
 
 
 class ClassifierOutputs(NamedTuple):
-    """Outputs of the classifier: `features [N, F]` of the last hidden layer, `logits [N, K]`."""
+    """Outputs of a network: `features [N, F]` of the last hidden layer, and `logits [N, K]`.
+
+    A network that was not trained on the classes of the data set has no logits (None).
+    """
 
     features: jax.Array
-    logits: jax.Array
+    logits: jax.Array | None
 
 
 class TrainedClassifier(NamedTuple):
     """A trained classifier, and a record of what it was trained on.
 
     Attributes:
-      classify: `(images [N, H, W, C]) -> ClassifierOutputs`; images are uint8, or floating in
+      description: What it is, in words.
+      extract: `(images [N, H, W, C]) -> ClassifierOutputs`; images are uint8, or floating in
         [-1, 1]. N is arbitrary: the images are processed in batches.
       num_classes: Number of classes K.
       accuracy: Fraction of test images that are classified correctly, 0 to 1.
@@ -57,7 +61,8 @@ class TrainedClassifier(NamedTuple):
       data_checksum: `compute_data_checksum` of the training split.
     """
 
-    classify: Callable[[jax.typing.ArrayLike], ClassifierOutputs]
+    description: str
+    extract: Callable[[jax.typing.ArrayLike], ClassifierOutputs]
     num_classes: int
     accuracy: float
     class_accuracy: tuple[float, ...]
@@ -106,8 +111,11 @@ def load_or_train_classifier(
     return load_classifier(path)
 
 
-def check_evaluation_data(data: Images) -> None:
-    """Raises DataError if a set has fewer than 200 images, or images below 11x11 pixels."""
+def check_evaluation_data(data: Images, *, classify: bool = True) -> None:
+    """Raises DataError if a set has fewer than 200 images, or images below 11x11 pixels.
+
+    Small images are accepted if they are not scored by classes, so not compared by SSIM.
+    """
     num, height, width = data.images.shape[:3]
     if num < MIN_EVALUATION_IMAGES:
         raise DataError(
@@ -115,7 +123,7 @@ def check_evaluation_data(data: Images) -> None:
             "Use a larger data set, or train without evaluation"
         )
     min_size = ssim.WINDOW_SIZE
-    if min(height, width) < min_size:
+    if classify and min(height, width) < min_size:
         raise DataError(
             f"{data.name} has images of {height}x{width} pixels; evaluation needs at least "
             f"{min_size}x{min_size}. Use another data set, or train without evaluation"
@@ -218,34 +226,34 @@ def train_classifier(
     return train_state[0]
 
 
-def make_classify_fn(
+def make_extract_fn(
     params: Any, num_classes: int
 ) -> Callable[[jax.typing.ArrayLike], ClassifierOutputs]:
-    """Returns the function `classify` of a `TrainedClassifier`."""
+    """Returns the function `extract` of a `TrainedClassifier`."""
     apply: Callable[..., Any] = Classifier(num_classes=num_classes, dtype=jnp.float32).apply
 
     @jax.jit
-    def classify_batch(params, images):
+    def extract_batch(params, images):
         images = from_pixels(images) if images.dtype == jnp.uint8 else images
         return ClassifierOutputs(*apply({"params": params}, images, train=False))
 
-    def classify(images):
+    def extract(images):
         images = jnp.asarray(images)
         num = len(images)
         # The last batch is padded, so that every batch has one shape and runs the same program.
         images = jnp.pad(images, ((0, -num % EVAL_BATCH_SIZE), (0, 0), (0, 0), (0, 0)))
         batches = [
-            classify_batch(params, images[i : i + EVAL_BATCH_SIZE])
+            extract_batch(params, images[i : i + EVAL_BATCH_SIZE])
             for i in range(0, len(images), EVAL_BATCH_SIZE)
         ]
         return jax.tree.map(lambda *parts: jnp.concatenate(parts)[:num], *batches)
 
-    return classify
+    return extract
 
 
 def compute_accuracies(params: Any, num_classes: int, data: Images) -> tuple[float, np.ndarray]:
     """Returns the accuracy, and that of each class `[K]`; see `TrainedClassifier`."""
-    logits = make_classify_fn(params, num_classes)(data.images).logits
+    logits = make_extract_fn(params, num_classes)(data.images).logits
     is_correct = np.argmax(logits, axis=1) == data.labels
     by_class = [is_correct[data.labels == k] for k in range(num_classes)]
     class_accuracy = [np.mean(part) if len(part) else np.nan for part in by_class]
@@ -288,7 +296,8 @@ def load_classifier(path: Path) -> TrainedClassifier:
             f"{path} is corrupt ({error}). Remove it to train the classifier again"
         ) from error
     return TrainedClassifier(
-        classify=make_classify_fn(params, num_classes),
+        description=f"a classifier trained on the data set (test accuracy {accuracy:.2%})",
+        extract=make_extract_fn(params, num_classes),
         num_classes=num_classes,
         accuracy=accuracy,
         class_accuracy=class_accuracy,

@@ -1,13 +1,14 @@
 """The evaluator: scores of generated samples, together with the scores of real images.
 
-The real baseline consists of held-out images of the training set. They are scored exactly as
-generated samples are: the same number of images, compared with the other images, through the same
-classifier, over several draws.
+Images are compared in the features of a network: a classifier that was trained on the data set, or
+EfficientNet-Lite0 if the images have no labels. The real baseline consists of held-out images of
+the training set. They are scored exactly as generated samples are: the same number of images,
+compared with the other images, through the same network, over several draws.
 """
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,95 +23,61 @@ from jaxgan.data.sources import from_pixels
 from jaxgan.errors import ConfigError
 from jaxgan.evaluation.class_scores import ClassEvaluator, make_class_evaluator
 from jaxgan.evaluation.classifier import (
-    ClassifierOutputs,
     TrainedClassifier,
     check_evaluation_data,
     compute_data_checksum,
+    select_images,
 )
-from jaxgan.metrics import classes, frechet, kernel, neighbors, ssim
+from jaxgan.evaluation.pretrained import PretrainedNetwork
+from jaxgan.evaluation.scores import (
+    CLASS_SCORES,
+    SCORES,
+    find_neighbors,
+    make_reference,
+    score_outputs,
+)
 
 NUM_SAMPLES = 10_000
 MIN_SAMPLES = 100
 NUM_BASELINE_DRAWS = 5
-# Precision, recall, density and coverage use at most this many real and generated images.
-NUM_NEIGHBOR_IMAGES = 10_000
-NUM_SSIM_PAIRS = 2_000
 COPY_QUANTILE = 0.01  # fraction of unseen real images that count as copies of a training image
+# A pretrained network is slower and has more features than a classifier of the data set.
+NUM_PRETRAINED_SAMPLES = 5_000
+NUM_PRETRAINED_IMAGES = 10_000  # half of them is held out
 
-
-class ScoreSpec(NamedTuple):
-    """How a score is displayed and compared.
-
-    Attributes:
-      label: Name in tables and plots.
-      digits: Number of decimal digits.
-      better: `"higher"` or `"lower"`; None if the real baseline is best.
-    """
-
-    label: str
-    digits: int
-    better: str | None
-
-
-SCORES = {
-    "frechet_distance": ScoreSpec("Fréchet distance", 2, "lower"),
-    "kernel_distance": ScoreSpec("kernel distance (KID)", 2, "lower"),
-    "classifier_score": ScoreSpec("classifier score", 3, "higher"),
-    "precision": ScoreSpec("precision", 3, "higher"),
-    "recall": ScoreSpec("recall", 3, "higher"),
-    "density": ScoreSpec("density", 3, "higher"),
-    "coverage": ScoreSpec("coverage", 3, "higher"),
-    "modes_found": ScoreSpec("modes found", 2, "higher"),
-    "kl_divergence": ScoreSpec("KL divergence of classes (nats)", 4, "lower"),
-    "nearest_distance": ScoreSpec("nearest-neighbor distance", 2, None),
-    "copy_rate": ScoreSpec("copy rate", 3, "lower"),
-    "intra_class_ssim": ScoreSpec("intra-class SSIM", 3, "lower"),
-}
-
-
-class Reference(NamedTuple):
-    """Statistics of the real images that samples are compared with.
-
-    Attributes:
-      features: `[M, F]`.
-      moments: Mean and covariance of the features.
-      class_counts: `[K]`, images of each class according to the classifier, at least 1 each.
-      copy_threshold: A sample is a copy if its nearest image is closer than this distance.
-    """
-
-    features: jax.Array
-    moments: frechet.Moments
-    class_counts: jax.Array
-    copy_threshold: jax.Array
+Network = TrainedClassifier | PretrainedNetwork
 
 
 class Evaluator(NamedTuple):
     """Scores samples that should resemble one data set.
 
     Attributes:
+      features: What is compared, in words: the features of which network.
       num_samples: Number of samples N that `compute_scores` takes.
-      compute_scores: `(samples [N, H, W, C]) -> {name: value}`, with the names of `SCORES`; samples
-        are floating in [-1, 1].
+      compute_scores: `(samples [N, H, W, C]) -> {name: value}`, with names of `SCORES`, those of
+        classes only if the network is a classifier; samples are floating in [-1, 1].
       real_baseline: `{name: [draws]}`, the scores of held-out real images.
       reference_images: uint8 `[M, H, W, C]`, the training images that samples are compared with.
       record: JSON-serializable description of what the scores depend on: the data set, counts, and
-        the classifier's checksums and accuracy.
+        the network's checksum, for a classifier also its accuracy.
       find_nearest: `(samples [n, H, W, C]) -> [n]`, for each sample the index of its nearest
         reference image in feature space; any number of samples, uint8 or floating in [-1, 1].
-      classes: Scores samples of a conditional GAN class by class.
+      classes: Scores samples of a conditional GAN class by class; None if the network is not a
+        classifier.
     """
 
+    features: str
     num_samples: int
     compute_scores: Callable[[jax.typing.ArrayLike], dict[str, float]]
     real_baseline: dict[str, list[float]]
     reference_images: np.ndarray
     record: dict[str, Any]
     find_nearest: Callable[[jax.typing.ArrayLike], np.ndarray]
-    classes: ClassEvaluator
+    classes: ClassEvaluator | None
 
 
 def make_evaluator(
-    classifier: TrainedClassifier,
+    network: Network,
     data: Images,
     num_samples: int | None = None,
     *,
@@ -118,26 +85,35 @@ def make_evaluator(
 ) -> Evaluator:
     """Creates an evaluator of samples that should resemble `data`.
 
+    A pretrained network is slow, so at most 10,000 of the images, drawn at random, are used with
+    it.
+
     Args:
-      classifier: The classifier whose features and logits are compared.
-      data: The training images.
+      network: The classifier whose features and logits are compared, or the pretrained network
+        whose features are compared.
+      data: The training images; only a classifier needs labels.
       num_samples: See `resolve_num_samples`.
       cache: Directory that caches the real baseline, which takes some time to compute. The file
-        name contains checksums of the data and of the classifier.
+        name contains checksums of the data and of the network.
 
     Raises:
       DataError: If the data set is too small, see `check_evaluation_data`.
       ConfigError: If `num_samples` is not 100 to half of the images, or not above the number of
         classes.
     """
-    num_samples = resolve_num_samples(data, num_samples)
-    if num_samples <= classifier.num_classes:
+    pretrained = isinstance(network, PretrainedNetwork)
+    num_samples = resolve_num_samples(data, num_samples, pretrained=pretrained)
+    data_checksum, num_images = compute_data_checksum(data), len(data.images)
+    if pretrained:
+        order = np.random.default_rng(0).permutation(num_images)
+        data = select_images(data, order[:NUM_PRETRAINED_IMAGES])
+    elif num_samples <= network.num_classes:
         # With more samples than classes, some class has two samples, as its SSIM requires.
         raise ConfigError(
-            f"num_samples is {num_samples}, expected more than {classifier.num_classes}, the "
+            f"num_samples is {num_samples}, expected more than {network.num_classes}, the "
             f"number of classes of {data.name}; use a data set with fewer classes or more images"
         )
-    real = classifier.classify(data.images)
+    real = network.extract(data.images)
     held_out, rest = split_indices(np.random.default_rng(0), len(data.images), num_samples)
     reference = make_reference(real, rest, jnp.float32(0))
     unseen_distances = find_neighbors(real.features[held_out], reference)[0]
@@ -145,10 +121,10 @@ def make_evaluator(
     reference = reference._replace(copy_threshold=copy_threshold)
 
     def compute_scores(samples):
-        return score_outputs(reference, classifier.classify(samples), jnp.asarray(samples))
+        return score_outputs(reference, network.extract(samples), jnp.asarray(samples))
 
     def find_nearest(samples):
-        return np.asarray(find_neighbors(classifier.classify(samples).features, reference)[1])
+        return np.asarray(find_neighbors(network.extract(samples).features, reference)[1])
 
     def score_real_images(rng):
         held_out, rest = split_indices(rng, len(data.images), num_samples)
@@ -158,42 +134,55 @@ def make_evaluator(
 
     def compute_baseline():
         draws = [score_real_images(np.random.default_rng(1 + i)) for i in range(NUM_BASELINE_DRAWS)]
-        return {name: [scores[name] for scores in draws] for name in SCORES}
+        return {name: [scores[name] for scores in draws] for name in draws[0]}
 
     if cache is None:
         real_baseline = compute_baseline()
     else:
-        parts = (data.name, compute_data_checksum(data), classifier.checksum, num_samples)
-        real_baseline = load_or_compute_baseline(
-            Path(os.path.expanduser(cache)) / f"{'-'.join(map(str, parts))}.json", compute_baseline
-        )
-    labels = index_labels(data.labels, find_classes(data.labels).labels)
+        parts = (data.name, data_checksum, network.checksum, num_samples)
+        path = Path(os.path.expanduser(cache)) / f"{'-'.join(map(str, parts))}.json"
+        names = [name for name in SCORES if not pretrained or name not in CLASS_SCORES]
+        real_baseline = load_or_compute_baseline(path, names, compute_baseline)
     record = {
         "dataset": data.name,
         "split": "train",
-        "num_images": len(data.images),
+        "num_images": num_images,
         "num_reference_images": len(rest),
         "num_samples": num_samples,
-        "data_checksum": compute_data_checksum(data),
-        "classifier": {
-            "checksum": classifier.checksum,
-            "data_checksum": classifier.data_checksum,
-            "num_classes": classifier.num_classes,
-            "accuracy": classifier.accuracy,
-        },
+        "data_checksum": data_checksum,
+        **describe_network(network),
     }
+    classes = None
+    if not pretrained:
+        labels = index_labels(data.labels, find_classes(data.labels).labels)
+        classes = make_class_evaluator(network, real, labels)
     return Evaluator(
+        features=network.description,
         num_samples=num_samples,
         compute_scores=compute_scores,
         real_baseline=real_baseline,
         reference_images=data.images[rest],
         record=record,
         find_nearest=find_nearest,
-        classes=make_class_evaluator(classifier, real, labels),
+        classes=classes,
     )
 
 
-def resolve_num_samples(data: Images, num_samples: int | None) -> int:
+def describe_network(network: Network) -> dict[str, Any]:
+    """Returns the entry of a network in the record of an evaluation."""
+    if isinstance(network, PretrainedNetwork):
+        return {"network": {"name": network.name, "checksum": network.checksum}}
+    return {
+        "classifier": {
+            "checksum": network.checksum,
+            "data_checksum": network.data_checksum,
+            "num_classes": network.num_classes,
+            "accuracy": network.accuracy,
+        }
+    }
+
+
+def resolve_num_samples(data: Images, num_samples: int | None, *, pretrained: bool = False) -> int:
     """Returns the number of samples to evaluate with, after checking it against the data set.
 
     Args:
@@ -201,18 +190,22 @@ def resolve_num_samples(data: Images, num_samples: int | None) -> int:
         at least as many remain to compare with.
       num_samples: 100 to half of the images. None for 10,000, or half of the images if these are
         fewer.
+      pretrained: Whether the network is a pretrained one. At most 10,000 images are then used, and
+        the default is 5,000.
 
     Raises:
       DataError: If the data set is too small, see `check_evaluation_data`.
       ConfigError: If `num_samples` is out of range.
     """
-    check_evaluation_data(data)
-    half = len(data.images) // 2
+    check_evaluation_data(data, classify=not pretrained)
+    limit = NUM_PRETRAINED_SAMPLES if pretrained else len(data.images)
+    half = min(len(data.images) // 2, limit)
     num_samples = min(NUM_SAMPLES, half) if num_samples is None else num_samples
     if not MIN_SAMPLES <= num_samples <= half:
+        used = f"{min(len(data.images), 2 * limit):,} images of {data.name}"
+        used += " that are used with a pretrained network" if half == limit else ""
         raise ConfigError(
-            f"num_samples is {num_samples}, expected {MIN_SAMPLES} to {half:,} (half of the "
-            f"{len(data.images):,} images of {data.name})"
+            f"num_samples is {num_samples}, expected {MIN_SAMPLES} to {half:,} (half of the {used})"
         )
     return num_samples
 
@@ -223,73 +216,15 @@ def split_indices(rng: np.random.Generator, size: int, num: int) -> tuple[np.nda
     return order[:num], order[num:]
 
 
-def make_reference(
-    real: ClassifierOutputs, rows: np.ndarray, copy_threshold: jax.Array
-) -> Reference:
-    """Computes the statistics of the given rows of the real images."""
-    outputs = jax.tree.map(lambda x: x[rows], real)
-    counts = classes.class_counts(jnp.argmax(outputs.logits, axis=1), outputs.logits.shape[1])
-    return Reference(
-        features=outputs.features,
-        moments=frechet.feature_moments(outputs.features),
-        # A class that the reference lacks counts as one image, so that the KL divergence is finite.
-        class_counts=jnp.maximum(counts, 1),
-        copy_threshold=copy_threshold,
-    )
-
-
-def find_neighbors(features: jax.Array, reference: Reference) -> tuple[jax.Array, jax.Array]:
-    """Returns distance `[N]` and index `[N]` of the reference nearest to each of `features`."""
-    distances, indices = neighbors.nearest_neighbors(features, reference.features, 1)
-    return distances[:, 0], indices[:, 0]
-
-
-def score_outputs(
-    reference: Reference, fake: ClassifierOutputs, images: jax.Array
-) -> dict[str, float]:
-    """Computes every score of N samples.
-
-    Args:
-      reference: Statistics of the real images.
-      fake: The classifier's outputs for the samples.
-      images: The samples, `[N, H, W, C]`, floating in [-1, 1].
-
-    Returns:
-      `{name: value}`, in the order of `SCORES`.
-    """
-    # Recall and coverage depend on both sample sizes, so as many real images as samples are used.
-    real_part = reference.features[: min(NUM_NEIGHBOR_IMAGES, len(fake.features))]
-    fake_part = fake.features[:NUM_NEIGHBOR_IMAGES]
-    # The first of the six neighbors is the image itself, so column k is the k-th nearest other one.
-    radii = neighbors.nearest_neighbors(real_part, real_part, 6)[0]
-    distances, _ = find_neighbors(fake.features, reference)
-    labels = jnp.argmax(fake.logits, axis=1)
-    counts = classes.class_counts(labels, fake.logits.shape[1])
-    # A class is found if it has a tenth of the samples that it would have in a uniform mixture.
-    min_count = max(1, len(labels) // (10 * len(counts)))
-    similarity = ssim.intra_class_ssim(images, labels, jax.random.key(0), num_pairs=NUM_SSIM_PAIRS)
-    values = {
-        "frechet_distance": frechet.frechet_distance(
-            reference.moments, frechet.feature_moments(fake.features)
-        ),
-        "kernel_distance": kernel.kernel_distance(reference.features, fake.features).value,
-        "classifier_score": classes.classifier_score(fake.logits),
-        **neighbors.precision_recall(real_part, fake_part, 3, real_radii=radii[:, 3])._asdict(),
-        **neighbors.density_coverage(real_part, fake_part, 5, real_radii=radii[:, 5])._asdict(),
-        "modes_found": classes.count_modes(counts, min_count),
-        "kl_divergence": classes.kl_divergence(counts, reference.class_counts),
-        "nearest_distance": jnp.mean(distances),
-        "copy_rate": jnp.mean(distances < reference.copy_threshold),
-        "intra_class_ssim": similarity.value,
-    }
-    values = jax.device_get(values)  # device_get sorts the names
-    return {name: float(values[name]) for name in SCORES}
-
-
 def load_or_compute_baseline(
-    path: Path, compute_baseline: Callable[[], dict[str, list[float]]]
+    path: Path, names: Sequence[str], compute_baseline: Callable[[], dict[str, list[float]]]
 ) -> dict[str, list[float]]:
     """Returns the real baseline cached in a file, or computes and caches it.
+
+    Args:
+      path: The file.
+      names: Names of its scores.
+      compute_baseline: Computes the baseline.
 
     A file that is corrupt or has other scores is replaced.
     """
@@ -298,7 +233,7 @@ def load_or_compute_baseline(
             real_baseline = json.loads(path.read_bytes())
         except ValueError:
             real_baseline = None
-        if isinstance(real_baseline, dict) and real_baseline.keys() == SCORES.keys():
+        if isinstance(real_baseline, dict) and real_baseline.keys() == set(names):
             return real_baseline
     real_baseline = compute_baseline()
     write_atomic(path, (json.dumps(real_baseline, indent=2) + "\n").encode())

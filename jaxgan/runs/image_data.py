@@ -123,8 +123,6 @@ def reopen_dataset(record: dict[str, Any], data_dir: Path) -> Split:
 
 def check_uses_of_labels(config: ImageRunConfig, data: Split) -> None:
     """Raises DataError if an option needs labels, which the data set does not have."""
-    if config.evaluate_every is not None:
-        check_has_labels(data)
     if config.conditional and not data.has_labels:
         raise DataError(
             f"{data.name} has no labels, which --conditional needs. Use images with labels (one "
@@ -133,12 +131,12 @@ def check_uses_of_labels(config: ImageRunConfig, data: Split) -> None:
 
 
 def check_has_labels(data: Split | Images) -> None:
-    """Raises DataError if a data set has no labels, and so cannot be evaluated."""
+    """Raises DataError if a data set has no labels, which a classifier needs."""
     if not data.has_labels:
         raise DataError(
-            f"{data.name} has no labels, but the scores need a classifier that is trained on "
-            "labels. Use images with labels (one subfolder per class, or an array of labels), or "
-            "leave out the evaluation"
+            f"{data.name} has no labels, but a classifier must be trained on labels. Use images "
+            "with labels (one subfolder per class, or an array of labels), or the features of "
+            "EfficientNet-Lite0 (jaxgan evaluate --features efficientnet)"
         )
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from jaxgan.distributed.sharding import select_member
 from jaxgan.errors import DataError, ShapeError
 from jaxgan.evaluation.classifier import load_or_train_classifier
 from jaxgan.evaluation.evaluator import Evaluator, make_evaluator, resolve_num_samples
+from jaxgan.evaluation.pretrained import load_efficientnet
 from jaxgan.gan import GAN
 from jaxgan.plotting.callbacks import make_class_rows, make_image_callback
 from jaxgan.runs.config import ImageRunConfig
@@ -42,6 +43,7 @@ from jaxgan.states import GANState
 NUM_PROBE_SAMPLES = 64
 DCGAN_HINT = "; python -m experiments.dcgan takes images of other sizes"
 
+FeaturesName = Literal["classifier", "efficientnet"]
 Config = TypeVar("Config", bound=ImageRunConfig)
 
 
@@ -127,17 +129,38 @@ def fill_data_fields(config: Config, images: np.ndarray, classes: Classes | None
     return dataclasses.replace(config, **changes)
 
 
-def load_evaluator(data: Images, data_dir: Path, num_samples: int | None = None) -> Evaluator:
+def load_evaluator(
+    data: Images,
+    data_dir: Path,
+    num_samples: int | None = None,
+    features: FeaturesName | None = None,
+) -> Evaluator:
     """Returns the evaluator of a data set; its classifier and baseline are cached in `data_dir`.
 
-    Shows progress while the classifier is trained. Raises the errors of `check_has_labels`,
-    `load_or_train_classifier` and `make_evaluator`.
+    Shows progress while the classifier is trained.
+
+    Args:
+      data: The training images.
+      data_dir: Directory of the prepared data sets.
+      num_samples: See `resolve_num_samples`.
+      features: The network whose features are compared: a `"classifier"` that is trained on the
+        data set, or the pretrained `"efficientnet"`. None for a classifier if there are labels,
+        otherwise EfficientNet.
+
+    Raises:
+      ConfigError, DataError: See `load_or_train_classifier`, `load_efficientnet` and
+        `make_evaluator`; also if the data set has no labels, but a classifier is asked for.
     """
-    check_has_labels(data)
-    resolve_num_samples(data, num_samples)  # refuse a bad number before training
-    with progress_bar(f"Training a classifier of {data.name} for the evaluation") as update:
-        classifier = load_or_train_classifier(data.name, data_dir, update, data=data)
-    return make_evaluator(classifier, data, num_samples, cache=data_dir / "classifiers")
+    features = features or ("classifier" if data.has_labels else "efficientnet")
+    pretrained = features == "efficientnet"
+    resolve_num_samples(data, num_samples, pretrained=pretrained)  # refuse a bad number at once
+    if pretrained:
+        network = load_efficientnet()
+    else:
+        check_has_labels(data)
+        with progress_bar(f"Training a classifier of {data.name} for the evaluation") as update:
+            network = load_or_train_classifier(data.name, data_dir, update, data=data)
+    return make_evaluator(network, data, num_samples, cache=data_dir / "classifiers")
 
 
 def evaluate_gan(

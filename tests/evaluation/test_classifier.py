@@ -36,18 +36,18 @@ def test_classifier_learns_the_digits(digits_classifier):
     assert digits_classifier.num_classes == 10
     assert digits_classifier.accuracy > 0.9
     assert digits_classifier.data_checksum == compute_data_checksum(data)
-    predictions = np.argmax(digits_classifier.classify(data.images).logits, axis=1)
+    predictions = np.argmax(digits_classifier.extract(data.images).logits, axis=1)
     assert np.mean(predictions == data.labels) > 0.9
 
 
 def test_classify_takes_any_number_of_uint8_or_floating_images(digits_classifier):
     images = load_split("digits").images[:501]
-    outputs = digits_classifier.classify(images)
+    outputs = digits_classifier.extract(images)
     assert outputs.features.shape == (501, 128)
     assert outputs.logits.shape == (501, 10)
-    floats = digits_classifier.classify(from_pixels(images))
+    floats = digits_classifier.extract(from_pixels(images))
     np.testing.assert_allclose(outputs.features, floats.features, rtol=1e-5, atol=1e-5)
-    single = digits_classifier.classify(images[500:])
+    single = digits_classifier.extract(images[500:])
     np.testing.assert_allclose(single.logits[0], outputs.logits[500], rtol=1e-4, atol=1e-4)
 
 
@@ -57,7 +57,7 @@ def test_classifier_is_read_from_the_cache(digits_data_dir, digits_classifier, m
     assert again[1:] == digits_classifier[1:]
     images = load_split("digits").images[:10]
     np.testing.assert_array_equal(
-        again.classify(images).logits, digits_classifier.classify(images).logits
+        again.extract(images).logits, digits_classifier.extract(images).logits
     )
 
 
@@ -108,7 +108,7 @@ def test_classifier_labels_may_be_any_integers(tmp_path, short_training, offset)
     found = load_or_train_classifier("shifted", tmp_path, data=shifted)
     assert (found.num_classes, found.accuracy) == (10, plain.accuracy)
     np.testing.assert_array_equal(
-        found.classify(data.images[:20]).logits, plain.classify(data.images[:20]).logits
+        found.extract(data.images[:20]).logits, plain.extract(data.images[:20]).logits
     )
 
 
