@@ -50,12 +50,12 @@ def config_type_of(words):
     return None
 
 
-def make_brightness_evaluator(classifier, data, num_samples=None, *, cache=None):
+def make_brightness_evaluator(network, data, num_samples=None, *, cache=None):
     """Returns an evaluator in place of that of `make_evaluator`, which takes 20 s to compile.
 
     Every score is the mean of the samples. The real one has tests of its own.
     """
-    del classifier, cache
+    del network, cache
 
     def compute_scores(samples):
         assert samples.shape == (num_samples, *data.images.shape[1:])

@@ -16,8 +16,9 @@ from jaxgan.training import metric_log
 REAL_BASELINE = {name: [1.0, 2.0, 3.0] for name in SCORES}
 
 
-def load_fake_evaluator(*arguments):
+def load_fake_evaluator(*arguments, **options):
     return Evaluator(
+        features="brightness",
         num_samples=100,
         compute_scores=lambda samples: {name: float(np.mean(samples)) for name in SCORES},
         real_baseline=REAL_BASELINE,

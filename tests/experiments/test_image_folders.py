@@ -3,14 +3,18 @@
 import json
 import shutil
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxgan import cli
 from jaxgan.data import load_split, open_dataset
-from jaxgan.evaluation import classifier
+from jaxgan.data.sources import from_pixels
+from jaxgan.evaluation import ClassifierOutputs, PretrainedNetwork, classifier, pretrained
+from jaxgan.evaluation.scores import CLASS_SCORES, SCORES
 from jaxgan.runs import image_runner
+from jaxgan.training import read_columns
 
 pytestmark = pytest.mark.usefixtures("offline")
 
@@ -111,18 +115,52 @@ def test_resuming_with_other_images_or_options_is_refused(command, train, folder
     assert f"{folder} has other images or labels than those of the run; restore them" in error
 
 
-def test_images_without_labels_are_not_evaluated(command, train, folders, tmp_path):
-    run, flat = tmp_path / "run", folders / "flat"
-    status, output, error = train(run, "--steps", 2, "--evaluate-every", 1, dataset=flat)
+def load_mean_colors():
+    """Returns a network in place of EfficientNet; its features are 16 means of each image."""
+
+    def extract(images):
+        images = from_pixels(jnp.asarray(images)) if images.dtype == np.uint8 else images
+        means = jnp.mean(images.reshape(len(images), 4, 7, 4, 7, -1), axis=(2, 4, 5))
+        return ClassifierOutputs(means.reshape(len(images), 16), None)
+
+    return PretrainedNetwork("means", "means of parts of an image", extract, "0123")
+
+
+def test_images_without_labels_are_evaluated_with_a_pretrained_network(
+    command, train, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(image_runner, "load_efficientnet", load_mean_colors)
+    flat, run, options = tmp_path / "flat.npy", tmp_path / "run", ("--data-dir", tmp_path / "data")
+    np.save(flat, load_split("digits").images[:240])
+    status, _, error = train(run, "--steps", 2, "--evaluate-every", 1, *options, dataset=flat)
+    assert (status, error) == (0, "")
+    names = set(SCORES) - set(CLASS_SCORES)
+    assert names < read_columns(run / "scores.jsonl").keys()
+    status, output, error = command(cli.main, "evaluate", run, *options, "--draws", 2)
+    assert (status, error) == (0, "")
+    assert output.startswith("Features: means of parts of an image\n")
+    assert "3 draws" not in output
+    record = json.loads((run / "evaluation.json").read_text())
+    assert record["evaluator"]["network"] == {"name": "means", "checksum": "0123"}
+    assert record["real_baseline"].keys() == names
+    assert all(scores.keys() == names for scores in record["generators"].values())
+    status, _, error = command(cli.main, "evaluate", run, *options, "--features", "classifier")
     assert status == 1
-    assert error.startswith("error: flat has no labels, but the scores need a classifier")
-    assert "Training a classifier" not in output
+    assert "flat has no labels, but a classifier must be trained on labels" in error
+    assert "jaxgan evaluate --features efficientnet" in error
+
+
+def test_images_without_labels_need_an_extra_for_the_evaluation(
+    command, train, folders, tmp_path, monkeypatch
+):
+    """Without it, the evaluation is refused before anything is trained."""
+    monkeypatch.setattr(pretrained, "PACKAGE", "a_package_that_is_not_installed")
+    flat, run = tmp_path / "flat.npy", tmp_path / "run"
+    np.save(flat, load_split("digits").images[:240])
+    status, _, error = train(run, "--steps", 2, "--evaluate-every", 1, dataset=flat)
+    assert status == 1
+    assert "pip install 'jaxgan[features]'" in error
     assert not run.exists()
-    assert train(run, "--steps", 2, dataset=flat)[0] == 0
-    status, output, error = command(cli.main, "evaluate", run)
-    assert status == 1
-    assert "flat has no labels" in error
-    assert "Training a classifier" not in output
 
 
 def test_array_trains_and_is_refused_if_it_does_not_fit(train, folders, tmp_path):
