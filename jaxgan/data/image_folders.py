@@ -29,7 +29,7 @@ from jaxgan.data.image_datasets import Split
 from jaxgan.data.image_decoding import decode_image, describe_failure, format_size
 from jaxgan.errors import DataError
 
-FORMAT_VERSION = 1  # to be increased if a rule of decoding changes
+FORMAT_VERSION = 1  # increased whenever a decoding rule changes
 IMAGE_SUFFIXES = (
     *(".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm"),
     *(".ppm", ".tif", ".tiff", ".webp"),
@@ -204,7 +204,7 @@ def list_entries(folder: Path) -> list[os.DirEntry]:
 
 
 def find_mode(entry: os.DirEntry) -> int:
-    """Returns the mode of the file that an entry is or links to; 0 if a link leads nowhere."""
+    """Returns the mode of the file that an entry is or links to; 0 if the link is broken."""
     try:
         return entry.stat().st_mode
     except OSError:

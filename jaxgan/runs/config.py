@@ -227,7 +227,7 @@ def config_from_json(config_type: type[Config], values: dict[str, Any]) -> Confi
     if unknown:
         raise ConfigError(
             f"config.json has fields that {config_type.__module__} does not know: "
-            f"{', '.join(unknown)}"
+            f"{', '.join(unknown)}; use the version of the experiment that wrote them"
         )
     for name, value in values.items():
         if not matches_type(value, hints[name]):

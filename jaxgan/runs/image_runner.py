@@ -78,7 +78,7 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
     hint = "" if hasattr(config, "image_shape") else DCGAN_HINT
     check_sample_shape(gan, data.name, examples, hint, conditional=config.conditional)
     source = make_source(config, data, labels, repeats)
-    plan_training(config, gan, source)  # before a classifier is trained
+    plan_training(config, gan, source)  # checks the options before a classifier is trained
     evaluator = None
     if config.evaluate_every is not None and is_primary_process():
         evaluator = load_evaluator(data.read(range(data.num)), config.data_dir)
@@ -117,7 +117,7 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
 def fill_data_fields(config: Config, images: np.ndarray, classes: Classes | None) -> Config:
     """Returns a configuration with the shape of the images and the number of classes.
 
-    The shape is only filled in if the networks of the experiment depend on it.
+    The shape is set only if the networks of the experiment depend on it.
     """
     changes: dict[str, Any] = {}
     if getattr(config, "image_shape", ()) is None:
@@ -134,7 +134,7 @@ def load_evaluator(data: Images, data_dir: Path, num_samples: int | None = None)
     `load_or_train_classifier` and `make_evaluator`.
     """
     check_has_labels(data)
-    resolve_num_samples(data, num_samples)  # refuse a bad number before training
+    resolve_num_samples(data, num_samples)  # checks the number before training
     with progress_bar(f"Training a classifier of {data.name} for the evaluation") as update:
         classifier = load_or_train_classifier(data.name, data_dir, update, data=data)
     return make_evaluator(classifier, data, num_samples, cache=data_dir / "classifiers")
