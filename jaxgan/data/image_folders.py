@@ -1,4 +1,4 @@
-"""Folders of images: the files are decoded once, and the pixels are cached in the data folder.
+"""Folders of images: the files are decoded once, and the pixels cached in the data directory.
 
 The images are directly in the folder, without labels, or in subfolders, one per class. The decoded
 images are cached in `data_dir/image_folders/NAME-HASH/`. The hash covers the names, sizes and
@@ -86,7 +86,7 @@ def open_image_folder(
 
     Args:
       folder: An absolute path.
-      data_dir: The folder of prepared data sets, which contains the cache.
+      data_dir: Directory of the prepared data sets, which contains the cache.
       options: How to decode.
       progress_fn: Called with (files done, files in total) while the files are decoded.
 

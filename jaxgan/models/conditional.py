@@ -78,6 +78,9 @@ def batch_norm(x, weights, *, train, **dtypes):
         averages, which are used otherwise.
       **dtypes: `dtype` and `param_dtype`, see `nn.BatchNorm`.
 
+    Returns:
+      `[B, …, F]`.
+
     References:
       Dumoulin et al. 2017, section 2.2; Miyato and Koyama 2018 (in the generator).
     """

@@ -215,7 +215,11 @@ def is_option(field: dataclasses.Field) -> bool:
 
 
 def config_from_json(config_type: type[Config], values: dict[str, Any]) -> Config:
-    """Returns a configuration from the "config" section of config.json.
+    """Returns a configuration from the section "config" of config.json.
+
+    Args:
+      config_type: The class of the configuration.
+      values: The content of the section; lists become tuples.
 
     Raises:
       ConfigError: If it has unknown fields, or values of the wrong type or out of their range.

@@ -51,6 +51,11 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
     An epoch passes once through the data set, or several times through a small one, up to 60,000
     images.
 
+    Args:
+      config: The configuration, such as `parse_cli` returns.
+      build: `config -> GAN`. It is given the configuration with the fields that follow from the
+        data, `num_classes` and `image_shape`.
+
     Returns:
       `(state, step)`, as `train` returns them.
 
@@ -130,8 +135,16 @@ def fill_data_fields(config: Config, images: np.ndarray, classes: Classes | None
 def load_evaluator(data: Images, data_dir: Path, num_samples: int | None = None) -> Evaluator:
     """Returns the evaluator of a data set; its classifier and baseline are cached in `data_dir`.
 
-    Shows progress while the classifier is trained. Raises the errors of `check_has_labels`,
-    `load_or_train_classifier` and `make_evaluator`.
+    Shows progress while the classifier is trained.
+
+    Args:
+      data: The training images, with labels.
+      data_dir: Directory of the prepared data sets.
+      num_samples: See `resolve_num_samples`.
+
+    Raises:
+      DataError: If the data set has no labels, or as `load_or_train_classifier` does.
+      ConfigError: As `make_evaluator` does.
     """
     check_has_labels(data)
     resolve_num_samples(data, num_samples)  # checks the number before training
