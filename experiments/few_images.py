@@ -2,11 +2,12 @@
 
     python -m experiments.few_images
 
-The networks and settings are those of `mnist_cnn --preset tuned`, with batches of 64. They are
-trained from several seeds on the same images, which are drawn at random from the data set. The
-samples are scored against all of its images. If the generator learned to augment its samples, they
-would be shifted or have a gray background, so the table also has the brightness of the outermost
-pixels and the spread of the centers of mass, of samples and of real images.
+The networks and settings are those of `mnist_cnn --preset tuned`, with batches of 64. All runs are
+trained on the same images, which are drawn at random from the data set; the runs of a variant
+differ in their seed. The samples are scored against all images of the data set. A generator that
+imitates the augmentation would generate shifted images or a gray background. The table therefore
+also gives the brightness of the outermost pixels and the spread of the centers of mass, for the
+samples and for real images.
 
 The workdir receives README.md with the table, and samples.png. Run the same command again to resume
 an interrupted comparison.
@@ -52,13 +53,13 @@ class Config:
     num_images: int = 500
     """Number of training images."""
     augment: tuple[AugmentName, ...] = ("color", "translation", "cutout")
-    """Augmentations to compare with none."""
+    """Augmentations of the runs that are compared with runs without augmentation."""
     steps: int = 1_500
     """Train steps of each run."""
     batch_size: int = 64
     """Real images per update of the discriminator."""
     num_seeds: int = 5
-    """Number of seeds: SEED, SEED + 1, …"""
+    """Number of seeds per variant: SEED, SEED + 1, …"""
     seed: int = 0
     """First seed."""
     dataset: str = "mnist"
@@ -73,7 +74,10 @@ class Config:
         check_ranges(self)
         if not self.augment:
             names = ", ".join(get_args(AugmentName))
-            raise ConfigError(f"augment names no augmentation, expected some of {names}")
+            raise ConfigError(
+                f"augment names no augmentation, expected some of {names}; leave it out for the "
+                "default"
+            )
 
 
 def main() -> None:
@@ -106,7 +110,7 @@ def few_images_source(data: Images, config: Config) -> Source:
     if config.num_images > len(data.images):
         raise ConfigError(
             f"num_images is {config.num_images}, expected at most the {len(data.images)} images of "
-            f"{data.name}"
+            f"{data.name}; use fewer, or another --dataset"
         )
     chosen = np.random.default_rng(0).permutation(len(data.images))[: config.num_images]
     repeats = default_repeats(config.num_images)
@@ -116,7 +120,7 @@ def few_images_source(data: Images, config: Config) -> Source:
 def run_config(
     config: Config, augment: tuple[AugmentName, ...] | None, seed: int
 ) -> mnist_cnn.Config:
-    """Returns the configuration of a run."""
+    """Returns the configuration of one run; `augment` is None for a run without augmentation."""
     return mnist_cnn.Config.from_preset(
         "tuned",
         augment=augment,
@@ -157,19 +161,19 @@ def train_and_score(
 
 
 def measure_pixels(pixels: np.ndarray) -> dict[str, float]:
-    """Returns what leaked augmentations would change.
+    """Measures what would change if the generator imitated the augmentation.
 
     Args:
       pixels: uint8 `[N, H, W, C]`.
 
     Returns:
-      `border`: mean of the outermost pixels, 0 to 255. `spread`: root mean square distance of the
-      images' centers of mass from their mean, in pixels.
+      `border`: mean of the outermost pixels, 0 to 255. `spread`: root mean square distance, in
+      pixels, of the centers of mass of the images from the mean center.
     """
     values = pixels.mean(-1)
     is_border = np.ones(values.shape[1:], bool)
     is_border[1:-1, 1:-1] = False
-    mass = values + 1e-6  # black images have their center in the middle
+    mass = values + 1e-6  # puts the center of a black image in its middle
     total = mass.sum((1, 2))
     y = (mass.sum(2) * np.arange(mass.shape[1])).sum(1) / total
     x = (mass.sum(1) * np.arange(mass.shape[2])).sum(1) / total

@@ -26,7 +26,7 @@ def check_floating(**arrays: Any) -> None:
 
 
 def check_step_args(key: Any, real: Any, condition: Any) -> None:
-    """Checks the arguments of a training step or of `init`.
+    """Checks the arguments of a step or of `init`.
 
     Args:
       key: A typed PRNG key.
@@ -114,7 +114,7 @@ def check_takes_condition(module: nn.Module, condition: Any) -> None:
 
 
 def check_network(name: str, module: Any) -> None:
-    """Raises ConfigError if a network is no Linen module, or cannot be called with `train=…`."""
+    """Raises ConfigError if a network is not a Linen module, or takes no argument `train`."""
     if not isinstance(module, nn.Module):
         raise ConfigError(
             f"the {name} is {short_name(module)}, expected a Linen module, such as "

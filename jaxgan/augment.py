@@ -1,11 +1,12 @@
 """Random, differentiable augmentations of images, for training on few images.
 
-With few images, the discriminator memorizes them and the generator learns nothing from it any more.
-Differentiable augmentation shows D only augmented images, real and generated ones alike, and the
-gradient reaches G through the augmentation. An augmentation is
-`(images [B, H, W, C], key) -> images [B, H, W, C]`, the form that `make_gan(augment=…)` takes; the
-key is consumed. Each image gets its own random numbers. Images are in [-1, 1], but augmented ones
-may leave this range.
+A discriminator that is trained on few images memorizes them, and the generator no longer learns
+from it. With differentiable augmentation, the discriminator receives only augmented images, both
+real and generated, and the generator's gradient passes through the augmentation.
+
+An augmentation is `(images [B, H, W, C], key) -> images [B, H, W, C]`, the form that
+`make_gan(augment=…)` takes; the key is consumed. Random numbers are drawn separately for each
+image. Images are in [-1, 1], where 0 is gray; `color` may return values outside this range.
 
 References:
   Zhao et al. 2020, Differentiable Augmentation for Data-Efficient GAN Training, sections 3.2 and 4.
@@ -22,16 +23,16 @@ from jaxgan.errors import ConfigError, ShapeError
 Augment = Callable[[jax.Array, jax.Array], jax.Array]
 AugmentName = Literal["color", "translation", "cutout", "flip"]
 
-MAX_SHIFT = 1 / 8  # of the height and width
-CUTOUT_SIZE = 1 / 2
+MAX_SHIFT = 1 / 8  # of the height, and of the width
+CUTOUT_SIZE = 1 / 2  # of the height, and of the width
 
 
 def diff_augment(names: Sequence[AugmentName]) -> Augment | None:
-    """Returns an augmentation that applies those named, one after the other.
+    """Returns an augmentation that applies the named functions in the given order.
 
     Args:
       names: Names of functions of this module. The paper uses `("color", "translation", "cutout")`.
-        Flips suit only data in which mirrored images are as likely, and thus not digits.
+        Use `"flip"` only if mirrored images are as likely as the originals, so not for digits.
 
     Returns:
       `(images [B, H, W, C], key) -> images [B, H, W, C]`; None if there are no names.
@@ -41,7 +42,9 @@ def diff_augment(names: Sequence[AugmentName]) -> Augment | None:
     """
     for name in names:
         if name not in AUGMENTATIONS:
-            raise ConfigError(f"augmentation {name!r}, expected one of {', '.join(AUGMENTATIONS)}")
+            raise ConfigError(
+                f"augmentation {name!r} is unknown, expected one of {', '.join(AUGMENTATIONS)}"
+            )
     if not names:
         return None
 
@@ -56,16 +59,20 @@ def diff_augment(names: Sequence[AugmentName]) -> Augment | None:
 def color(images: jax.Array, key: jax.Array) -> jax.Array:
     """Changes the brightness, the saturation and the contrast of each image.
 
-    Adds a number in [-1/2, 1/2) to all pixels; then multiplies the deviations from the gray value
-    of each pixel (the mean of its channels) by a factor in [0, 2), and the deviations from the mean
-    of the image by a factor in [1/2, 3/2). All are uniformly distributed.
+    Adds a number in [-1/2, 1/2) to all pixels. Then multiplies the deviation of each pixel from its
+    gray value, the mean of its channels, by a factor in [0, 2). Then multiplies the deviation of
+    each value from the mean of the image by a factor in [1/2, 3/2). The three numbers are uniformly
+    distributed.
 
     Args:
-      images: `[B, H, W, C]`.
-      key: A typed PRNG key.
+      images: `[B, H, W, C]`, floating.
+      key: A typed PRNG key, which is consumed.
+
+    Returns:
+      `[B, H, W, C]`, of the same dtype.
 
     Raises:
-      ShapeError: If `images` has another number of axes.
+      ShapeError: If `images` is not of rank 4.
     """
     _check_image_axes(images)
     brightness_key, saturation_key, contrast_key = jax.random.split(key, 3)
@@ -77,16 +84,20 @@ def color(images: jax.Array, key: jax.Array) -> jax.Array:
 
 
 def translation(images: jax.Array, key: jax.Array) -> jax.Array:
-    """Shifts each image by up to an eighth of its height and of its width, filling up with 0.
+    """Shifts each image by up to an eighth of its height and of its width, and fills up with 0.
 
-    Shifts are whole numbers of pixels, uniformly distributed.
+    The shifts are whole numbers of pixels, uniformly distributed. The largest shift, an eighth of
+    the side, is rounded to a whole number, halves up.
 
     Args:
-      images: `[B, H, W, C]`.
-      key: A typed PRNG key.
+      images: `[B, H, W, C]`, floating.
+      key: A typed PRNG key, which is consumed.
+
+    Returns:
+      `[B, H, W, C]`, of the same dtype.
 
     Raises:
-      ShapeError: If `images` has another number of axes.
+      ShapeError: If `images` is not of rank 4.
     """
     _check_image_axes(images)
     for axis, axis_key in zip((1, 2), jax.random.split(key), strict=True):
@@ -99,22 +110,26 @@ def translation(images: jax.Array, key: jax.Array) -> jax.Array:
 def cutout(images: jax.Array, key: jax.Array) -> jax.Array:
     """Sets a rectangle of half the height and half the width of each image to 0.
 
-    The center of the rectangle is uniformly distributed over the pixels, so the rectangle may
-    extend beyond the image.
+    The sides of the rectangle are rounded to whole numbers of pixels, halves up. Its center is
+    uniformly distributed over the image, so a part of the rectangle may lie outside.
 
     Args:
-      images: `[B, H, W, C]`.
-      key: A typed PRNG key.
+      images: `[B, H, W, C]`, floating.
+      key: A typed PRNG key, which is consumed.
+
+    Returns:
+      `[B, H, W, C]`, of the same dtype.
 
     Raises:
-      ShapeError: If `images` has another number of axes.
+      ShapeError: If `images` is not of rank 4.
     """
     _check_image_axes(images)
     inside = jnp.array(True)
     for axis, axis_key in zip((1, 2), jax.random.split(key), strict=True):
         size = images.shape[axis]
         length = _round_half_up(CUTOUT_SIZE * size)
-        # The center of an even length lies between two pixels, or at an edge: one more position.
+        # An even length has its center between two pixels or at an edge of the image, which gives
+        # one position more than the centers of the pixels, on which an odd length is centered.
         last_center = size - length % 2
         first = _integer_per_image(axis_key, images, 0, last_center) - length // 2
         offsets = _indices_along(images, axis) - first
@@ -126,11 +141,14 @@ def flip(images: jax.Array, key: jax.Array) -> jax.Array:
     """Mirrors each image, left to right, with probability 1/2.
 
     Args:
-      images: `[B, H, W, C]`.
-      key: A typed PRNG key.
+      images: `[B, H, W, C]`, floating.
+      key: A typed PRNG key, which is consumed.
+
+    Returns:
+      `[B, H, W, C]`, of the same dtype.
 
     Raises:
-      ShapeError: If `images` has another number of axes.
+      ShapeError: If `images` is not of rank 4.
     """
     _check_image_axes(images)
     is_flipped = jax.random.bernoulli(key, shape=(len(images), 1, 1, 1))
@@ -177,7 +195,7 @@ def _integer_per_image(key, images, low, high):
 
 
 def _round_half_up(x: float) -> int:
-    """Rounds as the authors' code does; Python rounds halves to even numbers."""
+    """Rounds halves up, as the authors' code does; `round` rounds them to even numbers."""
     return int(x + 0.5)
 
 

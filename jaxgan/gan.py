@@ -260,7 +260,7 @@ def make_gan(
     def augment_batches(real, fake, key):
         if augment is None:
             return real, fake
-        # Callers split the key into two, which in JAX are fold_in(key, 0) and fold_in(key, 1).
+        # The callers also split the key into two, which equal fold_in(key, 0) and fold_in(key, 1).
         key = jax.random.fold_in(jax.random.clone(key), 2)
         real_key, fake_key = jax.random.split(key)
         augmented = augment(real, real_key), augment(fake, fake_key)

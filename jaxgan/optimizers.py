@@ -63,6 +63,9 @@ def rmsprop(
 def clip_weights(limit: float | jax.Array) -> Callable[[Any], Any]:
     """Returns a projection for `make_gan` that clips every parameter to [-limit, limit].
 
+    Args:
+      limit: Bound of the absolute values, above 0; may be traced.
+
     Raises:
       ConfigError: If `limit` is not above 0.
 

@@ -175,7 +175,14 @@ def subsample(penalty: Penalty, num: int) -> Penalty:
 
 
 def squared_gradient_norms(disc_fn: DiscFn, x: jax.Array) -> jax.Array:
-    """Returns the squared gradient norm of each sample, over all its axes: `[B, …] -> [B]`.
+    """Returns the squared gradient norm of each sample, over all its axes.
+
+    Args:
+      disc_fn: Maps samples `[B, …]` to logits `[B]`, row by row.
+      x: `[B, …]`, the samples at which the gradient is taken.
+
+    Returns:
+      `[B]`, at least 0.
 
     Raises:
       ShapeError: If `disc_fn` does not return one logit per sample.
@@ -194,7 +201,7 @@ def squared_gradient_norms(disc_fn: DiscFn, x: jax.Array) -> jax.Array:
 
 
 def gradient_norms(disc_fn: DiscFn, x: jax.Array) -> jax.Array:
-    """Returns the gradient norm of each sample: `[B, …] -> [B]`.
+    """Returns the gradient norm of each sample; see `squared_gradient_norms`.
 
     The derivative of a norm that is 0 is defined as 0, instead of NaN.
     """

@@ -16,7 +16,7 @@ def make_key(seed=0):
 
 
 def draw_images(num, height=8, width=12, channels=3, seed=0):
-    """Random images without zeros, which the tests take for filled-up pixels."""
+    """Random images without zeros, because the tests recognize filled-in pixels by the value 0."""
     shape = (num, height, width, channels)
     return jnp.asarray(np.random.default_rng(seed).uniform(0.1, 1, shape), jnp.float32)
 
@@ -167,7 +167,7 @@ def test_diff_augment_applies_what_is_named_in_order():
 
 
 def test_diff_augment_refuses_unknown_names_and_arrays_that_are_no_images():
-    with pytest.raises(ConfigError, match="augmentation 'zoom', expected one of color, transl"):
+    with pytest.raises(ConfigError, match="augmentation 'zoom' is unknown, expected one of color"):
         diff_augment(("color", "zoom"))
     for name in AUGMENTATIONS:
         with pytest.raises(ShapeError, match=r"have shape \[5, 2\], expected images \[B, H, W, C"):

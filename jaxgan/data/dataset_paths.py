@@ -34,7 +34,7 @@ def open_dataset(
       name_or_path: A key of `KNOWN_DATASETS`, a data set that TFDS has prepared, a `.npy` or `.npz`
         file (uint8 `[N, H, W]` or `[N, H, W, C]` with 1 or 3 channels; a `.npz` file has the keys
         `images` and, optionally, `labels`), or a folder of images.
-      data_dir: The folder of prepared data sets.
+      data_dir: Directory of the prepared data sets.
       size: Size N, or `"HxW"`, to which images of a folder are scaled and cropped. None for their
         own size, which must then be the same for all.
       channels: Number of channels of the images of a folder, 1 or 3. None for 3 if any image has

@@ -97,7 +97,8 @@ def check_labels(path: Path, labels: np.ndarray, num: int) -> np.ndarray:
     limits = np.iinfo(np.int32)
     if labels.min() < limits.min or labels.max() > limits.max:
         raise DataError(
-            f"{found} from {labels.min()} to {labels.max()}, expected values that int32 can hold"
+            f"{found} from {labels.min()} to {labels.max()}, expected values that int32 can hold; "
+            "number the classes with np.unique(labels, return_inverse=True)[1]"
         )
     return labels.astype(np.int32)
 

@@ -86,7 +86,19 @@ class Split(NamedTuple):
 def load_split(
     name: str, data_dir: str | os.PathLike[str] = DEFAULT_DATA_DIR, split: str = "train"
 ) -> Images:
-    """Reads a whole split into memory; see `open_split` for the arguments and errors."""
+    """Reads a whole split into memory.
+
+    Args:
+      name: See `open_split`.
+      data_dir: See `open_split`.
+      split: See `open_split`.
+
+    Returns:
+      All images and labels of the split.
+
+    Raises:
+      DataError: As `open_split` does, or if the files are corrupt.
+    """
     opened = open_split(name, data_dir, split)
     return opened.read(range(opened.num))
 
@@ -99,7 +111,7 @@ def open_split(
     Args:
       name: A key of `KNOWN_DATASETS`, or a data set that TFDS has prepared in
         `data_dir/<name>[/<config>]/<version>`, of which the newest version is used.
-      data_dir: The data folder of TFDS.
+      data_dir: Directory of the prepared data sets, as TFDS uses it.
       split: `"train"`, `"test"`, or any split that TFDS accepts, such as `"train[:1000]"`. `digits`
         and `mnist_5k` have only `"train"`.
 

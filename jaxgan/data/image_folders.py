@@ -1,4 +1,4 @@
-"""Folders of images: the files are decoded once, and the pixels are cached in the data folder.
+"""Folders of images: the files are decoded once, and the pixels cached in the data directory.
 
 The images are directly in the folder, without labels, or in subfolders, one per class. The decoded
 images are cached in `data_dir/image_folders/NAME-HASH/`. The hash covers the names, sizes and
@@ -29,7 +29,7 @@ from jaxgan.data.image_datasets import Split
 from jaxgan.data.image_decoding import decode_image, describe_failure, format_size
 from jaxgan.errors import DataError
 
-FORMAT_VERSION = 1  # to be increased if a rule of decoding changes
+FORMAT_VERSION = 1  # increased whenever a decoding rule changes
 IMAGE_SUFFIXES = (
     *(".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm"),
     *(".ppm", ".tif", ".tiff", ".webp"),
@@ -86,7 +86,7 @@ def open_image_folder(
 
     Args:
       folder: An absolute path.
-      data_dir: The folder of prepared data sets, which contains the cache.
+      data_dir: Directory of the prepared data sets, which contains the cache.
       options: How to decode.
       progress_fn: Called with (files done, files in total) while the files are decoded.
 
@@ -204,7 +204,7 @@ def list_entries(folder: Path) -> list[os.DirEntry]:
 
 
 def find_mode(entry: os.DirEntry) -> int:
-    """Returns the mode of the file that an entry is or links to; 0 if a link leads nowhere."""
+    """Returns the mode of the file that an entry is or links to; 0 if the link is broken."""
     try:
         return entry.stat().st_mode
     except OSError:

@@ -147,6 +147,12 @@ def default_repeats(num: int) -> int:
 def from_pixels(pixels: jax.Array) -> jax.Array:
     """Maps uint8 pixels, 0 to 255, to float32 in [-1, 1], exactly at both ends.
 
+    Args:
+      pixels: An array of any shape.
+
+    Returns:
+      An array of the same shape.
+
     Raises:
       DtypeError: If the pixels are not uint8.
     """
@@ -162,6 +168,12 @@ def to_pixels(images: jax.typing.ArrayLike) -> np.ndarray:
     """Maps floating values in [-1, 1] to uint8 pixels, 0 to 255: the inverse of `from_pixels`.
 
     Values are rounded to the nearest integer; values outside [-1, 1] are clipped.
+
+    Args:
+      images: An array of any shape.
+
+    Returns:
+      An array of the same shape.
 
     Raises:
       DtypeError: If the values are integers.

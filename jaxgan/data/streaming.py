@@ -34,6 +34,9 @@ def streaming_source(
     reads only its own rows of a batch. Only the order of an epoch, 8 bytes per image, and the
     labels are held in memory as a whole.
 
+    The first and the last image are read immediately, so that an unsuitable `read` raises an error
+    before training.
+
     Args:
       read: `indices [n] -> uint8 [n, H, W, C]`, which reads the images with these indices, each
         from 0 to `num` - 1. It is called from several threads. For a memory-mapped array,
@@ -42,9 +45,6 @@ def streaming_source(
       batch_size: B, at most N.
       labels: `[N, …]`, see `array_source`.
       repeats: Number of times that an epoch goes through all images.
-
-    The first and the last image are read at once, so that a `read` that does not fit is noticed
-    before the training.
 
     Raises:
       DtypeError: If `read` does not return uint8.

@@ -84,7 +84,7 @@ def prepare_dataset(name: str, data_dir: str | os.PathLike[str]) -> Path:
 
     Args:
       name: A key of `BUILDERS`.
-      data_dir: The data folder of TFDS; created if missing.
+      data_dir: Directory of the prepared data sets; created if missing.
 
     Returns:
       The folder of the prepared data set, for `tfds.builder_from_directory`.

@@ -268,9 +268,10 @@ def is_conclusive(metrics: dict[str, np.ndarray]) -> bool:
 def diagnose(metrics: dict[str, np.ndarray], probes: dict[str, np.ndarray]) -> list[Finding]:
     """Returns the failure modes that the curves of a run show.
 
-    An empty list means that the run looks healthy if `is_conclusive(metrics)`, and nothing
-    otherwise. Rules whose columns are missing do not apply. A non-finite loss or gradient is found
-    in a history of any length, and is then the only finding.
+    If `is_conclusive(metrics)`, an empty list means that the run looks healthy. Otherwise the
+    history is too short, and an empty list means nothing. Rules whose columns are missing do not
+    apply. A non-finite loss or gradient is found in a history of any length, and is then the only
+    finding.
 
     Args:
       metrics: The columns of metrics.jsonl, `[N]` each, as `metric_log.read_columns` returns them;

@@ -135,9 +135,12 @@ def to_host_local(tree: Any) -> Any:
 
 
 def to_global(tree: Any, sharding: NamedSharding) -> Any:
-    """Returns global arrays with the given sharding, from a `tree` that is whole in every process.
+    """Returns global arrays with the given sharding.
 
-    All processes must pass equal values; this is not checked.
+    Args:
+      tree: Pytree of arrays, each complete in every process. All processes must pass equal values;
+        this is not checked.
+      sharding: The sharding of every returned array.
     """
     if sharding.is_fully_addressable:
         return jax.device_put(tree, sharding)

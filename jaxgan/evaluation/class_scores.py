@@ -21,7 +21,7 @@ class ClassScores(NamedTuple):
 
     Attributes:
       frechet_distance: Fréchet distance between the samples of a class and the real images of the
-        class; NaN for a class of less than four images.
+        class; NaN for a class of fewer than four images.
       accuracy: Fraction of the samples that the classifier assigns to their class, 0 to 1; NaN for
         a class without samples.
     """
@@ -34,11 +34,11 @@ class ClassEvaluator(NamedTuple):
     """Scores samples of a conditional GAN, class by class.
 
     Attributes:
-      condition: int32 `[N]`, the class of each sample that `compute_scores` takes: up to 1,000 per
-        class, and as many as half of its real images.
+      condition: int32 `[N]`, the class of each sample that `compute_scores` takes: for each
+        class half as many as it has real images, at most 1,000.
       compute_scores: `(samples [N, H, W, C]) -> ClassScores`; samples are floating in [-1, 1].
-      real_baseline: `() -> ClassScores` of real images. The Fréchet distance is that of held-out
-        training images, as many as samples. The accuracy is that of test images.
+      real_baseline: `() -> ClassScores` of real images. The Fréchet distance is that of as many
+        held-out training images as there are samples. The accuracy is that of test images.
     """
 
     condition: np.ndarray
@@ -108,7 +108,7 @@ def scores_to_json(scores: ClassScores) -> dict[str, list[float | None]]:
 def format_class_table(
     class_names: Sequence[str], draws: Sequence[ClassScores], baseline: ClassScores
 ) -> str:
-    """Returns a table with a row per class, for up to 20 classes, and one for all classes.
+    """Returns a table with a row for each of the first 20 classes, and the mean over all classes.
 
     Args:
       class_names: The name of each class.

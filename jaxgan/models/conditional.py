@@ -1,9 +1,9 @@
 """Layers of class-conditional networks.
 
-A network of K classes is given the class of each sample, or a weight for each class. A one-hot
-vector of weights has the same effect as the class. Other weights mix the classes, for example to
-interpolate between two of them. Each layer here multiplies the weights by a matrix with one row per
-class, which is the usual table of embeddings.
+The condition of a network with K classes is the class index of each sample, or a weight for each
+class. A one-hot vector of weights has the same effect as the index. Other weights mix the classes,
+for example to interpolate between two of them. Each layer multiplies the weights by an embedding
+table, a matrix with one row per class.
 """
 
 import operator
@@ -59,11 +59,11 @@ def embed_classes(weights, features, kernel_init, apply=operator.call, **options
     Args:
       weights: `[B, K]`, see `class_weights`.
       features: Number of features.
-      kernel_init: Initializer of the table of embeddings, `[K, features]`.
+      kernel_init: Initializer of the embedding table, `[K, features]`.
       apply: `(module, x) -> output`, how the layer is applied; see `jaxgan.models.layers`.
       **options: Passed to `nn.Dense`.
     """
-    # Without the highest precision, GPUs and TPUs would round the embeddings.
+    # With the default precision, GPUs and TPUs would round the embeddings.
     options |= {"use_bias": False, "kernel_init": kernel_init, "precision": "highest"}
     return apply(nn.Dense(features, **options), weights)
 
@@ -73,10 +73,13 @@ def batch_norm(x, weights, *, train, **dtypes):
 
     Args:
       x: `[B, …, F]`.
-      weights: `[B, K]`, see `class_weights`; None for usual BatchNorm.
+      weights: `[B, K]`, see `class_weights`; None for ordinary BatchNorm.
       train: Whether to normalize with the statistics of the batch, and to update the running
         averages, which are used otherwise.
       **dtypes: `dtype` and `param_dtype`, see `nn.BatchNorm`.
+
+    Returns:
+      `[B, …, F]`.
 
     References:
       Dumoulin et al. 2017, section 2.2; Miyato and Koyama 2018 (in the generator).

@@ -47,7 +47,7 @@ def make_image_callback(
       samples as uint8 `[N, H, W, C]`. The training loop passes the same key each time, so the
       latent vectors are the same in every file.
     * `progress.png`, 16 samples at up to 6 evenly spaced steps, first and last included: the first
-      samples, or with `condition`, samples that are evenly spaced in it.
+      samples, or if `condition` is given, evenly spaced ones.
     * `losses.png`, after the first step.
     * `real.png`, a grid of real images, if `real` is given.
     * `scores.png`, if `real_baseline` has scores that `scores.jsonl` also has.
@@ -63,8 +63,8 @@ def make_image_callback(
       caption: Names the system and the data; drawn into every picture.
       real_baseline: `{name: [value of each draw]}`, the scores of held-out real samples.
       real: uint8 `[M, H, W, C]`, images of the data as the networks see them.
-      condition: `[N, …]`, the conditions of the samples. None for an unconditional GAN; N is 64
-        then.
+      condition: `[N, …]`, the conditions of the samples. None for an unconditional GAN; then
+        N is 64.
       row_labels: `[N / 8]`, labels of the rows of the grid, for example from `make_class_rows`;
         None for a grid without labels.
       log_fn: Receives a message about files that are left out. Each file is reported once.

@@ -30,6 +30,9 @@ def parse_cli(config_type: type[T]) -> T:
     For a `RunConfig`, `--preset NAME` sets the defaults, and the help lists the options in groups.
     Exits if the command line cannot be parsed. Errors of the dataclass, such as ConfigError for a
     value out of range, are passed on.
+
+    Args:
+      config_type: The dataclass. The docstring of its module is the description in the help.
     """
     options: dict[str, Any] = {
         "description": (sys.modules[config_type.__module__].__doc__ or "").strip(),

@@ -21,9 +21,9 @@ PRECISIONS = {
     "bf16": {"dtype": jnp.bfloat16, "param_dtype": jnp.float32},
     "float64": {"dtype": jnp.float64, "param_dtype": jnp.float64},
 }
-
-
-MIN_HALF_LIVES = 4  # of the moving average, in a run: 1/16 of the initial parameters remains
+# Length of a run, in half-lives of the moving average, below which a warning is printed. After four
+# half-lives, 1/16 of the initial parameters remains.
+MIN_HALF_LIVES = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class RunConfig(LoopOptions):
         return self.steps
 
     def warnings(self, steps: int) -> list[str]:
-        """Returns warnings for the user about train steps that would have no effect."""
+        """Returns warnings for the user about the length of the run, `steps` train steps."""
         del steps
         return []
 
@@ -119,9 +119,10 @@ class ImageRunConfig(RunConfig):
     """Half-life, in images, of the exponential moving average of the generator. Samples and scores
     then come from the average. Unset: no average."""
     augment: tuple[AugmentName, ...] | None = None
-    """Augmentations of real and generated images before the discriminator sees them, for training
-    on few images: a change of color, a shift (translation), a part cut out (cutout), a mirror image
-    (flip). Several are separated by spaces. Unset: none."""
+    """Random augmentations of the real and generated images that the discriminator receives, for
+    training on few images: color (brightness, saturation and contrast), translation (a shift),
+    cutout (a rectangle set to gray), flip (left to right). Separate several by spaces. Unset:
+    none."""
     latent_dim: int = 100
     """Dimension of the latent vector z."""
     num_classes: int | None = dataclasses.field(default=None, metadata={"option": False})
@@ -214,7 +215,11 @@ def is_option(field: dataclasses.Field) -> bool:
 
 
 def config_from_json(config_type: type[Config], values: dict[str, Any]) -> Config:
-    """Returns a configuration from the "config" section of config.json.
+    """Returns a configuration from the section "config" of config.json.
+
+    Args:
+      config_type: The class of the configuration.
+      values: The content of the section; lists become tuples.
 
     Raises:
       ConfigError: If it has unknown fields, or values of the wrong type or out of their range.
@@ -226,7 +231,7 @@ def config_from_json(config_type: type[Config], values: dict[str, Any]) -> Confi
     if unknown:
         raise ConfigError(
             f"config.json has fields that {config_type.__module__} does not know: "
-            f"{', '.join(unknown)}"
+            f"{', '.join(unknown)}; use the version of the experiment that wrote them"
         )
     for name, value in values.items():
         if not matches_type(value, hints[name]):

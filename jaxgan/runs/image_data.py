@@ -59,7 +59,7 @@ def open_on_all(config: ImageRunConfig) -> tuple[Split, str]:
 
 
 def open_or_default(config: ImageRunConfig) -> tuple[Split, str]:
-    """Opens the data set of a configuration, by default MNIST, or digits if that is not available.
+    """Opens the data set of a configuration; by default MNIST, or bundled digits if it is missing.
 
     Returns:
       The training split, and a description of it.

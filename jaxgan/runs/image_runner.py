@@ -53,6 +53,11 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
     An epoch passes once through the data set, or several times through a small one, up to 60,000
     images.
 
+    Args:
+      config: The configuration, such as `parse_cli` returns.
+      build: `config -> GAN`. It is given the configuration with the fields that follow from the
+        data, `num_classes` and `image_shape`.
+
     Returns:
       `(state, step)`, as `train` returns them.
 
@@ -80,7 +85,7 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
     hint = "" if hasattr(config, "image_shape") else DCGAN_HINT
     check_sample_shape(gan, data.name, examples, hint, conditional=config.conditional)
     source = make_source(config, data, labels, repeats)
-    plan_training(config, gan, source)  # before a classifier is trained
+    plan_training(config, gan, source)  # checks the options before a classifier is trained
     evaluator = None
     if config.evaluate_every is not None and is_primary_process():
         evaluator = load_evaluator(data.read(range(data.num)), config.data_dir)
@@ -119,7 +124,7 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
 def fill_data_fields(config: Config, images: np.ndarray, classes: Classes | None) -> Config:
     """Returns a configuration with the shape of the images and the number of classes.
 
-    The shape is only filled in if the networks of the experiment depend on it.
+    The shape is set only if the networks of the experiment depend on it.
     """
     changes: dict[str, Any] = {}
     if getattr(config, "image_shape", ()) is None:

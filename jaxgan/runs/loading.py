@@ -130,7 +130,7 @@ def rebuild_gan(workdir: Path, config: dict[str, Any]) -> GAN:
 
 
 def check_member(workdir: Path, member: int, num_seeds: int | None) -> None:
-    """Raises CheckpointError if a run has no such member, ConfigError if it is no integer."""
+    """Raises CheckpointError if a run has no such member, ConfigError if it is not an integer."""
     check_integers(member=member)
     if num_seeds is None and member != 0:
         raise CheckpointError(f"{workdir} trained a single GAN; leave out member {member}")

@@ -24,7 +24,7 @@ CHANGEABLE_ON_RESUME = (
     *("steps_per_block", "keep_every", "evaluate_every", "show_window"),
     *("coordinator", "num_processes", "process_id"),
 )
-# Fields that apply to a single process or start. config.json records their defaults.
+# Fields that concern one process, or one start of the run. config.json records their defaults.
 NOT_RECORDED = {
     "overwrite": False,
     "coordinator": None,

@@ -88,8 +88,9 @@ def run_training(
 def plan_training(config: RunConfig, gan: GAN, source: Source) -> tuple[int, TrainOptions]:
     """Returns the train steps per epoch and the options of a run.
 
-    Raises the ConfigError that `train` would, before a run is overwritten and before anything that
-    takes long.
+    Raises:
+      ConfigError: If `train` would raise it. Called before a run is overwritten, and before any
+        long computation.
     """
     steps_per_epoch = count_steps_per_epoch(source, config)
     options = config.train_options(steps_per_epoch)

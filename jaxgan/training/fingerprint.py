@@ -17,10 +17,11 @@ ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 
 def fingerprint_gan(gan: GAN, batch: tuple[Any, Any]) -> str:
-    """Returns a checksum of the train step: networks, loss, penalty, optimizers, schedules, EMA.
+    """Returns a checksum of the train step, which detects changes of the GAN.
 
-    The checksum is that of the jaxpr of `gan.step`, so it covers the prior and every number that is
-    a constant of the program. It covers neither the values of arrays that the functions close over
+    The checksum is that of the jaxpr of `gan.step`, so it covers the networks, loss, penalty,
+    augmentation, optimizers, schedules, moving average and prior, and every number that is a
+    constant of the program. It covers neither the values of arrays that the functions close over
     nor the initialization of the parameters.
 
     Args:

@@ -60,9 +60,9 @@ def train(
     divided into blocks of another length, ends with the same bits.
 
     A run is resumed only with the same seed, number of seeds, update order and counts, batches and
-    data. Under the same versions of the packages, the networks, loss, penalty, optimizers and
-    schedules must be the same too; they are compared by fingerprints in config.json. The content of
-    a streaming source and arrays that your functions close over are not compared.
+    data. Under the same versions of the packages, the networks, loss, penalty, augmentation,
+    optimizers and schedules must be the same too; they are compared by fingerprints in config.json.
+    The content of a streaming source and arrays that your functions close over are not compared.
 
     In a multi-process run (see `jaxgan.distributed.initialize`), every process must call this with
     the same arguments, and the workdir must be visible to all of them. Only the primary writes logs

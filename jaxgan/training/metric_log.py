@@ -21,9 +21,13 @@ def append_rows(path: str | os.PathLike[str], rows: Iterable[dict[str, Any]]) ->
 
 
 def read_columns(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Returns the columns of a log, `[N]` each for N rows, such as `{"step": …, "d_loss": …}`.
+    """Returns the columns of a log, such as `{"step": …, "d_loss": …}`.
 
-    Returns an empty dict if the file does not exist.
+    Args:
+      path: The file, such as `workdir/metrics.jsonl`.
+
+    Returns:
+      An array per column, `[N]` or `[N, …]` for N rows. An empty dict if the file does not exist.
 
     Raises:
       DataError: If a row is corrupt, or rows have different keys.

@@ -174,6 +174,8 @@ def describe_type(hint: Any) -> str:
     args = typing.get_args(hint)
     if typing.get_origin(hint) is Literal:
         return f"one of {', '.join(map(str, args))}"
+    if typing.get_origin(hint) is tuple:
+        return f"a tuple, each item {describe_type(args[0])}"
     if args:
         return " or ".join(describe_type(arg) for arg in args)
     names = {int: "an integer", float: "a number", bool: "True or False", type(None): "None"}

@@ -48,7 +48,9 @@ def compare_training(
         if before["source"]["functions"] != now["source"]["functions"]:
             changes.append("the functions of the source differ")
         if before["gan"] != now["gan"]:
-            changes.append("the networks, loss, penalty, optimizers or schedules differ")
+            changes.append(
+                "the networks, loss, penalty, augmentation, optimizers or schedules differ"
+            )
     if changes and not allow_changes:
         lines = "\n  ".join(changes)
         raise ConfigError(

@@ -8,8 +8,8 @@ The path of the keys, from the seed to each random draw:
               ├─ batch     fold_in(step * d_steps + i)      what a source draws for its batch i
               ├─ step      fold_in(step)                    one train step
               │             └─ fold_in(j)                   its j-th update (`make_train_step`)
-              │                 └─ split into G's forward pass (z, dropout), D's update
-              │                    (dropout; penalty) and G's update (dropout)
+              │                 └─ split into G's forward pass (z, dropout), D's update (dropout,
+              │                    penalty, augmentation) and G's update (dropout, augmentation)
               ├─ sample    z of the figures, the same in every figure
               ├─ probe     z of the probes, the same at every probe
               └─ eval      z of the evaluations, the same at every evaluation

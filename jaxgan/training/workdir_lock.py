@@ -42,9 +42,9 @@ def lock_workdir(workdir: Path) -> Iterator[None]:
 
 
 def check_workdir(workdir: Path) -> None:
-    """Raises ConfigError if a directory is impossible at this path, because of a file or a link."""
+    """Raises ConfigError if a file or a broken link keeps `workdir` from being a directory."""
     paths = (workdir.absolute(), *workdir.absolute().parents)
     existing = next(path for path in paths if os.path.lexists(path))
     if not existing.is_dir():
-        kind = "a link to nothing" if existing.is_symlink() and not existing.exists() else "a file"
+        kind = "a broken link" if existing.is_symlink() and not existing.exists() else "a file"
         raise ConfigError(f"workdir {workdir}: {existing} is {kind}; give another directory")

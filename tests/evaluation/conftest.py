@@ -1,4 +1,4 @@
-"""A classifier of the embedded digits and their evaluator, shared by the tests of evaluation."""
+"""A classifier of scikit-learn's digits and their evaluator, shared by the tests of evaluation."""
 
 import pytest
 

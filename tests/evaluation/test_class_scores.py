@@ -1,4 +1,4 @@
-"""Scores of each class, on the digits inside scikit-learn."""
+"""Scores of each class, on scikit-learn's digits."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The evaluator: its scores, the real baseline, and what it refuses; on the embedded digits."""
+"""The evaluator: its scores, the real baseline, and what it refuses; on scikit-learn's digits."""
 
 import json
 

@@ -160,7 +160,7 @@ def test_conditional_networks_refuse_labels_of_another_length(tries):
 
 
 def test_conditional_networks_never_accept_labels_of_another_dtype_silently(tries):
-    """The length is checked first; what a network makes of a dtype is its own affair."""
+    """The length is checked first; the dtype is checked by the layers of the network."""
     gan = small_gan()
     batch = (jnp.zeros((1, *SHAPE)), jnp.zeros(1, jnp.int32))
     functions = functions_of_conditions(gan, jax.eval_shape(gan.init, jax.random.key(0), *batch))

@@ -174,6 +174,7 @@ def test_matches_type_compares_a_value_to_an_annotation(value, hint, expected):
         (bool, "True or False"),
         (Literal["stop", "skip"], "one of stop, skip"),
         (str | None, "str or None"),
+        (tuple[Literal["color", "flip"], ...], "a tuple, each item one of color, flip"),
     ],
 )
 def test_describe_type_is_readable(hint, expected):

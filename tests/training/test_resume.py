@@ -76,7 +76,7 @@ def test_fingerprint_source_covers_content_order_and_draws():
         ({"update_order": "simultaneous"}, "update_order: 'd_first' in the run"),
         ({"share_noise": False}, "share_noise: True in the run, False now"),
         ({"source": tiny_source(batch_size=4)}, r"batch: 'float32\[8, 6, 6, 1\]' in the run"),
-        ({"gan": tiny_gan(loss=losses.hinge)}, "networks, loss, penalty, optimizers or schedules"),
+        ({"gan": tiny_gan(loss=losses.hinge)}, "networks, loss, penalty, augmentation, optimizers"),
         ({"gan": tiny_gan(d_tx=optimizers.adam(1e-4))}, "optimizers or schedules differ"),
     ],
 )

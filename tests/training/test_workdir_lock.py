@@ -64,7 +64,7 @@ def test_check_workdir_raises_below_a_file_and_at_a_broken_link(tmp_path):
     link.symlink_to(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match=f"workdir {file}/a/b: {file} is a file"):
         check_workdir(file / "a" / "b")
-    with pytest.raises(ConfigError, match=f"workdir {link}: {link} is a link to nothing"):
+    with pytest.raises(ConfigError, match=f"workdir {link}: {link} is a broken link"):
         check_workdir(link)
     check_workdir(tmp_path / "new" / "run")
 
