@@ -18,7 +18,7 @@ from jaxgan.runs.console import progress_bar
 from jaxgan.training.config_file import read_config
 
 NUM_PROBE_IMAGES = 1_000
-FEW_IMAGES = 200
+FEW_IMAGES = 1_000
 
 Config = TypeVar("Config", bound=ImageRunConfig)
 
@@ -140,16 +140,17 @@ def check_has_labels(data: Split | Images) -> None:
         )
 
 
-def data_notes(data: Split, num_classes: int | None) -> list[str]:
+def data_notes(data: Split, config: ImageRunConfig, num_classes: int | None) -> list[str]:
     """Returns lines on the use of the labels, and on a small number of images."""
     notes = []
     if num_classes is not None:
         notes.append(f"The GAN is conditional on {num_classes} classes.")
     elif data.has_labels:
         notes.append("The labels are not used; --conditional trains on them.")
-    if data.num < FEW_IMAGES:
+    if data.num < FEW_IMAGES and config.augment is None:
         notes.append(
-            f"{data.num} images are few: samples of a long run will resemble these images."
+            f"{data.num} images are few: the discriminator will memorize them. --augment color "
+            "translation cutout makes this harder."
         )
     return notes
 

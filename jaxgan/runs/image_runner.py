@@ -75,7 +75,7 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
     if data.record is None:
         config = dataclasses.replace(config, dataset=data.name)
     labels, classes = read_classes(data) if config.conditional else (None, None)
-    notes = data_notes(data, None if classes is None else len(classes.names))
+    notes = data_notes(data, config, None if classes is None else len(classes.names))
     print_line("\n".join([f"Data: {message}", *notes]))
     repeats = default_repeats(data.num)
     rows = choose_probe_rows(data)

@@ -169,7 +169,7 @@ def test_array_trains_and_is_refused_if_it_does_not_fit(train, folders, tmp_path
     status, output, error = train(tmp_path / "run", "--steps", 2, dataset=tmp_path / "own.npz")
     assert (status, error) == (0, "")
     assert "Data: own, 70 images in 10 classes, 28x28, gray" in output.splitlines()
-    assert "70 images are few: samples of a long run will resemble these images." in output
+    assert "70 images are few: the discriminator will memorize them. --augment" in output
     np.save(tmp_path / "wide.npy", np.zeros((70, 32, 48, 3), np.uint8))
     status, _, error = train(tmp_path / "wide", "--steps", 2, dataset=tmp_path / "wide.npy")
     assert status == 1
