@@ -145,12 +145,13 @@ def train_and_score(
     if path.exists() and samples_path.exists():
         return json.loads(path.read_text()), np.load(samples_path)
     print_line(f"augmentation: {name}, seed {config.seed}")
-    gan, options = mnist_cnn.build(config), TrainOptions(steps=config.steps, seed=config.seed)
+    steps = config.total_steps(source.batches_per_epoch)
+    gan, options = mnist_cnn.build(config), TrainOptions(steps=steps, seed=config.seed)
     with progress_reporter() as report_progress:
         callbacks = Callbacks(progress=report_progress)
         state, step = train(gan, source, config.workdir, options, callbacks)
-    if step < config.steps:
-        print_line(f"Stopped at step {step:,} of {config.steps:,}. Run the same command to resume.")
+    if step < steps:
+        print_line(f"Stopped at step {step:,} of {steps:,}. Run the same command to resume.")
         sys.exit(130)
     samples = gan.sample(state, make_rng_streams(config.seed).eval, evaluator.num_samples)
     pixels = to_pixels(samples)

@@ -109,12 +109,12 @@ def run(config: Config) -> None:
         "real_baseline": evaluator.real_baseline,
         "generators": scores,
     }
-    classes = evaluator.classes if loaded.class_names is not None else None
+    class_names, classes = loaded.class_names, evaluator.classes
     class_scores: list[ClassScores] = []
-    if classes is not None:
+    if class_names is not None and classes is not None:
         class_scores = score_classes(loaded, classes, config)
         record["classes"] = {
-            "names": loaded.class_names,
+            "names": class_names,
             "num_samples": np.bincount(classes.condition).tolist(),
             "real_baseline": scores_to_json(classes.real_baseline()),
             "draws": [scores_to_json(each) for each in class_scores],
@@ -125,10 +125,10 @@ def run(config: Config) -> None:
     print_line(f"Features: {evaluator.features}")
     print_line(f"{evaluation_title(loaded, config)} · mean ± standard error of {draws}")
     print_line(format_table(scores, evaluator))
-    if classes is not None:
+    if class_names is not None and classes is not None:
         num = len(classes.condition)
         print_line(f"Classes · mean ± standard error of {config.draws} draws of {num:,} samples")
-        print_line(format_class_table(loaded.class_names, class_scores, classes.real_baseline()))
+        print_line(format_class_table(class_names, class_scores, classes.real_baseline()))
     if config.nearest:
         draw_nearest(loaded, evaluator, config)
 

@@ -75,7 +75,7 @@ def make_class_evaluator(
 
     def compute_scores(samples):
         outputs = classifier.extract(samples)
-        is_correct = np.argmax(outputs.logits, axis=1) == condition
+        is_correct = np.argmax(np.asarray(outputs.logits), axis=1) == condition
         accuracy = [
             np.mean(part) if len(part) else np.nan
             for part in np.split(is_correct, np.cumsum(num_held_out)[:-1])

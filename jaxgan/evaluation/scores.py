@@ -115,16 +115,22 @@ def score_outputs(
         "nearest_distance": jnp.mean(distances),
         "copy_rate": jnp.mean(distances < reference.copy_threshold),
     }
-    if fake.logits is not None:
-        values |= score_classes(reference, fake.logits, images)
+    if fake.logits is not None and reference.class_counts is not None:
+        values |= score_classes(reference.class_counts, fake.logits, images)
     values = jax.device_get(values)
     return {name: float(values[name]) for name in SCORES if name in values}
 
 
 def score_classes(
-    reference: Reference, logits: jax.Array, images: jax.Array
+    class_counts: jax.Array, logits: jax.Array, images: jax.Array
 ) -> dict[str, jax.Array]:
-    """Computes the scores `CLASS_SCORES`; for the arguments, see `score_outputs`."""
+    """Computes the scores `CLASS_SCORES` of N samples.
+
+    Args:
+      class_counts: `[K]`, images of each class in the reference, see `Reference`.
+      logits: `[N, K]`, the classifier's logits for the samples.
+      images: The samples, `[N, H, W, C]`, floating in [-1, 1].
+    """
     labels = jnp.argmax(logits, axis=1)
     counts = classes.class_counts(labels, logits.shape[1])
     # A class is found if it has a tenth of the samples that it would have in a uniform mixture.
@@ -133,6 +139,6 @@ def score_classes(
     return {
         "classifier_score": classes.classifier_score(logits),
         "modes_found": classes.count_modes(counts, min_count),
-        "kl_divergence": classes.kl_divergence(counts, reference.class_counts),
+        "kl_divergence": classes.kl_divergence(counts, class_counts),
         "intra_class_ssim": similarity.value,
     }
