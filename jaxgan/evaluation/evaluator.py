@@ -132,16 +132,17 @@ def make_evaluator(
         images = from_pixels(jnp.asarray(data.images[held_out]))
         return score_outputs(make_reference(real, rest, copy_threshold), outputs, images)
 
+    names = [name for name in SCORES if not pretrained or name not in CLASS_SCORES]
+
     def compute_baseline():
         draws = [score_real_images(np.random.default_rng(1 + i)) for i in range(NUM_BASELINE_DRAWS)]
-        return {name: [scores[name] for scores in draws] for name in draws[0]}
+        return {name: [scores[name] for scores in draws] for name in names}
 
     if cache is None:
         real_baseline = compute_baseline()
     else:
         parts = (data.name, data_checksum, network.checksum, num_samples)
         path = Path(os.path.expanduser(cache)) / f"{'-'.join(map(str, parts))}.json"
-        names = [name for name in SCORES if not pretrained or name not in CLASS_SCORES]
         real_baseline = load_or_compute_baseline(path, names, compute_baseline)
     record = {
         "dataset": data.name,
