@@ -182,6 +182,17 @@ def measure_pixels(pixels: np.ndarray) -> dict[str, float]:
     return {"border": float(values[:, is_border].mean()), "spread": float(spread)}
 
 
+def command_of(config: Config) -> str:
+    """Returns the command of a comparison, with the options that differ from their defaults."""
+    parts = ["python -m experiments.few_images"]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value != field.default and field.name not in ("data_dir", "workdir"):
+            text = " ".join(value) if isinstance(value, tuple) else value
+            parts.append(f"--{field.name.replace('_', '-')} {text}")
+    return " ".join(parts)
+
+
 def write_report(
     scores: dict[str, dict[str, np.ndarray]],
     shown: list[tuple[str, np.ndarray]],
@@ -202,10 +213,10 @@ def write_report(
         cells += [format_mean_sem(values[key], 2) for key in MEASUREMENTS]
         rows.append([name, *cells])
     text = (
-        f"`python -m experiments.few_images --num-images {config.num_images} "
-        f"--steps {config.steps} --batch-size {config.batch_size}`: {config.num_images} images of "
-        f"{config.dataset}, {config.num_seeds} seeds, mean ± standard error; "
-        f"{evaluator.num_samples:,} samples each, compared with {len(data.images):,} images.\n\n"
+        f"`{command_of(config)}`: {config.num_images} images of {config.dataset}, "
+        f"{config.steps:,} train steps of {config.batch_size} images, {config.num_seeds} seeds, "
+        f"mean ± standard error; {evaluator.num_samples:,} samples each, compared with "
+        f"{len(data.images):,} images.\n\n"
     )
     title = f"{config.num_images} images of {config.dataset}, {config.steps:,} train steps"
     figures.save_labeled_rows(config.workdir / "samples.png", shown, title, columns=NUM_COLUMNS)

@@ -6,6 +6,7 @@ the training set. They are scored exactly as generated samples are: the same num
 compared with the other images, through the same network, over several draws.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -16,13 +17,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan._io import write_atomic
+from jaxgan._io import save_array, write_atomic
 from jaxgan.data.classes import find_classes, index_labels
 from jaxgan.data.image_datasets import Images
 from jaxgan.data.sources import from_pixels
 from jaxgan.errors import ConfigError
 from jaxgan.evaluation.class_scores import ClassEvaluator, make_class_evaluator
 from jaxgan.evaluation.classifier import (
+    ClassifierOutputs,
     TrainedClassifier,
     check_evaluation_data,
     compute_data_checksum,
@@ -93,8 +95,9 @@ def make_evaluator(
         whose features are compared.
       data: The training images; only a classifier needs labels.
       num_samples: See `resolve_num_samples`.
-      cache: Directory that caches the real baseline, which takes some time to compute. The file
-        name contains checksums of the data and of the network.
+      cache: Directory that caches what takes some time to compute: the real baseline, and the
+        features of a pretrained network for the real images. The file names contain checksums of
+        the data and of the network.
 
     Raises:
       DataError: If the data set is too small, see `check_evaluation_data`.
@@ -113,7 +116,11 @@ def make_evaluator(
             f"num_samples is {num_samples}, expected more than {network.num_classes}, the "
             f"number of classes of {data.name}; use a data set with fewer classes or more images"
         )
-    real = network.extract(data.images)
+    name = "-".join((data.name, data_checksum, network.checksum[:16]))
+    if pretrained and cache is not None:
+        real = load_or_extract(Path(os.path.expanduser(cache)) / f"{name}.npy", network, data)
+    else:
+        real = network.extract(data.images)
     held_out, rest = split_indices(np.random.default_rng(0), len(data.images), num_samples)
     reference = make_reference(real, rest, jnp.float32(0))
     unseen_distances = find_neighbors(real.features[held_out], reference)[0]
@@ -141,8 +148,7 @@ def make_evaluator(
     if cache is None:
         real_baseline = compute_baseline()
     else:
-        parts = (data.name, data_checksum, network.checksum, num_samples)
-        path = Path(os.path.expanduser(cache)) / f"{'-'.join(map(str, parts))}.json"
+        path = Path(os.path.expanduser(cache)) / f"{name}-{num_samples}.json"
         real_baseline = load_or_compute_baseline(path, names, compute_baseline)
     record = {
         "dataset": data.name,
@@ -215,6 +221,20 @@ def split_indices(rng: np.random.Generator, size: int, num: int) -> tuple[np.nda
     """Splits 0 to `size` - 1 at random into `num` held-out indices and the remaining ones."""
     order = rng.permutation(size)
     return order[:num], order[num:]
+
+
+def load_or_extract(path: Path, network: PretrainedNetwork, data: Images) -> ClassifierOutputs:
+    """Returns the features of real images cached in a file, or computes and caches them.
+
+    A file that is corrupt or has another number of images is replaced.
+    """
+    with contextlib.suppress(OSError, ValueError, EOFError):
+        features = np.load(path)
+        if features.ndim == 2 and len(features) == len(data.images):
+            return ClassifierOutputs(jnp.asarray(features), None)
+    outputs = network.extract(data.images)
+    save_array(path, np.asarray(outputs.features))
+    return outputs
 
 
 def load_or_compute_baseline(

@@ -203,6 +203,27 @@ def test_pretrained_network_gets_a_part_of_a_large_data_set(pixel_network, unlab
         resolve_num_samples(unlabeled, 200, pretrained=True)
 
 
+def test_features_of_real_images_are_cached(pixel_network, unlabeled, tmp_path):
+    """A cached file is used, a corrupt one or one of other data is replaced."""
+
+    def extract(images):
+        seen.append(len(images))
+        return pixel_network.extract(images)
+
+    network, baselines = pixel_network._replace(extract=extract), []
+    for content, expected in ((None, [500]), (None, []), (b"damaged", [500])):
+        seen = []
+        if content is not None:
+            (path,) = tmp_path.glob("*.npy")
+            path.write_bytes(content)
+        baselines.append(make_evaluator(network, unlabeled, 100, cache=tmp_path).real_baseline)
+        assert seen == expected
+    assert baselines[0] == baselines[1] == baselines[2]
+    seen = []
+    make_evaluator(network, unlabeled._replace(images=255 - unlabeled.images), 100, cache=tmp_path)
+    assert seen == [500]
+
+
 def test_scores_in_efficientnet_features_tell_real_images_from_noisy_ones(network, unlabeled):
     """Real images against real images, against the same images, and against noise."""
     data = unlabeled._replace(images=unlabeled.images[:200])

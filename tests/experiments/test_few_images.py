@@ -48,6 +48,8 @@ def test_few_images_compares_runs_with_and_without_augmentation(command, tmp_pat
     assert (status, error) == (0, "")
     assert output.count("augmentation: cutout flip, seed") == 2
     page = (tmp_path / "README.md").read_text()
+    options = "--num-images 40 --augment cutout flip --steps 2 --batch-size 8 --num-seeds 2"
+    assert f"`python -m experiments.few_images {options} --dataset digits`" in page
     for start in ("| none | ", "| cutout flip | ", "| real images | "):
         assert start in page
     runs = {name: tmp_path / name for name in ("none-0", "none-1", "cutout-flip-0")}
