@@ -224,8 +224,11 @@ def test_features_of_real_images_are_cached(pixel_network, unlabeled, tmp_path):
     assert seen == [500]
 
 
-def test_scores_in_efficientnet_features_tell_real_images_from_noisy_ones(network, unlabeled):
+def test_scores_in_efficientnet_features_tell_real_images_from_noisy_ones(
+    network, unlabeled, monkeypatch
+):
     """Real images against real images, against the same images, and against noise."""
+    monkeypatch.setattr(evaluators, "NUM_BASELINE_DRAWS", 2)
     data = unlabeled._replace(images=unlabeled.images[:200])
     evaluator = make_evaluator(network, data, 100)
     real = evaluator.real_baseline
