@@ -22,7 +22,7 @@ from typing import get_args
 import numpy as np
 
 from experiments import mnist_cnn
-from jaxgan._io import write_atomic
+from jaxgan._io import save_array, write_atomic
 from jaxgan.augment import AugmentName
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, Images, load_split
 from jaxgan.data.sources import Source, array_source, default_repeats, to_pixels
@@ -89,6 +89,7 @@ def main() -> None:
         source = few_images_source(data, config)
         gan = mnist_cnn.build(run_config(config, None, config.seed))
         check_sample_shape(gan, data.name, data.images)
+        write_protocol(config)
         evaluator = load_evaluator(data, config.data_dir, features="classifier")
         variants = {"none": None, " ".join(config.augment): config.augment}
         scores, shown = {}, [("real images", data.images[:NUM_SHOWN])]
@@ -103,6 +104,25 @@ def main() -> None:
             shown.append((f"augmentation: {name}", runs[0][1]))
         write_report(scores, shown, data, config, evaluator)
         print_line(f"The comparison is in {config.workdir}/README.md")
+
+
+def write_protocol(config: Config) -> None:
+    """Records what the results of a run depend on in protocol.json.
+
+    Raises:
+      ConfigError: If the workdir contains a comparison with other settings.
+    """
+    path = config.workdir / "protocol.json"
+    names = ("num_images", "steps", "batch_size", "dataset")
+    protocol = {name: getattr(config, name) for name in names}
+    recorded = json.loads(path.read_text()) if path.exists() else protocol
+    changed = [name for name in names if recorded.get(name) != protocol[name]]
+    if changed:
+        raise ConfigError(
+            f"{config.workdir} contains a comparison with other values of {', '.join(changed)}; "
+            "use another --workdir"
+        )
+    write_atomic(path, json.dumps(protocol).encode())
 
 
 def few_images_source(data: Images, config: Config) -> Source:
@@ -156,7 +176,7 @@ def train_and_score(
     samples = gan.sample(state, make_rng_streams(config.seed).eval, evaluator.num_samples)
     pixels = to_pixels(samples)
     scores = evaluator.compute_scores(samples) | measure_pixels(pixels)
-    np.save(samples_path, pixels[:NUM_SHOWN])
+    save_array(samples_path, pixels[:NUM_SHOWN])
     write_atomic(path, json.dumps(scores).encode())
     return scores, pixels[:NUM_SHOWN]
 

@@ -60,6 +60,9 @@ def test_few_images_compares_runs_with_and_without_augmentation(command, tmp_pat
     assert status == 0
     assert "seed" not in output  # nothing is trained again
     assert (tmp_path / "README.md").read_text() == page
+    status, _, error = command(few_images.main, *arguments, "--steps", 3)
+    assert status == 1
+    assert "contains a comparison with other values of steps; use another --workdir" in error
 
 
 @pytest.mark.parametrize(
