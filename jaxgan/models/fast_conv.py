@@ -6,9 +6,10 @@ the top level of a program but not in the body of a loop, where they run about 2
 
 This module avoids the slow layouts on CPUs in two ways:
 
-* A convolution without strides or dilation is one matrix product with a banded matrix
-  (`conv_as_matmul`). Matrix products are fast everywhere, and the derivatives of a matrix product
-  are matrix products.
+* A convolution without strides or dilation is a product of matrices: one product with a banded
+  matrix (`conv_as_matmul`), or, with many channels, a batch of smaller products that need fewer
+  multiplications (`jaxgan.models.toom_cook`). Matrix products are fast everywhere, and the
+  derivatives of a matrix product are matrix products.
 * A convolution with strides, or with a dilated input (a transposed convolution), has a custom
   gradient (`fast_conv`). The gradient of the input is a convolution with the fast layouts, and the
   gradient of the kernel is one matrix product per kernel tap. A tap is one spatial position
@@ -25,8 +26,13 @@ import numpy as np
 from jax import lax
 
 from jaxgan.errors import ShapeError
+from jaxgan.models.toom_cook import MAX_SIZE, conv_by_toom_cook
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
+# Measured on two cores with AVX-512: below these, Toom-Cook's transforms take longer than the
+# multiplications that they save.
+MIN_CHANNELS = 16
+MAX_COST_RATIO = 0.8
 
 
 def fast_conv_general_dilated(
@@ -75,12 +81,62 @@ def fast_conv_general_dilated(
     lax_conv = partial(
         lax.conv_general_dilated, window_strides=strides, padding=padding, dimension_numbers=LAYOUT
     )
-    cpu_conv = partial(conv_as_matmul, padding=padding)
+    cpu_conv = partial(conv_by_products, padding=padding)
     return lax.platform_dependent(lhs, rhs, cpu=cpu_conv, default=lax_conv)
 
 
-def conv_as_matmul(x, kernel, padding):
-    """Computes a convolution without strides or dilation as one matrix product.
+def conv_by_products(x, kernel, padding):
+    """Computes a convolution without strides or dilation as products of matrices.
+
+    Args:
+      x: `[B, H, W, C]`.
+      kernel: `[kh, kw, C, F]`.
+      padding: `((top, bottom), (left, right))`, numbers of rows and columns of zeros to add.
+
+    Returns:
+      `[B, H', W', F]`.
+
+    Raises:
+      ShapeError: If the kernel is larger than the padded input.
+    """
+    x, (kh, kw, channels, features) = pad_spatial(x, padding), kernel.shape
+    if kh > x.shape[1] or kw > x.shape[2]:
+        raise ShapeError(
+            f"the kernel is {kh}x{kw}, expected at most {x.shape[1]}x{x.shape[2]}, the size of the "
+            "padded input; use a smaller kernel or more padding"
+        )
+    tile_width = toom_cook_tile_width(x.shape[2] - kw + 1, kw)
+    # With few channels the transforms cost more than they save. Their rounding errors are too large
+    # for 16 bits.
+    if tile_width and min(channels, features) >= MIN_CHANNELS and x.dtype.itemsize >= 4:
+        return conv_by_toom_cook(x, kernel, tile_width)
+    return conv_as_matmul(x, kernel)
+
+
+def toom_cook_tile_width(columns, kw):
+    """Returns the tile width with the fewest multiplications for a row, 0 if none saves any.
+
+    Tiles of m pixels need m + kw - 1 multiplications each, also for pixels beyond the row. Of equal
+    widths the smallest is chosen, since the rounding error grows with the width.
+    """
+    costs = {m: -(-columns // m) * (m + kw - 1) for m in range(2, MAX_SIZE - kw + 2)}
+    best = min(costs, key=lambda m: costs[m], default=0)
+    banded_width = matmul_tile_width(columns, kw)
+    banded_cost = columns // banded_width * (banded_width + kw - 1)
+    return best if best and costs[best] < MAX_COST_RATIO * banded_cost else 0
+
+
+def matmul_tile_width(columns, kw):
+    """Returns the tile width of `conv_as_matmul` for a row of `columns` pixels.
+
+    Tiles of at most kw - 1 pixels keep the zeros below half of the matrix. The width divides the
+    row, so that all tiles share one matrix.
+    """
+    return max(t for t in range(1, max(kw, 2)) if columns % t == 0)
+
+
+def conv_as_matmul(x, kernel):
+    """Computes a convolution without padding, strides or dilation as one matrix product.
 
     Each output row is divided into tiles of `t` pixels. A tile depends on a patch of the padded
     input, `kh` rows of `t + kw - 1` pixels. The tile is the flattened patch times a banded matrix,
@@ -101,25 +157,14 @@ def conv_as_matmul(x, kernel, padding):
 
     Args:
       x: `[B, H, W, C]`.
-      kernel: `[kh, kw, C, F]`.
-      padding: `((top, bottom), (left, right))`, numbers of rows and columns of zeros to add.
+      kernel: `[kh, kw, C, F]`, not larger than the input.
 
     Returns:
       `[B, H', W', F]`.
-
-    Raises:
-      ShapeError: If the kernel is larger than the padded input.
     """
-    x, (kh, kw, _, features) = pad_spatial(x, padding), kernel.shape
+    kh, kw, _, features = kernel.shape
     batch, rows, columns = len(x), x.shape[1] - kh + 1, x.shape[2] - kw + 1
-    if rows < 1 or columns < 1:
-        raise ShapeError(
-            f"the kernel is {kh}x{kw}, expected at most {x.shape[1]}x{x.shape[2]}, the size of the "
-            "padded input; use a smaller kernel or more padding"
-        )
-    # Tiles of at most kw - 1 pixels keep the zeros below half of the matrix. The width divides the
-    # row, so that all tiles share one matrix.
-    tile_width = max(t for t in range(1, max(kw, 2)) if columns % t == 0)
+    tile_width = matmul_tile_width(columns, kw)
     num_tiles, patch_width = columns // tile_width, tile_width + kw - 1
     # [B, H, tiles, patch_width * C]: the pixels of each input row that a tile depends on.
     patch_rows = jnp.stack(

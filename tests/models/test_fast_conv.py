@@ -113,7 +113,7 @@ def test_conv_as_matmul_equals_lax_for_all_tile_widths(kh, kw, channels, extra, 
 
     def both(x, kernel):
         expected = lax_conv(x, kernel, (1, 1), padding, (1, 1))
-        return fast_conv.conv_as_matmul(x, kernel, padding), expected
+        return fast_conv.conv_as_matmul(fast_conv.pad_spatial(x, padding), kernel), expected
 
     np.testing.assert_allclose(*jax.jit(both)(x, kernel), rtol=1e-4, atol=1e-4)
     grads = [
@@ -123,10 +123,10 @@ def test_conv_as_matmul_equals_lax_for_all_tile_widths(kh, kw, channels, extra, 
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3), *grads)
 
 
-def test_conv_as_matmul_rejects_inputs_smaller_than_the_kernel():
+def test_conv_by_products_rejects_inputs_smaller_than_the_kernel():
     x, kernel = draw_arrays((1, 3, 4, 2), (5, 4, 2, 1))
     with pytest.raises(ShapeError, match="the kernel is 5x4, expected at most 4x4, the size of"):
-        fast_conv.conv_as_matmul(x, kernel, ((1, 0), (0, 0)))
+        fast_conv.conv_by_products(x, kernel, ((1, 0), (0, 0)))
 
 
 def test_kernel_grad_by_taps_equals_kernel_grad_by_lax():

@@ -1,0 +1,109 @@
+"""Convolutions with fewer multiplications, by Toom-Cook's algorithm along the rows.
+
+A direct correlation of m pixels with a kernel row of k taps,
+
+    y[j] = Σ_i g[i] d[j + i]   for j = 0, …, m - 1,
+
+multiplies m k times. Toom-Cook's algorithm, which is Winograd's F(m, k), multiplies n = m + k - 1
+times:
+
+    y = Aᵀ ((G g) ⊙ (Bᵀ d)).
+
+It follows from the product of two polynomials, g(x) of degree k - 1 and h(x) of degree m - 1. Their
+product s(x) has n coefficients, so n values determine it: those at n - 1 points p_i, and its
+leading coefficient, the "value at infinity". With
+
+    M(x) = Π_j (x - p_j)   and   M_i(x) = Π_{j≠i} (x - p_j),
+
+the interpolation is
+
+    s(x) = Σ_i g(p_i) h(p_i) / M_i(p_i) M_i(x) + g_{k-1} h_{m-1} M(x).
+
+Both sides agree at every p_i, where M is 0, and in the leading coefficient. This is
+s = B ((G g) ⊙ (A h)):
+
+* row i of A is 1, p_i, …, p_i^{m-1}, which evaluates h; the last row is 0, …, 0, 1;
+* row i of G is the same for g, with k powers, divided by M_i(p_i); the last row is 0, …, 0, 1;
+* column i of B has the coefficients of M_i, the last column those of M.
+
+For a fixed g the map from h to s is a matrix with the entries g[l - j] in row l and column j. Its
+transpose maps d to y. Transposing B diag(G g) A gives the formula above.
+
+In a convolution of images, every multiplication becomes a product of matrices over the channels.
+Along the columns the kernel is applied directly: the rows of the kernel are stacked in the
+contracted axis. The points 0, ±1, ±2, ±1/2 are those of the smallest rounding error among small
+fractions; A and B are then exact in floating point, and so small that n = 8 costs about one decimal
+digit.
+
+References:
+  Toom 1963; Cook 1966; Winograd 1980; Lavin and Gray 2016, section 4 (convolutional networks);
+  Barabasz et al. 2020 (rounding errors and points).
+"""
+
+from functools import lru_cache
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from numpy.polynomial.polynomial import polyfromroots
+
+POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
+MAX_SIZE = len(POINTS) + 1
+
+
+@lru_cache
+def toom_cook_matrices(m: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the matrices Aᵀ, Bᵀ and G of y = Aᵀ ((G g) ⊙ (Bᵀ d)).
+
+    Args:
+      m: Number of outputs, at least 1.
+      k: Number of taps of the kernel, at least 1; m + k is at most 9.
+
+    Returns:
+      float64 `[m, n]`, `[n, n]` and `[n, k]`, with n = m + k - 1. The first two are exact; the
+      entries of G are rounded once.
+    """
+    points = np.array(POINTS[: m + k - 2])
+    others = [np.delete(points, i) for i in range(len(points))]
+    scales = np.array([np.prod(p - rest) for p, rest in zip(points, others, strict=True)])
+    # polyfromroots gives the coefficients of the product of (x - p), the lowest power first.
+    b_t = np.stack([*(np.append(polyfromroots(rest), 0) for rest in others), polyfromroots(points)])
+    a = np.vstack([np.vander(points, m, increasing=True), np.eye(m)[-1:]])
+    g = np.vstack([np.vander(points, k, increasing=True) / scales[:, None], np.eye(k)[-1:]])
+    return a.T, b_t, g
+
+
+def conv_by_toom_cook(x, kernel, tile_width):
+    """Computes a convolution without padding, strides or dilation.
+
+    Each output row is divided into tiles of m pixels. The derivatives of any order are einsums of
+    the same form, so they are as fast.
+
+    Args:
+      x: `[B, H, W, C]`.
+      kernel: `[kh, kw, C, F]`, not larger than the input.
+      tile_width: m. The last tile may extend beyond the row.
+
+    Returns:
+      `[B, H', W', F]`.
+    """
+    kh, kw, channels, features = kernel.shape
+    batch, rows, columns = len(x), x.shape[1] - kh + 1, x.shape[2] - kw + 1
+    num_tiles, n = -(-columns // tile_width), tile_width + kw - 1
+    a_t, b_t, g = (jnp.asarray(m, x.dtype) for m in toom_cook_matrices(tile_width, kw))
+    missing = num_tiles * tile_width - columns
+    x = jnp.pad(x, ((0, 0), (0, 0), (0, missing), (0, 0)))
+    # [B, H, tiles, n, C]: the pixels of each input row that a tile depends on.
+    starts = range(0, num_tiles * tile_width, tile_width)
+    tiles = jnp.stack([x[:, :, i : i + n] for i in starts], 2)
+    tiles = jnp.einsum("pn,bhtnc->pbhtc", b_t, tiles)
+    # [n, B, H', tiles, kh, C]: the same for the kh input rows of each output row.
+    tiles = jnp.stack([tiles[:, :, i : i + rows] for i in range(kh)], 4)
+    kernels = jnp.einsum("pj,ijcf->picf", g, kernel).reshape(n, kh * channels, features)
+    # One product per point, all in one call: n separate products are ten times slower.
+    products = lax.dot_general(
+        tiles.reshape(n, -1, kh * channels), kernels, (((2,), (1,)), ((0,), (0,)))
+    )
+    products = products.reshape(n, batch, rows, num_tiles, features)
+    y = jnp.einsum("mp,pbhtf->bhtmf", a_t, products)
+    return y.reshape(batch, rows, num_tiles * tile_width, features)[:, :, :columns]
