@@ -72,7 +72,8 @@ def normalize_images(path: Path, images: np.ndarray) -> np.ndarray:
         raise DataError(f"{found}, expected [N, H, W] or [N, H, W, C]")
     if images.ndim == 3 and images.shape[2] <= 4:
         raise DataError(
-            f"{found}, which is that of a single image, expected [N, H, W] or [N, H, W, C]"
+            f"{found}, which is that of a single image, expected [N, H, W] or [N, H, W, C]; stack "
+            "the images on a new first axis"
         )
     if len(images) < MIN_IMAGES:
         raise DataError(f"{found}, expected at least {MIN_IMAGES} images; add more images")
