@@ -4,8 +4,8 @@
 
 Experiments without a finished run in runs/gallery/ are trained, on MNIST if it is available, and
 otherwise on a data set that needs no network. docs/gallery/ receives the last samples and the
-losses of each experiment, and a table of data sets, steps, times and metrics. This takes about two
-and a half hours on two 2.5 GHz CPU cores, mostly for the two runs of `mnist_cnn`.
+losses of each experiment, and a table of data sets, steps, times and metrics. This takes hours on
+two 2.5 GHz CPU cores, mostly for the three runs of `mnist_cnn`; the table has the minutes of each.
 """
 
 import dataclasses
