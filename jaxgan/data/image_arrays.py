@@ -49,7 +49,8 @@ def read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     # among others, depending on which bytes of the file are corrupt.
     except Exception as error:
         raise DataError(
-            f"{display_path(path)} cannot be read as a {path.suffix.lower()} file: {error}"
+            f"{display_path(path)} cannot be read as a {path.suffix.lower()} file: {error}; write "
+            "it again with np.save or np.savez"
         ) from error
     if "images" not in arrays:
         raise DataError(
