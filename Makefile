@@ -1,11 +1,12 @@
-# `make mnist` and `make test` need Python 3.11 or newer and a package index, and do the rest.
+# `make mnist` and `make test` need Python 3.11 or newer and a package index, and install everything
+# else into .venv.
 
 PYTHON ?= python3
 VENV := .venv/bin/python
-# Tests spend most of their time compiling. XLA compiles faster without optimizations, without these
-# emitters, and with one module per program; releases of XLA that lack a flag exit, and then these
-# are left out. Tests of bit equality (marker `default_xla`) run in programs that are compiled as
-# users compile them.
+# Tests spend most of their time compiling. XLA compiles faster without optimizations, without fusion
+# emitters, and with one module per program. XLA exits if it does not know one of FLAGS, so they are
+# tried first, and left out if that fails. Tests of bit equality (marker `default_xla`) use the
+# default flags, as users do.
 FLAGS := --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1
 KNOWN = $(shell { XLA_FLAGS="$(FLAGS)" $(VENV) -c 'import jax; jax.devices()'; } >/dev/null 2>&1 && echo "$(FLAGS)")
 FAST_XLA = XLA_FLAGS="--xla_backend_optimization_level=0 $(KNOWN)"
@@ -40,7 +41,7 @@ docs: .venv/docs
 	$(VENV) -m sphinx -W --keep-going -q -b html docs build/site
 	@echo "The documentation is in build/site/index.html"
 
-# The name of the file is that of the extra it has installed.
+# The file .venv/EXTRA exists if the extra is installed.
 .venv/%: pyproject.toml
 	@test -x $(VENV) || $(PYTHON) -m venv .venv
 	@echo "Installing what \`$*\` needs into .venv; this takes a minute or two, once."

@@ -213,7 +213,7 @@ class WassersteinGAN(TorchGAN):
         """Returns the mean of (‖∇D(x)‖ - 1)² at points between real and generated samples.
 
         References:
-          Gulrajani et al. 2017, equation 3.
+          Gulrajani et al. 2017, eq. 3.
         """
         x = torch.lerp(real, fake, interp_weights.view(-1, 1, 1, 1)).requires_grad_()
         (grads,) = torch.autograd.grad(self.d(x).sum(), x, create_graph=True)

@@ -147,7 +147,7 @@ def main() -> None:
         configure_jax(RunConfig(num_seeds=config.num_seeds))
         write_protocol(config)
         data = load_split(config.dataset, config.data_dir)
-        # Both refuse unsuitable data before a classifier is trained.
+        # The shape and the number of images are checked before a classifier is trained.
         check_sample_shape(build(OBJECTIVES[config.objectives[0]]), data.name, data.images)
         repeats = default_repeats(len(data.images))
         source = array_source(data.images, config.batch_size, repeats=repeats)

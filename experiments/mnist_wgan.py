@@ -1,12 +1,13 @@
 """Trains a Wasserstein GAN of two MLPs, an alternative if a GAN with another loss fails to train.
 
 The networks are those of `mnist_mlp`, but the discriminator is a critic: its output is an unbounded
-score, and its negated loss estimates the distance of the samples from the data if the norm of its
-gradient is bounded. `--preset clip` bounds the norm by clipping every weight to ±0.01 after each
-update, and uses RMSprop. `--preset gradient-penalty` penalizes gradient norms other than 1 between
-real and fake samples, and uses Adam. The critic is updated five times, each on its own batch, for
-each update of the generator. `--preset tuned` has the gradient penalty, a higher learning rate,
-batch normalization in the generator and a moving average.
+score, and if the norm of its gradient is bounded, its negated loss estimates the 1-Wasserstein
+distance of the samples from the data, in proportion to the bound. `--preset clip` bounds the norm
+by clipping every weight to ±0.01 after each update, and uses RMSprop. `--preset gradient-penalty`
+penalizes gradient norms other than 1 between real and fake samples, and uses Adam. The critic is
+updated five times, each on its own batch, for each update of the generator. `--preset tuned` has
+the gradient penalty, a higher learning rate, batch normalization in the generator and a moving
+average.
 
 `python -m experiments.mnist_wgan` trains for 10,000 updates of the generator, about 22 ms each on
 two 2.5 GHz CPU cores; with the gradient penalty about 27 ms.

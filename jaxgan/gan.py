@@ -98,11 +98,12 @@ class GAN(NamedTuple):
     *   `key`: A typed PRNG key, which is consumed. `d_step` and `g_step` may share one key.
 
     All functions raise ShapeError or DtypeError at trace time if an argument has the wrong form, or
-    if a condition is given to a network that takes none, or is missing.
+    if a condition is given to a network that takes none, or is missing. `sample` raises ConfigError
+    if `num` is not an integer of at least 1.
 
     Attributes:
       init: `(key, real, condition=None) -> state`. Initializes both networks. Reads only the shapes
-        of its arguments, and returns bitwise the same state for every B.
+        of `real` and `condition`, and returns bitwise the same state for every B.
       d_step: `(state, real, key, condition=None) -> (state, metrics)`. Updates only D.
       g_step: `(state, real, key, condition=None) -> (state, metrics)`. Updates only G and its
         moving average. With the same key, `d_step` and `g_step` draw the same latent vectors z.

@@ -159,7 +159,7 @@ def hinge_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.A
 def wasserstein_discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
     """Critic loss: mean D(G(z)) - mean D(x).
 
-    If the critic is 1-Lipschitz, the negated loss is a lower bound of the Wasserstein-1 distance
+    If the critic is 1-Lipschitz, the negated loss is a lower bound of the 1-Wasserstein distance
     between the real and the generated distribution, and equal to it for an optimal critic.
 
     Args:

@@ -66,6 +66,9 @@ def clip_weights(limit: float | jax.Array) -> Callable[[Any], Any]:
     Args:
       limit: Bound of the absolute values, above 0; may be traced.
 
+    Returns:
+      `params -> params`.
+
     Raises:
       ConfigError: If `limit` is not above 0.
 

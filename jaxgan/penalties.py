@@ -5,8 +5,9 @@ the key is consumed. `disc_fn` maps samples `[B, …]` to logits `[B]` row by ro
 the sum of the logits contains the gradient of each sample. (Batch statistics would couple the
 rows.) The functions in this module build penalties. Their numeric arguments may be traced arrays.
 
-In the equations, |∇D(x)| is the Euclidean norm of the gradient of D at the sample x, over all axes
-of the sample, and "mean" is the mean over the batch.
+In the equations, D(x) is the logit that `disc_fn` returns for the sample x, |∇D(x)| is the
+Euclidean norm of its gradient at x, over all axes of the sample, and "mean" is the mean over the
+batch.
 """
 
 from collections.abc import Callable
@@ -38,6 +39,9 @@ def gradient_penalty(
       A penalty. Its value is weight · target² for a constant critic, 0 if one-sided. It raises
       ShapeError if `real` and `fake` differ in shape.
 
+    Raises:
+      ConfigError: If a number is out of its range.
+
     References:
       Gulrajani et al. 2017, eq. 3; one-sided: section 4 there, and Petzka et al. 2018.
     """
@@ -67,6 +71,9 @@ def r1(gamma: Scalar) -> Penalty:
     Returns:
       A penalty. Its value is 0 for a constant discriminator.
 
+    Raises:
+      ConfigError: If `gamma` is below 0.
+
     References:
       Mescheder et al. 2018, eq. 9.
     """
@@ -84,6 +91,9 @@ def r2(gamma: Scalar) -> Penalty:
 
     Returns:
       A penalty. Its value is 0 for a constant discriminator.
+
+    Raises:
+      ConfigError: If `gamma` is below 0.
 
     References:
       Mescheder et al. 2018, eq. 10.
@@ -104,12 +114,15 @@ def dragan(weight: Scalar = 10.0, scale: Scalar = 0.5, target: Scalar = 1.0) -> 
 
     Args:
       weight: λ in the paper, at least 0.
-      scale: Largest perturbation, in standard deviations of the data.
-      target: Target of the gradient norm, k in the paper.
+      scale: Largest perturbation, in standard deviations of the data; at least 0.
+      target: Target of the gradient norm, at least 0; k in the paper.
 
     Returns:
       A penalty, which does not use the fake samples. Its value is weight · target² for a constant
       discriminator.
+
+    Raises:
+      ConfigError: If a number is out of its range.
 
     References:
       Kodali et al. 2017.
@@ -204,6 +217,9 @@ def gradient_norms(disc_fn: DiscFn, x: jax.Array) -> jax.Array:
     """Returns the gradient norm of each sample; see `squared_gradient_norms`.
 
     The derivative of a norm that is 0 is defined as 0, instead of NaN.
+
+    Returns:
+      `[B]`, at least 0.
     """
     squares = squared_gradient_norms(disc_fn, x)
     positive = squares > 0

@@ -59,7 +59,7 @@ def open_dataset(
     if not os.path.exists(path):  # False if the name is too long, unlike `path.exists`
         raise DataError(
             f"{display_path(name_or_path)!r} is neither the name of a data set nor a path: "
-            f"{display_path(path)} does not exist"
+            f"{display_path(path)} does not exist; check the spelling"
         )
     if path.suffix.lower() not in ARRAY_SUFFIXES:
         raise DataError(

@@ -49,7 +49,8 @@ def read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     # among others, depending on which bytes of the file are corrupt.
     except Exception as error:
         raise DataError(
-            f"{display_path(path)} cannot be read as a {path.suffix.lower()} file: {error}"
+            f"{display_path(path)} cannot be read as a {path.suffix.lower()} file: {error}; write "
+            "it again with np.save or np.savez"
         ) from error
     if "images" not in arrays:
         raise DataError(
@@ -72,7 +73,8 @@ def normalize_images(path: Path, images: np.ndarray) -> np.ndarray:
         raise DataError(f"{found}, expected [N, H, W] or [N, H, W, C]")
     if images.ndim == 3 and images.shape[2] <= 4:
         raise DataError(
-            f"{found}, which is that of a single image, expected [N, H, W] or [N, H, W, C]"
+            f"{found}, which is that of a single image, expected [N, H, W] or [N, H, W, C]; stack "
+            "the images on a new first axis"
         )
     if len(images) < MIN_IMAGES:
         raise DataError(f"{found}, expected at least {MIN_IMAGES} images; add more images")

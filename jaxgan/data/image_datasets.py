@@ -176,7 +176,8 @@ def _find_prepared_dir(name: str, data_dir: Path) -> Path:
     message = (
         f"{name!r} is neither known ({', '.join(KNOWN_DATASETS)}) nor prepared by TFDS in {folder}."
     )
-    raise DataError(message + "".join(hints))
+    remedy = " --dataset and jaxgan.data.open_dataset also take the path of a folder or an array."
+    raise DataError(message + "".join(hints) + remedy)
 
 
 def _list_configs(folder: Path) -> list[Path]:

@@ -3,11 +3,11 @@
 The rules, in the order in which they are applied:
 
 - Of a file with several frames or pages, the first is taken. Embedded color profiles are ignored.
-- 16 bits per channel are reduced to 8, also in mode I if all values are at most 65,535. Floating
-  point pixels (mode F) are refused.
+- 16 bits per channel are reduced to 8. Pixels of mode I that are not from 0 to 65,535, and floating
+  point pixels (mode F), are rejected.
 - Transparent pixels (modes LA, PA and RGBA, or a transparent color in modes 1, L, P and RGB) are
   composited over white. Transparency of 16-bit grayscale images is ignored.
-- Modes 1, L and I;16 are gray. All others, such as P and CMYK, are converted to RGB.
+- Modes 1, L, I and I;16 are gray. All others, such as P and CMYK, are converted to RGB.
 - The EXIF orientation is applied.
 - If a size is given, the image is scaled, with antialiasing (Lanczos), so that it just covers the
   size, and the center is cropped.

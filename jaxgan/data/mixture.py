@@ -43,7 +43,7 @@ def sample_mixture(mixture: Mixture, key: jax.Array, num: int) -> jax.Array:
 
     Args:
       mixture: The distribution.
-      key: PRNG key, consumed.
+      key: A typed PRNG key, which is consumed.
       num: Number of samples.
 
     Returns:
@@ -67,6 +67,6 @@ def mixture_source(mixture: Mixture, batch_size: int, batches_per_epoch: int = 1
         checkpoints after every epoch.
 
     Raises:
-      ConfigError: If `batch_size` or `batches_per_epoch` is below 1.
+      ConfigError: If `batch_size` or `batches_per_epoch` is not an integer of at least 1.
     """
     return synthetic_source(partial(sample_mixture, mixture), batch_size, batches_per_epoch)

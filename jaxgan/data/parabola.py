@@ -37,7 +37,7 @@ def parabola_source(batch_size: int, batches_per_epoch: int = 500) -> Source:
         checkpoints after every epoch.
 
     Raises:
-      ConfigError: If `batch_size` or `batches_per_epoch` is below 1.
+      ConfigError: If `batch_size` or `batches_per_epoch` is not an integer of at least 1.
     """
 
     def sample(key, num):

@@ -1,6 +1,7 @@
 """Sources of training batches.
 
-A batch is a function of a PRNG key and a step, so a resumed run replays the same batches exactly.
+A batch is a pure function of the data, the random key and the train step, so a resumed run replays
+the same batches exactly.
 """
 
 from collections.abc import Callable, Iterator, Sequence

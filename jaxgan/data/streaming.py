@@ -47,7 +47,7 @@ def streaming_source(
       repeats: Number of times that an epoch goes through all images.
 
     Raises:
-      DtypeError: If `read` does not return uint8.
+      DtypeError: If `read` does not return uint8, or `labels` is not an array of numbers.
       ShapeError: If `read` does not return an array of rank 4, with one image per index, all of one
         shape, or `labels` is not `[N, …]`.
       ConfigError: If `batch_size` is not an integer in 1..N, or `repeats` not one of at least 1.

@@ -111,7 +111,7 @@ class CurveSummary(NamedTuple):
         columns = (
             [("d_real_probability", "D(x)"), ("g_fake_probability", "D(G(z))")]
             if self.has_probabilities
-            else [("logit_gap", "D(x) - D(G(z))")]
+            else [("logit_gap", "the gap D(x) - D(G(z)) of the logits")]
         )
         columns += [("d_loss", "the D loss"), ("g_loss", "the G loss")]
         values = [

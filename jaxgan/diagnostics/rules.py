@@ -151,7 +151,7 @@ RULES: tuple[Rule, ...] = (
         requires=("logit_gap",),
         applies=conditions.is_critic_running_away,
         evidence=lambda c: (
-            f"{c.summary}; in the first half of the run, D(x) - D(G(z)) was at most "
+            f"{c.summary}; in the first half of the run, this gap was at most "
             f"{conditions.first_half_gap(c):.3g}"
         ),
         meaning=(

@@ -46,7 +46,9 @@ SAMPLE_CHANGE_MIN = 1e-3
 # end between 0.7 and 1.2.
 DIVERSITY_COLLAPSED = 0.25
 DIVERSITY_COLLAPSED_EARLY = 0.02  # before EARLY_STEPS; an untrained generator has 0.1
-DIVERSITY_FALLEN = 0.5  # relative to the largest diversity so far, or to 1 if that is larger than 1
+# Relative to the largest diversity so far, or to 1 if that is larger than 1. Absolute for the rule
+# "generator degenerate".
+DIVERSITY_FALLEN = 0.5
 DIVERSITY_UNLIKE_DATA = 2.0  # factor above or below the data's diversity
 DIVERSITY_IMPROVING = 0.95  # ratio of the distances from 1, last fifth to the fifth before
 PROBABILITY_GAP_MIN = 0.05  # of D(x) - D(G(z)), if the outputs seem to be probabilities

@@ -242,12 +242,12 @@ def load_or_compute_baseline(
 ) -> dict[str, list[float]]:
     """Returns the real baseline cached in a file, or computes and caches it.
 
+    A file that is corrupt or has other scores is replaced.
+
     Args:
       path: The file.
       names: Names of its scores.
       compute_baseline: Computes the baseline.
-
-    A file that is corrupt or has other scores is replaced.
     """
     if path.exists():
         try:

@@ -118,7 +118,7 @@ class TensorUnpickler(pickle.Unpickler):
     """Reads the pickles of a PyTorch file; nothing but tensors is accepted, and no code is run."""
 
     def find_class(self, module, name):
-        """Returns the stand-in of a name that the pickles may use."""
+        """Returns a substitute for a class or function that the pickles may refer to."""
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):

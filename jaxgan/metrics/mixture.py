@@ -1,8 +1,8 @@
-"""Modes found, high-quality share and KL divergence of samples of a mixture of Gaussians.
+"""Modes found, high-quality fraction and KL divergence of samples of a mixture of Gaussians.
 
-The definitions are those of Lin et al. 2018 (PacGAN). Samples of the mixture itself are neither all
-close to a mode nor exactly equally frequent near each: their means are `EXPECTED_HIGH_QUALITY` and
-`expected_kl`.
+The definitions are those of Lin et al. 2018 (PacGAN). Samples of the mixture itself have a mean
+high-quality fraction of `EXPECTED_HIGH_QUALITY`, not 1, and a mean divergence of `expected_kl`,
+not 0.
 """
 
 import math
@@ -20,9 +20,9 @@ HIGH_QUALITY_RADIUS = 3.0
 """Radius around a mode within which a sample is of high quality, in standard deviations."""
 
 EXPECTED_HIGH_QUALITY = 1 - math.exp(-(HIGH_QUALITY_RADIUS**2) / 2)
-"""Mean high-quality share of samples of the mixture itself: 0.98889.
+"""Mean high-quality fraction of samples of the mixture itself: 0.98889.
 
-A larger share means that the modes are narrower than those of the mixture.
+A larger fraction means that the modes are narrower than those of the mixture.
 """
 
 
@@ -31,8 +31,8 @@ class MixtureScores(NamedTuple):
 
     Attributes:
       modes_found: Number of modes with at least one high-quality sample, from 0 to K.
-      high_quality: Share of samples less than three standard deviations from a mode, from 0 to 1;
-        the target is `EXPECTED_HIGH_QUALITY`.
+      high_quality: Fraction of samples less than three standard deviations from a mode, from 0 to
+        1; the target is `EXPECTED_HIGH_QUALITY`.
       kl_divergence: KL(found || uniform) in nats, of the frequencies of the modes among the
         high-quality samples, each assigned to its nearest mode. It is 0 if all modes are equally
         frequent, ln(K / m) if m of them are, and ln K if one mode or none is found. Its mean over

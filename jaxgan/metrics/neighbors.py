@@ -31,9 +31,9 @@ class PrecisionRecall(NamedTuple):
     """Improved precision and recall; both are scalars from 0 to 1.
 
     Attributes:
-      precision: Share of generated samples inside the ball of a real sample; low if samples are of
-        low quality.
-      recall: Share of real samples inside the ball of a generated sample; low if parts of the
+      precision: Fraction of generated samples inside the ball of a real sample; low if samples are
+        of low quality.
+      recall: Fraction of real samples inside the ball of a generated sample; low if parts of the
         real distribution are missing.
     """
 
@@ -47,8 +47,8 @@ class DensityCoverage(NamedTuple):
     Attributes:
       density: Mean number of real balls that contain a generated sample, divided by k; at least 0,
         without an upper bound, and 1 on average if both distributions are equal.
-      coverage: Share of real samples whose ball contains a generated sample, from 0 to 1; its mean
-        is `expected_coverage` if both distributions are equal.
+      coverage: Fraction of real samples whose ball contains a generated sample, from 0 to 1; its
+        mean is `expected_coverage` if both distributions are equal.
     """
 
     density: jax.Array

@@ -109,7 +109,7 @@ def output_logits(x, weights, apply=operator.call, **options):
       Logits `[B]`.
 
     References:
-      Miyato and Koyama 2018, equation 3.
+      Miyato and Koyama 2018, eq. 3.
     """
     logits = dense(x, 1, apply, **options).squeeze(-1)
     if weights is None:

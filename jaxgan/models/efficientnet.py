@@ -1,7 +1,7 @@
 """EfficientNet-Lite0, a network for 1,000 classes of photographs, as a pure function.
 
 Its batch normalizations are folded into the convolutions before them, so the parameters are the
-kernel and the bias of each convolution, and the network is a sum of convolutions and clippings.
+kernel and the bias of each convolution and of the dense output layer.
 
 References:
   Tan and Le 2019, EfficientNet, table 1. Lite0 has no squeeze-and-excitation, uses ReLU6 instead of

@@ -102,7 +102,7 @@ def save_parabola_samples(
       path: The PNG to write.
       curves: `[N, 15]`, generated samples; the left panel shows the first.
       metrics: The last row of `metrics.jsonl`; empty before the first step.
-      probes: `w2_squared` is the squared Wasserstein-2 distance of the samples from the data.
+      probes: `w2_squared` is the squared 2-Wasserstein distance of the samples from the data.
       caption: Text above the panels.
     """
     figure = new_figure(9, 4, title=caption)

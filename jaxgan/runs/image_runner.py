@@ -158,7 +158,8 @@ def load_evaluator(
     """
     features = features or ("classifier" if data.has_labels else "efficientnet")
     pretrained = features == "efficientnet"
-    resolve_num_samples(data, num_samples, pretrained=pretrained)  # refuse a bad number at once
+    # Checked before a classifier is trained.
+    resolve_num_samples(data, num_samples, pretrained=pretrained)
     if pretrained:
         network = load_efficientnet()
     else:

@@ -84,16 +84,17 @@ def load_run(
         `jaxgan.train` from your own code.
 
     Raises:
-      ConfigError: If an argument is of another type, the directory contains no run, the GAN cannot
-        be rebuilt, or the run needs 64-bit types that are not enabled.
-      CheckpointError: If there is no such checkpoint or member, or it does not fit the GAN.
+      ConfigError: If an argument is of the wrong type, the directory contains no run, the GAN
+        cannot be rebuilt, or the run needs 64-bit types that are not enabled.
+      CheckpointError: If there is no such checkpoint or member, the checkpoint is corrupt, or it
+        does not fit the GAN.
     """
     if gan is not None:
         check_instance("gan", gan, GAN)
     workdir = Path(workdir)
     config = read_config(workdir)
     if config is None:
-        raise ConfigError(f"{workdir} contains no run: it has no config.json")
+        raise ConfigError(f"{workdir} contains no run: it has no config.json; check the path")
     if "train" not in config:
         raise CheckpointError(f"{workdir} has no checkpoint yet; train it first")
     if config["train"]["x64"] and not jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
@@ -175,7 +176,7 @@ def restore_state(
             state, _ = checkpoints.restore(step, like)
         except CorruptCheckpointError as error:
             raise CorruptCheckpointError(
-                f"{error}. There are checkpoints of steps {steps}"
+                f"{error}. The run has checkpoints of steps {steps}; load another one"
             ) from error
     return state, step
 

@@ -18,7 +18,8 @@ from jaxgan.training.config_file import (
 )
 from jaxgan.training.workdir_lock import check_workdir
 
-# Fields that may change when a run is resumed: the bits of its train steps do not depend on them.
+# Fields that may change when a run is resumed: the results of its train steps do not depend on
+# them, except that the numbers of devices and processes affect rounding.
 CHANGEABLE_ON_RESUME = (
     *("workdir", "overwrite", "data_dir", "stream", "num_devices", "on_nan", "epochs", "steps"),
     *("steps_per_block", "keep_every", "evaluate_every", "show_window"),

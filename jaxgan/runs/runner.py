@@ -103,12 +103,12 @@ def plan_message(
 ) -> str:
     """Returns the message with the length of the run, and of the default run if that is longer."""
     message = (
-        f"Run: {options.steps:,} steps of {config.batch_size} samples ({steps_per_epoch:,} per "
-        f"epoch{epoch_note}), in {config.workdir}."
+        f"Run: {options.steps:,} train steps ({steps_per_epoch:,} per epoch{epoch_note}), batches "
+        f"of {config.batch_size} samples, in {config.workdir}."
     )
     default_steps = default_length(type(config), steps_per_epoch)
     if default_steps is not None and options.steps < default_steps:
-        message += f" The default run has {default_steps:,} steps."
+        message += f" The default run has {default_steps:,} train steps."
     return message
 
 

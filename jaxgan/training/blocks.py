@@ -68,7 +68,7 @@ def make_train_block(
 
     Returns:
       `(state, streams, arrays, order, epoch, index, count) -> (state, metrics [length])`, which
-      runs the train steps `index` to `index + count` of an epoch. The integers are int32. The
+      runs the train steps `index` to `index + count - 1` of an epoch. The integers are int32. The
       state is donated. The metrics are 0 from index `count` on. For a population, the state, the
       streams and the order have a leading axis of members, and the metrics are means over it.
     """

@@ -30,7 +30,8 @@ class Callbacks:
     A callback receives the same key at every call, so its results at different steps are
     comparable. For a population, the arrays of the state and the keys of `evaluate` and `draw` have
     a leading axis of members. The memory of the state is reused after the call: copy the arrays
-    that are needed later.
+    that are needed later. An error of `probe` or `evaluate` ends the run, after the checkpoint is
+    saved if one is due.
 
     Attributes:
       probe: `(state, key) -> {name: scalar or [n]}`, a pure function of the state of one GAN. It is
@@ -168,7 +169,8 @@ class CallbackRunner:
             try:
                 self._callbacks.draw(state, jax.random.clone(self._streams.sample), step)
             except Exception as error:  # a failed figure must not stop training
-                self.log(f"Drawing step {step:,} failed: {type(error).__name__}: {error}")
+                reason = f"{type(error).__name__}: {error}"
+                self.log(f"Drawing step {step:,} failed, but training continues: {reason}")
         barrier("figures drawn")
 
     def _hint_if_unchanged(self, state: GANState, step: int) -> None:

@@ -40,7 +40,8 @@ class Checkpoints:
 
         Args:
           directory: Directory of the checkpoints.
-          keep: Number of latest checkpoints to keep. The one with the best scores is kept too.
+          keep: Number of latest checkpoints to keep, at least 1. The one with the best scores is
+            kept too.
           keep_every: If given, checkpoints at multiples of this number of train steps are kept too.
 
         Raises:
@@ -113,8 +114,9 @@ class Checkpoints:
                 self._manager.save(step, args=items)
         except Exception as error:  # Orbax raises errors of many types
             raise CheckpointError(
-                f"{self._directory}/{step} could not be saved: {summarize_error(error)}. The "
-                f"earlier checkpoints, of steps {self.all_steps or 'none'}, are untouched"
+                f"{self._directory}/{step} could not be saved: {summarize_error(error)}. Earlier "
+                f"checkpoints are untouched (steps: {self.all_steps or 'none'}). Fix the problem "
+                "and run the same program to resume"
             ) from error
 
     def restore(self, step: int, like: Any) -> tuple[Any, dict[str, Any]]:
@@ -133,8 +135,8 @@ class Checkpoints:
         """
         if step not in self.all_steps:
             raise CheckpointError(
-                f"{self._directory} has no checkpoint of step {step}, only of "
-                f"{self.all_steps or 'none'}"
+                f"{self._directory} has no checkpoint of step {step}; give one of the existing "
+                f"steps: {self.all_steps or 'none'}"
             )
         path = f"{self._directory}/{step}"
         manifest = self._read_on_all(step, lambda: self._read_manifest(step))

@@ -66,8 +66,8 @@ def verify_structure(manifest: dict[str, Any], like: Any, path: str) -> None:
     mismatch = first_mismatch(saved, describe_leaves(like, dtype_and_shape), "expected")
     if mismatch:
         raise CheckpointError(
-            f"{path}: the arrays do not match this GAN; it has other networks, optimizers or "
-            f"hyperparameters. {mismatch}"
+            f"{path}: the arrays do not match this GAN, which has other networks, optimizers or "
+            f"hyperparameters. {mismatch}. Use the GAN of the run, or another workdir"
         )
 
 

@@ -57,12 +57,13 @@ def train(
     A checkpoint is saved after every epoch and at the end. Ctrl-C and SIGTERM stop the run after
     the current block, with a checkpoint; a second Ctrl-C stops it immediately. The result depends
     only on the GAN, the data, the seed and the train step. A run that is stopped and resumed, or
-    divided into blocks of another length, ends with the same bits.
+    divided into blocks of another length, ends with the same bits on the same devices.
 
-    A run is resumed only with the same seed, number of seeds, update order and counts, batches and
-    data. Under the same versions of the packages, the networks, loss, penalty, augmentation,
-    optimizers and schedules must be the same too; they are compared by fingerprints in config.json.
-    The content of a streaming source and arrays that your functions close over are not compared.
+    A run is resumed only with the same seed, number of seeds, updates per train step, batches and
+    data, unless `allow_changes` is set. Under the same versions of the packages, the networks,
+    loss, penalty, augmentation, optimizers and schedules must be the same too; they are compared by
+    fingerprints in config.json. The content of a streaming source and arrays that your functions
+    close over are not compared.
 
     In a multi-process run (see `jaxgan.distributed.initialize`), every process must call this with
     the same arguments, and the workdir must be visible to all of them. Only the primary writes logs
@@ -84,11 +85,13 @@ def train(
       CPUs, up to rounding elsewhere.
 
     Raises:
-      ConfigError: If an argument is of another type; the options do not fit the GAN, the source or
-        the devices; the workdir contains a run that differs from this one; or another process is
+      ConfigError: If an argument is of the wrong type; the options do not fit the GAN, the source
+        or the devices; the workdir contains a run that differs from this one; or another process is
         training there.
       CheckpointError: If the latest checkpoint belongs to other networks, optimizers or
-        hyperparameters, or all checkpoints are corrupt.
+        hyperparameters, all checkpoints are corrupt, or a checkpoint cannot be saved.
+      DataError: If a log of the run that is resumed is corrupt.
+      OSError: If another file of the run cannot be written.
       TrainingError: If a loss or a gradient is not finite (see `on_nan`). The message names the
         train step, the metric and the array.
     """

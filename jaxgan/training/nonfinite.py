@@ -129,9 +129,11 @@ def failure_message(
     checkpoint = (
         f"The latest checkpoint is of step {max(saved)}" if saved else "No checkpoint was saved"
     )
+    names = {"d": "the discriminator", "g": "the generator"}
+    networks = " and ".join(names[network] for network in failure.networks)
     return (
-        f"step {failure.step}: the loss or gradient of {' and '.join(failure.networks)} is not "
-        f"finite; first {found}. {ADVICE[on_nan]} {checkpoint}"
+        f"step {failure.step}: the loss or gradient of {networks} is not finite. Not finite are "
+        f"{found}. {ADVICE[on_nan]} {checkpoint}"
     )
 
 

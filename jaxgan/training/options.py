@@ -50,9 +50,9 @@ class LoopOptions:
     """Whether the first generator update reuses the latent noise of the last discriminator update.
     Otherwise it draws its own."""
     num_devices: int | None = None
-    """Number of devices over which each batch, or the seeds, are sharded. Unset: all devices that
-    divide the work evenly, but one CPU device for a single GAN, because XLA already uses all
-    cores."""
+    """Number of devices over which each batch, or the seeds, are sharded. Unset: the largest number
+    that divides the batch size, or the number of seeds; but one CPU device for a single GAN,
+    because XLA already uses all cores."""
     steps_per_block: int = 20
     """Train steps per call of the compiled program, and between two progress reports."""
     keep_every: int | None = None
@@ -80,7 +80,8 @@ class TrainOptions(LoopOptions):
       evaluate_every: Epochs between evaluations; see `Callbacks.evaluate`. None evaluates only at
         the end.
       allow_changes: Resume a run even if its data, networks, seed or other options differ. The
-        differences are recorded in config.json.
+        arrays of the state must still have the same names, shapes and dtypes. The differences are
+        recorded in config.json.
 
     Raises:
       ConfigError: If an option has the wrong type or is out of its range.
@@ -104,8 +105,9 @@ class TrainOptions(LoopOptions):
 def check_ranges(options: Any) -> None:
     """Validates the types and ranges of a dataclass of options.
 
-    Integers must be at least 1 (0 for the fields in `MAY_BE_ZERO`), floats finite and at least 0,
-    and the seeds at most `MAX_SEED`.
+    Integers must be at least 1 (0 for the fields in `MAY_BE_ZERO`) and at most their bound in
+    `UPPER_BOUNDS`, by default `MAX_STEPS`. Floats must be finite and at least 0, above 0 for the
+    fields in `POSITIVE`, below 1 for those in `BELOW_ONE`. No seed may exceed `MAX_SEED`.
 
     Raises:
       ConfigError: At the first field that is invalid; the message names it and its value.

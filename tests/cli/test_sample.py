@@ -94,7 +94,7 @@ def test_sample_uses_a_member_of_a_population(command, train_toy, tmp_path):
     [
         (("--num", 0), 2, "num is 0, expected at least 1"),
         (("--out", "x.jpg"), 2, "out is x.jpg, expected a name ending in .png, .gif or .npy"),
-        (("--step", 3), 1, "has no checkpoint of step 3, only of [60]"),
+        (("--step", 3), 1, "has no checkpoint of step 3; give one of the existing steps: [60]"),
     ],
 )
 def test_sample_refuses_what_it_cannot_draw(command, toy_run, arguments, status, message):

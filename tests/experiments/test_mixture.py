@@ -61,7 +61,7 @@ def test_mixture_is_measured_beside_published_values(
     train_mixture, tmp_path, kind, options, num_seeds
 ):
     output = train_mixture(tmp_path, "--kind", kind, *options)
-    assert "The default run has 4,000 steps" in output
+    assert "The default run has 4,000 train steps" in output
     names = {path.name for path in tmp_path.iterdir()}
     assert {"mixture.gif", "scores.json"} < names < {*run_dir.RUN_FILES, ".lock"}
     for name in ("samples/000002.png", "progress.png", "losses.png"):

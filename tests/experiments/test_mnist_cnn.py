@@ -32,7 +32,7 @@ def test_experiment_trains_in_bf16_and_samples(tmp_path):
     done = run_module("experiments.mnist_mlp", "--workdir", workdir, *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Data: digits, 1,797 images\n")
-    assert "\nRun: 2 steps of 8 samples" in done.stdout
+    assert "\nRun: 2 train steps (" in done.stdout
     assert read_columns(workdir / "metrics.jsonl")["step"].tolist() == [1, 2]
     record = json.loads((workdir / "config.json").read_text())
     assert record["experiment"] == "experiments.mnist_mlp"
@@ -64,7 +64,7 @@ def test_mnist_cnn_trains_on_mnist(tmp_path, mnist_files):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(
         "Data: mnist, 60,000 images\nThe labels are not used; --conditional trains on them.\n"
-        "Run: 3 steps of 16 samples (3,750 per epoch)"
+        "Run: 3 train steps (3,750 per epoch), batches of 16 samples"
     )
     assert json.loads((workdir / "config.json").read_text())["data"]["num_images"] == 60_000
     (manual / "t10k-labels-idx1-ubyte.gz").unlink()

@@ -112,7 +112,7 @@ def test_presets_are_recorded_and_can_be_changed(command, train_parabola, tmp_pa
 def test_run_that_is_not_finite_says_what_to_try(train_parabola, tmp_path):
     status, output, error = train_parabola(tmp_path, "--learning-rate", 1e30)
     assert status == 1
-    assert "is not finite; first " in error
+    assert "is not finite. Not finite are " in error
     assert "No checkpoint was saved" in error
     assert "start over (--overwrite, or another --workdir) with a lower learning rate" in error
     assert "--learning-rate" in output

@@ -36,8 +36,8 @@ def test_run_training_writes_every_file_and_says_what_it_does(train_toy, tmp_pat
     assert lines[0] == "Data: digits, 1,797 images"
     assert lines[1] == "The labels are not used; --conditional trains on them."
     assert lines[2] == (
-        "Run: 120 steps of 64 samples (926 per epoch, 33 passes through the data), in "
-        f"{workdir}. The default run has 23,150 steps."
+        "Run: 120 train steps (926 per epoch, 33 passes through the data), batches of 64 samples, "
+        f"in {workdir}. The default run has 23,150 train steps."
     )
     progress = (
         r"epoch 1/1  step 50/120  [\d.]+ steps/s  0:00:0\d left  loss D [\d.]+ G [\d.]+ D\(x\) "
@@ -151,9 +151,9 @@ def test_plan_message_gives_the_default_run_if_that_is_longer(tmp_path, steps):
     config = toy_experiment.Config(workdir=tmp_path, steps=steps)
     message = runner.plan_message(config, config.train_options(4), 4, ", 2 passes")
     assert message.startswith(
-        f"Run: {steps} steps of 128 samples (4 per epoch, 2 passes), in {tmp_path}."
+        f"Run: {steps} train steps (4 per epoch, 2 passes), batches of 128 samples, in {tmp_path}."
     )
-    assert ("The default run has 100 steps." in message) == (steps == 99)  # 25 epochs
+    assert ("The default run has 100 train steps." in message) == (steps == 99)  # 25 epochs
 
 
 def test_default_length_is_none_without_default_steps_and_epochs():

@@ -65,7 +65,7 @@ def test_draw_that_raises_is_logged_and_training_goes_on(tmp_path):
     messages = []
     state, step = run(tmp_path / "failed", 12, draw=draw, log=messages.append)
     failures = [text for text in messages if text.startswith("Drawing")]
-    assert failures == ["Drawing step 10 failed: OSError: no space left"]
+    assert failures == ["Drawing step 10 failed, but training continues: OSError: no space left"]
     assert step == 12
     assert saved_steps(tmp_path / "failed") == [10, 12]
     assert_same_bits(state, run(tmp_path / "undrawn", 12)[0])

@@ -11,7 +11,7 @@ def test_checkpoints_keeps_the_latest(tmp_path):
         for step in (1, 5, 10, 11):
             checkpoints.save(step, {"x": jnp.arange(step)}, {})
         assert checkpoints.all_steps == [10, 11]
-    message = r"has no checkpoint of step 5, only of \[10, 11\]"
+    message = r"has no checkpoint of step 5; give one of the existing steps: \[10, 11\]"
     with Checkpoints(str(tmp_path / "c"), keep=2) as checkpoints:
         assert checkpoints.all_steps == [10, 11]
         with pytest.raises(CheckpointError, match=message):

@@ -170,8 +170,8 @@ def test_save_error_names_the_checkpoint_and_those_that_are_untouched(tmp_path, 
         checkpoints.save(1, {"x": jnp.ones(3)}, {})
         monkeypatch.setattr(checkpoints._manager, "save", fail)
         message = (
-            r"c/2 could not be saved: \[Errno 28\] No space left on device\. The earlier "
-            r"checkpoints, of steps \[1\], are untouched"
+            r"c/2 could not be saved: \[Errno 28\] No space left on device\. Earlier "
+            r"checkpoints are untouched \(steps: \[1\]\)"
         )
         with pytest.raises(CheckpointError, match=message):
             checkpoints.save(2, {"x": jnp.ones(3)}, {})

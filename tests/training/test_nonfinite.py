@@ -117,7 +117,10 @@ def test_find_nonfinite_names_the_first_metric_and_the_first_array():
 )
 def test_failure_message_gives_the_step_the_advice_and_the_latest_checkpoint(on_nan, saved, parts):
     message = failure_message(Failure(12, ["d", "g"], {}), "d_loss", on_nan, saved)
-    assert message.startswith("step 12: the loss or gradient of d and g is not finite; first d_l")
+    assert message.startswith(
+        "step 12: the loss or gradient of the discriminator and the generator is not finite. Not "
+        "finite are d_loss."
+    )
     assert all(part in message for part in parts)
 
 
@@ -134,14 +137,14 @@ def test_train_stops_at_a_nan_and_keeps_the_checkpoint_before_it(tmp_path):
     source_with_nan = source._replace(order=order, batch=batch)
     messages = []
     callbacks = Callbacks(progress=None, log=messages.append)
-    match = r"step 9: .* of d and g is not finite;.*The latest checkpoint is of step 5"
+    match = r"step 9: .* and the generator is not finite\..*The latest checkpoint is of step 5"
     with pytest.raises(TrainingError, match=match) as info:
         train(PLAIN_GAN, source_with_nan, tmp_path, TrainOptions(steps=10), callbacks)
     assert [text for text in messages if "not finite" in text] == [
         "A loss or gradient of step 9 is not finite. Replaying the run from the latest checkpoint "
         "to find the first such metric and array."
     ]
-    assert "first d_real_logits and 5 more metrics, .d.params['" in str(info.value)
+    assert "are d_real_logits and 5 more metrics, .d.params['" in str(info.value)
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         assert checkpoints.all_steps == [5]
 
@@ -160,6 +163,6 @@ def test_train_on_nan_skip_logs_skipped_steps_and_goes_on(tmp_path):
 def test_train_on_nan_skip_stops_after_too_many_consecutive_skips(tmp_path):
     options = TrainOptions(steps=30, on_nan="skip")
     callbacks = Callbacks(progress=None, log=lambda text: None)
-    match = r"step 24: .*first d_real_logits and .*More than 20 train steps in a row"
+    match = r"step 24: .*are d_real_logits and .*More than 20 train steps in a row"
     with pytest.raises(TrainingError, match=match):
         train(PLAIN_GAN, nan_source(3, 29, repeats=6), tmp_path, options, callbacks)
