@@ -16,6 +16,7 @@ from jaxgan.data.sources import (
     synthetic_source,
     to_pixels,
 )
+from jaxgan.data.stacked_mnist import draw_triples, stack_images, stack_labels, stacked_source
 from jaxgan.data.streaming import streaming_source
 
 __all__ = [
@@ -29,12 +30,16 @@ __all__ = [
     "Split",
     "array_source",
     "default_repeats",
+    "draw_triples",
     "from_pixels",
     "load_split",
     "mixture_source",
     "open_dataset",
     "open_split",
     "parabola_source",
+    "stack_images",
+    "stack_labels",
+    "stacked_source",
     "streaming_source",
     "synthetic_source",
     "to_pixels",

@@ -5,6 +5,7 @@ from jaxgan.models.conv import ConvDiscriminator, ConvGenerator
 from jaxgan.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from jaxgan.models.mixture import MixtureDiscriminator, MixtureGenerator
 from jaxgan.models.mlp import MLPDiscriminator, MLPGenerator
+from jaxgan.models.pacgan import PacDCGANDiscriminator, PacDCGANGenerator
 
 __all__ = [
     "Classifier",
@@ -16,4 +17,6 @@ __all__ = [
     "MLPGenerator",
     "MixtureDiscriminator",
     "MixtureGenerator",
+    "PacDCGANDiscriminator",
+    "PacDCGANGenerator",
 ]

@@ -11,9 +11,10 @@ from jaxgan.models.layers import conv, conv_transpose, dense, max_pool
 
 
 class ConvDiscriminator(nn.Module):
-    """Convolutional discriminator for 28x28 grayscale images.
+    """Convolutional discriminator for 28x28 images.
 
-    Maps `x [B, 28, 28, 1]` to `logits [B]`. It has 1,102,721 parameters.
+    Maps `x [B, 28, 28, C]` to `logits [B]`. It has 1,102,721 parameters for grayscale images and
+    1,104,321 for color images.
 
     Attributes:
       num_classes: Number of classes of the condition; None for a network without condition.
@@ -43,17 +44,19 @@ class ConvDiscriminator(nn.Module):
 
 
 class ConvGenerator(nn.Module):
-    """Generator of 28x28 grayscale images, with transposed convolutions and BatchNorm.
+    """Generator of 28x28 images, with transposed convolutions and BatchNorm.
 
-    Maps `z [B, latent_dim]` to `x [B, 28, 28, 1]` in [-1, 1]. It has 6,679,105 parameters for
-    `latent_dim` = 100.
+    Maps `z [B, latent_dim]` to `x [B, 28, 28, channels]` in [-1, 1]. It has 6,679,105 parameters
+    for `latent_dim` = 100 and one channel, 6,681,155 for three.
 
     Attributes:
+      channels: Number of channels of the images.
       num_classes: Number of classes of the condition; None for a network without condition.
       dtype: Dtype of the computation; None promotes the dtypes of the input and the parameters.
       param_dtype: Dtype of the parameters.
     """
 
+    channels: int = 1
     num_classes: int | None = None
     dtype: jax.typing.DTypeLike | None = None
     param_dtype: jax.typing.DTypeLike = jnp.float32
@@ -72,4 +75,4 @@ class ConvGenerator(nn.Module):
         x = norm(nn.relu(dense(x, 7 * 7 * 128, **dtypes)))
         x = x.reshape(-1, 7, 7, 128)
         x = norm(nn.relu(conv_transpose(x, 64, (4, 4), (2, 2), **dtypes)))
-        return jnp.tanh(conv_transpose(x, 1, (4, 4), (2, 2), **dtypes))
+        return jnp.tanh(conv_transpose(x, self.channels, (4, 4), (2, 2), **dtypes))
