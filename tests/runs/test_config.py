@@ -7,13 +7,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import dcgan, mixture, mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola
+from experiments import (
+    dcgan,
+    mixture,
+    mnist_cnn,
+    mnist_mlp,
+    mnist_mlp_bce,
+    mnist_wgan,
+    parabola,
+    stacked_mnist,
+)
 from jaxgan.errors import ConfigError
 from jaxgan.runs.config import RunConfig, config_from_json
 from jaxgan.training import LoopOptions
 from tests.helpers.fuzzing import call_or_refuse
 
-EXPERIMENTS = (dcgan, mixture, mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola)
+EXPERIMENTS = (
+    *(dcgan, mixture, mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola),
+    stacked_mnist,
+)
 EACH_EXPERIMENT = pytest.mark.parametrize(
     "module", EXPERIMENTS, ids=lambda module: module.__name__.rpartition(".")[-1]
 )
