@@ -13,7 +13,8 @@ This module avoids the slow layouts on CPUs in two ways:
 * A convolution with strides, or with a dilated input (a transposed convolution), has a custom
   gradient (`fast_conv`). The gradient of the input is a convolution with the fast layouts, and the
   gradient of the kernel is one matrix product per kernel tap. A tap is one spatial position
-  `(i, j)` of the kernel.
+  `(i, j)` of the kernel. If the kernel is larger than the input, the convolution itself is a matrix
+  product as well, since XLA has no fast kernel for it.
 
 On other platforms the convolutions and the kernel gradients are those of `lax`.
 """
@@ -29,8 +30,8 @@ from jaxgan.errors import ShapeError
 from jaxgan.models.toom_cook import MAX_SIZE, conv_by_toom_cook
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
-# Measured on two cores with AVX-512: below these, Toom-Cook's transforms take longer than the
-# multiplications that they save.
+# Measured on two cores with AVX-512: with fewer channels, or for fewer saved multiplications,
+# Toom-Cook's transforms take longer than what they save.
 MIN_CHANNELS = 16
 MAX_COST_RATIO = 0.8
 
@@ -199,9 +200,64 @@ def fast_conv(x, kernel, strides, padding, lhs_dilation):
     Returns:
       `[B, H', W', F]`.
     """
+    options = {"strides": strides, "padding": padding, "lhs_dilation": lhs_dilation}
+    lax_conv = partial(conv_by_lax, **options)
+    # XLA:CPU is a hundred times slower if the kernel is larger than the input.
+    if all(size >= k for size, k in zip(x.shape[1:3], kernel.shape[:2], strict=True)):
+        return lax_conv(x, kernel)
+    return lax.platform_dependent(
+        x, kernel, cpu=partial(conv_by_patches, **options), default=lax_conv
+    )
+
+
+def conv_by_lax(x, kernel, strides, padding, lhs_dilation):
+    """Computes the convolution of `fast_conv` as `lax` does."""
     return lax.conv_general_dilated(
         x, kernel, strides, padding, lhs_dilation=lhs_dilation, dimension_numbers=LAYOUT
     )
+
+
+def conv_by_patches(x, kernel, strides, padding, lhs_dilation):
+    """Computes the convolution of `fast_conv` as one matrix product; see there."""
+    kh, kw, _, features = kernel.shape
+    axes = zip(x.shape[1:3], (kh, kw), strides, padding, lhs_dilation, strict=True)
+    sizes = [(dilated_size(n, d) + sum(pads) - k) // s + 1 for n, k, s, pads, d in axes]
+    shape = (len(x), *sizes, features)
+    if lhs_dilation == (1, 1):
+        patches = extract_patches(pad_spatial(x, padding), (kh, kw), strides, shape)
+        return lax.dot_general(patches, kernel.reshape(-1, features), (((3,), (0,)), ((), ())))
+    # A convolution of a dilated input is the transpose of a strided one, which maps the output back
+    # to the input.
+    reverse_conv = partial(
+        conv_by_patches,
+        kernel=rotate_kernel(kernel),
+        strides=lhs_dilation,
+        padding=reverse_padding(x.shape, shape, kernel.shape, strides, padding, lhs_dilation),
+        lhs_dilation=strides,
+    )
+    (y,) = jax.linear_transpose(reverse_conv, jax.ShapeDtypeStruct(shape, x.dtype))(x)
+    return lax.optimization_barrier(y)  # else each use of y would sum the patches again
+
+
+def extract_patches(x, kernel_size, strides, shape):
+    """Returns the patches of `x` `[B, H, W, C]` that `H'` x `W'` outputs depend on.
+
+    Args:
+      x: `[B, H, W, C]`.
+      kernel_size: `(kh, kw)`.
+      strides: `(sh, sw)`.
+      shape: `(B, H', W', F)`, the shape of the output.
+
+    Returns:
+      `[B, H', W', kh * kw * C]`.
+    """
+    taps = [(i, j) for i in range(kernel_size[0]) for j in range(kernel_size[1])]
+    return jnp.concatenate([strided_slice(x, tap, shape, strides) for tap in taps], -1)
+
+
+def rotate_kernel(kernel):
+    """Returns a kernel rotated by 180 degrees, with its input and output channels swapped."""
+    return jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
 
 
 def _fast_conv_fwd(x, kernel, strides, padding, lhs_dilation):
@@ -211,15 +267,11 @@ def _fast_conv_fwd(x, kernel, strides, padding, lhs_dilation):
 
 def _fast_conv_bwd(strides, padding, lhs_dilation, residuals, g):
     x, kernel = residuals
-    # The gradient of the input convolves g with the kernel rotated by 180 degrees, its input and
-    # output channels swapped. Strides and dilation swap roles: g is dilated by the strides, and the
-    # window moves by the dilation of x, because only those positions hold entries of x.
-    rotated_kernel = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
-    axes = zip(
-        x.shape[1:3], g.shape[1:3], kernel.shape[:2], strides, padding, lhs_dilation, strict=True
-    )
-    x_padding = tuple(input_grad_padding(*axis) for axis in axes)
-    x_grad = fast_conv(g, rotated_kernel, lhs_dilation, x_padding, strides)
+    # The gradient of the input convolves g with the rotated kernel. Strides and dilation swap their
+    # roles: g is dilated by the strides, and the window moves by the dilation of x, because only
+    # those positions hold entries of x.
+    x_padding = reverse_padding(x.shape, g.shape, kernel.shape, strides, padding, lhs_dilation)
+    x_grad = fast_conv(g, rotate_kernel(kernel), lhs_dilation, x_padding, strides)
     options = {
         "kernel_shape": kernel.shape,
         "strides": strides,
@@ -234,16 +286,21 @@ def _fast_conv_bwd(strides, padding, lhs_dilation, residuals, g):
 fast_conv.defvjp(_fast_conv_fwd, _fast_conv_bwd)
 
 
-def input_grad_padding(x_size, g_size, kernel_size, stride, padding, dilation):
-    """Returns the padding `(low, high)` along one axis for the gradient of the input.
+def reverse_padding(x_shape, g_shape, kernel_shape, strides, padding, lhs_dilation):
+    """Returns the padding of the convolution that maps the gradient g of the output to that of x.
 
-    The padded gradient of the output, dilated by `stride`, must have the length of the dilated
-    input plus `kernel_size - 1`, so that its convolution has one result per entry of the input.
-    Values are negative, and crop, if the forward padding exceeds `kernel_size - 1`.
+    The padded g, dilated by the strides, must have the length of the dilated input plus k - 1, so
+    that its convolution has one result per entry of the input. Values are negative, and crop, if
+    the forward padding exceeds k - 1.
     """
-    low = kernel_size - 1 - padding[0]
-    padded_size = dilated_size(x_size, dilation) + kernel_size - 1
-    return low, padded_size - dilated_size(g_size, stride) - low
+    axes = zip(
+        x_shape[1:3], g_shape[1:3], kernel_shape[:2], strides, padding, lhs_dilation, strict=True
+    )
+    pads = []
+    for x_size, g_size, k, stride, (low, _), dilation in axes:
+        total = dilated_size(x_size, dilation) + k - 1 - dilated_size(g_size, stride)
+        pads.append((k - 1 - low, total - (k - 1 - low)))
+    return tuple(pads)
 
 
 def dilated_size(size, dilation):
@@ -275,10 +332,15 @@ def kernel_grad_by_taps(x, g, kernel_shape, strides, padding, lhs_dilation):
     """Computes the gradient of the kernel, `[kh, kw, C, F]`, as one matrix product per tap.
 
     A tap connects as many entries of `x` as of `g`. Its gradient is the product of those entries,
-    `[C, N] @ [N, F]`, summed over the N connected pairs of the batch. See `kernel_grad_by_lax` for
+    `[C, N] @ [N, F]`, summed over the N connected pairs of the batch. With few channels these
+    products are too narrow to be fast, and the taps share one product. See `kernel_grad_by_lax` for
     the arguments.
     """
-    kh, kw = kernel_shape[:2]
+    kh, kw, channels, _ = kernel_shape
+    contract_pixels = (((0, 1, 2), (0, 1, 2)), ((), ()))
+    if lhs_dilation == (1, 1) and channels < MIN_CHANNELS:
+        patches = extract_patches(pad_spatial(x, padding), (kh, kw), strides, g.shape)
+        return lax.dot_general(patches, g, contract_pixels).reshape(kernel_shape)
     taps = [(i, j) for i in range(kh) for j in range(kw)]
     if lhs_dilation == (1, 1):
         # Along each axis, tap i connects g[m] with the padded x[m * stride + i], for all m.
@@ -301,7 +363,6 @@ def kernel_grad_by_taps(x, g, kernel_shape, strides, padding, lhs_dilation):
             (x, strided_slice(g, (kh - 1 - i, kw - 1 - j), x.shape, lhs_dilation)) for i, j in taps
         ]
     # [B, H, W, C] x [B, H, W, F] -> [C, F]: contracts the batch, the rows and the columns.
-    contract_pixels = (((0, 1, 2), (0, 1, 2)), ((), ()))
     return jnp.stack([lax.dot_general(*pair, contract_pixels) for pair in pairs]).reshape(
         kernel_shape
     )

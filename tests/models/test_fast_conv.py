@@ -23,7 +23,11 @@ def conv_arguments(draw):
         st.sampled_from([((1, 1), (1, 1)), ((2, 3), (1, 1)), ((1, 1), (2, 3)), ((1, 1), (2, 2))])
     )
     padding = tuple((draw(st.integers(0, k + 1)), draw(st.integers(0, k + 1))) for k in shape[:2])
-    height, width = (draw(st.integers(k, k + 5)) for k in shape[:2])
+    # Inputs smaller than the kernel are included, if the padding makes up for it.
+    height, width = (
+        draw(st.integers(max(1, k - sum(pads)), k + 5))
+        for k, pads in zip(shape[:2], padding, strict=True)
+    )
     x, kernel = draw_arrays((2, height, width, shape[2]), shape)
     return x, kernel, strides, padding, lhs_dilation
 
@@ -141,15 +145,31 @@ def test_kernel_grad_by_taps_equals_kernel_grad_by_lax():
     )
 
 
-def test_fast_conv_kernel_gradient_uses_taps_only_on_cpus():
-    x, kernel = draw_arrays((2, 6, 6, 2), (3, 3, 2, 4))
+@pytest.mark.parametrize(
+    ("channels", "num_products"), [(fast_conv.MIN_CHANNELS, 9), (fast_conv.MIN_CHANNELS - 1, 1)]
+)
+def test_fast_conv_kernel_gradient_uses_products_only_on_cpus(channels, num_products):
+    """One product per tap, or one for all taps if there are few channels."""
+    x, kernel = draw_arrays((2, 6, 6, channels), (3, 3, channels, 4))
 
     def loss(kernel):
         return jnp.sum(fast_conv.fast_conv(x, kernel, (1, 1), ((0, 0), (0, 0)), (1, 1)) ** 2)
 
     lowered = lower(jax.jit(jax.grad(loss)), kernel)
-    assert lowered["cpu"].count("stablehlo.dot_general") == 9
+    assert lowered["cpu"].count("stablehlo.dot_general") == num_products
     assert lowered["tpu"].count("stablehlo.dot_general") == 0
+
+
+def test_fast_conv_of_inputs_smaller_than_the_kernel_uses_products_only_on_cpus():
+    for size, strides, dilation in [(3, (2, 2), (1, 1)), (2, (1, 1), (2, 2)), (4, (2, 2), (1, 1))]:
+        x, kernel = draw_arrays((2, size, 5, 2), (4, 4, 2, 3))
+        conv = jax.jit(
+            lambda x, k, s=strides, d=dilation: fast_conv.fast_conv(x, k, s, ((2, 2), (2, 2)), d)
+        )
+        counts = {
+            p: text.count("stablehlo.convolution") for p, text in lower(conv, x, kernel).items()
+        }
+        assert counts == {"cpu": int(size >= 4), "tpu": 1}
 
 
 def test_fast_conv_general_dilated_without_strides_uses_matmuls_only_on_cpus():
