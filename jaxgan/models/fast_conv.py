@@ -33,7 +33,7 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 # Measured on two cores with AVX-512: with fewer channels, or for fewer saved multiplications,
 # Toom-Cook's transforms take longer than what they save.
 MIN_CHANNELS = 16
-MAX_COST_RATIO = 0.8
+MAX_COST_RATIO = 0.5
 
 
 def fast_conv_general_dilated(
@@ -115,16 +115,16 @@ def conv_by_products(x, kernel, padding):
 
 
 def toom_cook_tile_width(columns, kw):
-    """Returns the tile width with the fewest multiplications for a row, 0 if none saves any.
+    """Returns the tile width with the fewest multiplications for a row, 0 if it does not pay.
 
-    Tiles of m pixels need m + kw - 1 multiplications each, also for pixels beyond the row. Of equal
-    widths the smallest is chosen, since the rounding error grows with the width.
+    Tiles of m pixels need m + kw - 1 multiplications each, also for pixels beyond the row. Of
+    widths with equal numbers the smallest is chosen, since the rounding error grows with the width.
+    The banded matrix of `conv_as_matmul` needs t + kw - 1 multiplications per pixel.
     """
     costs = {m: -(-columns // m) * (m + kw - 1) for m in range(2, MAX_SIZE - kw + 2)}
     best = min(costs, key=lambda m: costs[m], default=0)
-    banded_width = matmul_tile_width(columns, kw)
-    banded_cost = columns // banded_width * (banded_width + kw - 1)
-    return best if best and costs[best] < MAX_COST_RATIO * banded_cost else 0
+    banded_cost = columns * (matmul_tile_width(columns, kw) + kw - 1)
+    return best if best and costs[best] <= MAX_COST_RATIO * banded_cost else 0
 
 
 def matmul_tile_width(columns, kw):

@@ -193,3 +193,31 @@ def test_fast_conv_general_dilated_accepts_other_ranks():
         fast_conv.fast_conv_general_dilated(x, kernel, (2,), "SAME", dimension_numbers=layout),
         lax.conv_general_dilated(x, kernel, (2,), "SAME", dimension_numbers=layout),
     )
+
+
+@pytest.mark.parametrize(
+    ("columns", "kw", "tile_width"),
+    [
+        (8, 5, 4),  # 2 tiles of 8 multiplications, 64 with a banded matrix
+        (12, 3, 6),  # 2 tiles of 8; 3 tiles of 6 are 18
+        (11, 3, 6),  # 2 tiles of 8, with one pixel beyond the row
+        (7, 3, 0),  # 12 multiplications instead of 21 are too little gain
+        (14, 2, 0),
+        (9, 1, 0),
+        (20, 11, 0),  # kernels wider than 7 have no tiles of two pixels
+    ],
+)
+def test_toom_cook_tile_width_needs_the_fewest_multiplications(columns, kw, tile_width):
+    assert fast_conv.toom_cook_tile_width(columns, kw) == tile_width
+
+
+@pytest.mark.parametrize(("dtype", "batched"), [("float32", True), ("bfloat16", False)])
+def test_conv_by_products_uses_toom_cook_for_many_channels(dtype, batched):
+    """16 bits are too few for Toom-Cook's transforms."""
+    x, kernel = (jnp.asarray(a, dtype) for a in draw_arrays((1, 6, 10, 16), (3, 3, 16, 16)))
+    for channels, expected in [(16, batched), (15, False)]:
+        arguments = x[..., :channels], kernel[:, :, :channels]
+        text = str(
+            jax.make_jaxpr(lambda *a: fast_conv.conv_by_products(*a, ((0, 0), (0, 0))))(*arguments)
+        )
+        assert text.count("dot_general") == (4 if expected else 2)
