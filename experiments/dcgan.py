@@ -102,7 +102,7 @@ def build(config: Config) -> GAN:
         "num_classes": config.num_classes,
         **PRECISIONS[config.precision],
     }
-    penalty = None
+    rate, penalty = config.learning_rate_schedule(), None
     if config.r1_gamma:
         penalty = penalties.r1(config.r1_gamma)
         if config.penalty_batch_size is not None:
@@ -115,8 +115,8 @@ def build(config: Config) -> GAN:
             **shared,
         ),
         loss=losses.non_saturating,
-        d_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
-        g_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
+        d_tx=optimizers.adam(rate, config.b1, config.b2),
+        g_tx=optimizers.adam(rate, config.b1, config.b2),
         prior=priors.uniform(config.latent_dim),
         penalty=penalty,
         augment=augment.diff_augment(config.augment or ()),

@@ -147,7 +147,6 @@ def run_config(
         seed=seed,
         steps=config.steps,
         batch_size=config.batch_size,
-        penalty_batch_size=min(config.batch_size, 16),
         dataset=config.dataset,
         workdir=config.workdir / f"{'-'.join(augment or ('none',))}-{seed}",
     )

@@ -39,7 +39,7 @@ from jaxgan.metrics.mixture import (
 from jaxgan.plotting import figures
 from jaxgan.plotting.callbacks import make_plot_callback
 from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
-from jaxgan.runs.config import PRECISIONS, DecayedAdamOptions, RunConfig
+from jaxgan.runs.config import PRECISIONS, AdamOptions
 from jaxgan.runs.console import print_line
 from jaxgan.runs.runner import run_training
 from jaxgan.runs.runtime import configure_jax
@@ -77,7 +77,7 @@ PUBLISHED = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(DecayedAdamOptions, RunConfig):
+class Config(AdamOptions):
     """Options of the experiment; the defaults are those of the documented run."""
 
     kind: Literal["ring", "grid"] = "ring"

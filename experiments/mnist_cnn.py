@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from jaxgan import GAN, augment, losses, make_gan, models, optimizers, penalties, priors
-from jaxgan.errors import ConfigError
 from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
 from jaxgan.runs.config import PRECISIONS, AdamConfig
 from jaxgan.runs.image_runner import train_on_images
@@ -31,7 +30,7 @@ class Config(AdamConfig):
     workdir: Path = Path("runs/mnist_cnn")
     epochs: int | None = 25
     penalty_batch_size: int | None = None
-    """Real images of each batch on which the penalty is computed. Unset: all."""
+    """Real images of each batch on which R1 is computed. Unset, or above the batch size: all."""
 
     presets: ClassVar = {
         "tuned": dict(
@@ -44,18 +43,10 @@ class Config(AdamConfig):
         )
     }
 
-    def __post_init__(self):
-        """Raises ConfigError at the first option that is invalid."""
-        super().__post_init__()
-        if (self.penalty_batch_size or 0) > self.batch_size:
-            raise ConfigError(
-                f"penalty_batch_size is {self.penalty_batch_size}, expected at most batch_size, "
-                f"{self.batch_size}"
-            )
-
 
 def build(config: Config) -> GAN:
     """Returns the GAN of a configuration."""
+    rate = config.learning_rate_schedule()
     shared = {"num_classes": config.num_classes, **PRECISIONS[config.precision]}
     penalty = penalties.r1(config.r1_gamma) if config.r1_gamma else None
     if penalty is not None and config.penalty_batch_size is not None:
@@ -64,8 +55,8 @@ def build(config: Config) -> GAN:
         generator=models.ConvGenerator(**shared),
         discriminator=models.ConvDiscriminator(**shared),
         loss=losses.non_saturating,
-        d_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
-        g_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
+        d_tx=optimizers.adam(rate, config.b1, config.b2),
+        g_tx=optimizers.adam(rate, config.b1, config.b2),
         prior=priors.uniform(config.latent_dim),
         penalty=penalty,
         augment=augment.diff_augment(config.augment or ()),

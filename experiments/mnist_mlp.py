@@ -51,14 +51,15 @@ class Config(AdamConfig):
 
 def build(config: Config) -> GAN:
     """Returns the GAN of a configuration."""
+    rate = config.learning_rate_schedule()
     shared = {"num_classes": config.num_classes, **PRECISIONS[config.precision]}
     widths = (config.g_width,) * config.g_layers
     return make_gan(
         generator=models.MLPGenerator(widths=widths, batch_norm=config.batch_norm, **shared),
         discriminator=models.MLPDiscriminator(**shared),
         loss=losses.non_saturating,
-        d_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
-        g_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
+        d_tx=optimizers.adam(rate, config.b1, config.b2),
+        g_tx=optimizers.adam(rate, config.b1, config.b2),
         prior=priors.uniform(config.latent_dim),
         penalty=penalties.r1(config.r1_gamma) if config.r1_gamma else None,
         augment=augment.diff_augment(config.augment or ()),

@@ -58,6 +58,7 @@ class Config(AdamConfig):
 
 def build(config: Config) -> GAN:
     """Returns the GAN of a configuration."""
+    rate = config.learning_rate_schedule()
     shared = {"num_classes": config.num_classes, **PRECISIONS[config.precision]}
     return make_gan(
         generator=models.MLPGenerator(
@@ -68,8 +69,8 @@ def build(config: Config) -> GAN:
         ),
         discriminator=models.MLPDiscriminator(**shared),
         loss=losses.non_saturating,
-        d_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
-        g_tx=optimizers.adam(config.learning_rate, config.b1, config.b2),
+        d_tx=optimizers.adam(rate, config.b1, config.b2),
+        g_tx=optimizers.adam(rate, config.b1, config.b2),
         prior=priors.normal(config.latent_dim),
         penalty=penalties.r1(config.r1_gamma) if config.r1_gamma else None,
         augment=augment.diff_augment(config.augment or ()),

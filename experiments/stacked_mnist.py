@@ -47,7 +47,7 @@ from jaxgan.evaluation.tables import format_mean_sem
 from jaxgan.metrics import classes as class_metrics
 from jaxgan.plotting.callbacks import make_image_callback
 from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
-from jaxgan.runs.config import PRECISIONS, DecayedAdamOptions, RunConfig
+from jaxgan.runs.config import PRECISIONS, AdamOptions
 from jaxgan.runs.console import print_line, progress_bar
 from jaxgan.runs.image_runner import check_sample_shape
 from jaxgan.runs.runner import plan_training, run_training
@@ -81,7 +81,7 @@ PUBLISHED = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(DecayedAdamOptions, RunConfig):
+class Config(AdamOptions):
     """Options of the experiment; the defaults are those of the documented run."""
 
     preset: Literal["faithful", "tuned"] = "faithful"

@@ -14,7 +14,7 @@ from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
 from jaxgan.data.image_decoding import format_size, parse_size
 from jaxgan.distributed.multihost import validate_distributed_args
 from jaxgan.errors import ConfigError
-from jaxgan.training.options import LoopOptions, TrainOptions, matches_type
+from jaxgan.training.options import LoopOptions, TrainOptions, describe_type, matches_type
 
 PRECISIONS = {
     "float32": {"dtype": jnp.float32, "param_dtype": jnp.float32},
@@ -161,23 +161,17 @@ class ImageRunConfig(RunConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AdamOptions:
+class AdamOptions(RunConfig):
     """The options of experiments in which Adam updates both networks."""
 
     learning_rate: float = 3e-4
     """Learning rate of Adam, for both networks."""
+    decay_steps: int | None = None
+    """Train steps over which the learning rate falls linearly to 0. Unset: it is constant."""
     b1: float = 0.5
     """Decay rate of Adam's first moment."""
     b2: float = 0.999
     """Decay rate of Adam's second moment."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DecayedAdamOptions(AdamOptions):
-    """The options of experiments in which the learning rate of Adam may fall."""
-
-    decay_steps: int | None = None
-    """Train steps over which the learning rate falls linearly to 0. Unset: it is constant."""
 
     def learning_rate_schedule(self) -> optax.ScalarOrSchedule:
         """Returns the learning rate, or its schedule."""
@@ -187,9 +181,11 @@ class DecayedAdamOptions(AdamOptions):
 
     def warnings(self, steps: int) -> list[str]:
         """Returns a warning if the learning rate is 0 for some of the train steps."""
+        found = super().warnings(steps)
         if self.decay_steps is None or steps <= self.decay_steps:
-            return []
+            return found
         return [
+            *found,
             f"The learning rate is 0 from step {self.decay_steps:,} on (decay_steps), so the "
             f"last {steps - self.decay_steps:,} of {steps:,} steps change nothing.",
         ]
@@ -235,5 +231,9 @@ def config_from_json(config_type: type[Config], values: dict[str, Any]) -> Confi
         )
     for name, value in values.items():
         if not matches_type(value, hints[name]):
-            raise ConfigError(f"config.json is corrupt: {name} is {value!r}")
+            raise ConfigError(
+                f"config.json is corrupt: {name} is {value!r}, expected "
+                f"{describe_type(hints[name])}; restore the file from a copy, or train the run "
+                "again with --overwrite"
+            )
     return config_type(**values)

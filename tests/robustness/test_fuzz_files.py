@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from jaxgan import Callbacks, TrainOptions, load_run, train
+from jaxgan.data.image_decoding import format_size, parse_size
 from jaxgan.errors import JaxganError
 from jaxgan.runs.config import config_from_json
 from jaxgan.training import Checkpoints, metric_log
@@ -59,6 +60,8 @@ def test_config_from_json_accepts_or_refuses_any_value(name, tries):
             return
         if field in ("workdir", "data_dir"):
             value = str(Path(value))
+        if field == "size" and value is not None:
+            value = format_size(parse_size(value))
         written = json.loads(json.dumps(dataclasses.asdict(found), default=str))
         assert written == defaults | {field: value}
 
