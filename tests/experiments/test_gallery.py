@@ -1,5 +1,7 @@
 """The gallery: a page with the results of trained experiments."""
 
+import json
+
 import pytest
 
 from experiments import gallery, mnist_mlp, parabola
@@ -26,3 +28,16 @@ def test_gallery_collects_the_results_of_existing_runs(command, tmp_path):
         f"{name}{kind}.png" for name in ("mnist_mlp", "parabola") for kind in ("", "_losses")
     }
     assert all(f"({name})" in page for name in figures)
+
+
+def test_gallery_shows_figures_of_other_commands_that_exist(tmp_path):
+    (tmp_path / "few_images.png").touch()
+    page = gallery.make_page(gallery.Config(workdir=tmp_path / "runs", out=tmp_path))
+    assert "## few_images" in page
+    assert "mixture_ring" not in page
+
+
+def test_gallery_lists_modes_and_kl_divergence_of_runs_that_count_modes(tmp_path):
+    scores = {"kl_divergence": [0.02, 0.04], "modes_found": [999, 1000]}
+    (tmp_path / "scores.json").write_text(json.dumps({"scores": scores}))
+    assert gallery.format_other_metrics(tmp_path, {}) == "1000 ± 0 modes, KL 0.030 ± 0.010"
