@@ -46,7 +46,7 @@ def measure_time_to_quality(
     classifier = load_or_train_classifier("mnist", data_dir)
 
     def moments(images):
-        return frechet.feature_moments(classifier.classify(images).features)
+        return frechet.feature_moments(classifier.extract(images).features)
 
     real_moments = moments(load_split("mnist", data_dir).images)
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import compare_pytorch, compare_report, scaling, scaling_report
+from benchmarks import compare_pytorch, compare_report, convolutions, scaling, scaling_report
 from benchmarks.jax_worker import JaxWorker
 from benchmarks.systems import SYSTEMS
 from benchmarks.time_to_quality import measure_time_to_quality, train_to_target
@@ -121,3 +121,20 @@ def test_measure_point_returns_all_figures():
     assert least < figures["flops_per_step"] < 4 * least
     assert all(np.isfinite(figures[name]) and figures[name] > 0 for name in scaling_report.COLUMNS)
     assert "| parabola | 2 |" in scaling_report.markdown_tables({"gans": [figures]})
+
+
+def test_convolutions_compares_all_forms(monkeypatch, capsys):
+    """Every form computes the same convolution."""
+    cases = (
+        convolutions.Case(2, 10, 16, 16, 3),
+        convolutions.Case(2, 3, 2, 3, 4, stride=2),
+        convolutions.Case(2, 5, 2, 3, 4, dilation=2),
+    )
+    monkeypatch.setattr(convolutions, "CASES", cases)
+    monkeypatch.setattr(convolutions, "NUM_ROUNDS", 1)
+    convolutions.main()
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    names = [row[-4] for row in rows]
+    assert names[:6] == ["lax", "banded", "F(2, 3)", "F(4, 3)", "F(6, 3)", "jaxgan"]
+    assert names[6:] == ["lax", "patches", "jaxgan"] * 2
+    assert all(float(row[-1]) < 1e-5 for row in rows)
