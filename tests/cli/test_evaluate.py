@@ -7,6 +7,7 @@ import pytest
 from experiments import mixture
 from jaxgan import cli
 from jaxgan.cli import evaluate
+from jaxgan.errors import ConfigError
 from jaxgan.evaluation import SCORES
 
 
@@ -30,12 +31,19 @@ def test_evaluate_refuses_runs_on_other_data(command, tmp_path):
     assert command(mixture.main, *options)[0] == 0
     status, _, error = command(cli.main, "evaluate", tmp_path)
     assert status == 1
-    assert f"{tmp_path} is a run on ring; only runs on images can be evaluated" in error
+    assert f"{tmp_path} is a run on ring; only runs on image data sets can be" in error
 
 
-def test_check_image_run_refuses_runs_from_code(tmp_path):
-    with pytest.raises(ValueError, match="is a run on other data; only runs on images"):
-        evaluate.check_image_run(SimpleNamespace(config={}), tmp_path)
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        ({}, "other data"),  # trained by jaxgan.train from code
+        ({"config": {}, "data": {"name": "stacked mnist", "shape": [28, 28, 3]}}, "stacked mnist"),
+    ],
+)
+def test_check_image_run_rejects_runs_on_data_that_are_not_a_data_set(tmp_path, config, name):
+    with pytest.raises(ConfigError, match=f"is a run on {name}; only runs on image data sets"):
+        evaluate.check_image_run(SimpleNamespace(config=config), tmp_path)
 
 
 def test_format_table_has_a_line_per_score():
