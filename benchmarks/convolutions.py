@@ -19,6 +19,7 @@ from jax import lax
 
 from jaxgan.evaluation import markdown_table
 from jaxgan.models import fast_conv as fc
+from jaxgan.models import matmul_conv
 from jaxgan.models.toom_cook import conv_by_toom_cook
 
 NUM_ROUNDS, NUM_CALLS = 5, 5
@@ -69,12 +70,12 @@ def make_forms(case: Case) -> dict[str, Conv]:
             "lax": partial(
                 fc.conv_by_lax, strides=(1, 1), padding=NO_PADDING, lhs_dilation=NO_DILATION
             ),
-            "banded": fc.conv_as_matmul,
+            "banded": matmul_conv.conv_as_matmul,
         }
         for m in (2, 4, 6):
             if m + case.kernel <= 9 and m <= width:
                 forms[f"F({m}, {case.kernel})"] = partial(conv_by_toom_cook, tile_width=m)
-        return forms | {"jaxgan": partial(fc.conv_by_products, padding=NO_PADDING)}
+        return forms | {"jaxgan": partial(matmul_conv.conv_by_products, padding=NO_PADDING)}
     k = case.kernel
     options = {
         "strides": (case.stride, case.stride),
@@ -114,7 +115,7 @@ def sum_gradients(conv: Conv) -> Conv:
 
     def function(x, kernel):
         grads = jax.grad(lambda *a: jnp.sum(jnp.sin(conv(*a))), (0, 1))(x, kernel)
-        return sum(jnp.sum(grad) for grad in grads)
+        return jnp.sum(grads[0]) + jnp.sum(grads[1])
 
     return function
 

@@ -6,10 +6,9 @@ the top level of a program but not in the body of a loop, where they run about 2
 
 This module avoids the slow layouts on CPUs in two ways:
 
-* A convolution without strides or dilation is a product of matrices: one product with a banded
-  matrix (`conv_as_matmul`), or, with many channels, a batch of smaller products that need fewer
-  multiplications (`jaxgan.models.toom_cook`). Matrix products are fast everywhere, and the
-  derivatives of a matrix product are matrix products.
+* A convolution without strides or dilation is a product of matrices, or a batch of products
+  (`jaxgan.models.matmul_conv`). Matrix products are fast everywhere, and the derivatives of a
+  matrix product are matrix products.
 * A convolution with strides, or with a dilated input (a transposed convolution), has a custom
   gradient (`fast_conv`). The gradient of the input is a convolution with the fast layouts, and the
   gradient of the kernel is one matrix product per kernel tap. A tap is one spatial position
@@ -23,17 +22,13 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
-from jaxgan.errors import ShapeError
-from jaxgan.models.toom_cook import MAX_SIZE, conv_by_toom_cook
+from jaxgan.models.matmul_conv import conv_by_products, pad_spatial
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
-# Measured on two cores with AVX-512: with fewer channels, or for fewer saved multiplications,
-# Toom-Cook's transforms take longer than what they save.
-MIN_CHANNELS = 16
-MAX_COST_RATIO = 0.5
+# With fewer channels, a product per kernel tap is too narrow to be fast.
+MIN_TAP_CHANNELS = 16
 
 
 def fast_conv_general_dilated(
@@ -84,105 +79,6 @@ def fast_conv_general_dilated(
     )
     cpu_conv = partial(conv_by_products, padding=padding)
     return lax.platform_dependent(lhs, rhs, cpu=cpu_conv, default=lax_conv)
-
-
-def conv_by_products(x, kernel, padding):
-    """Computes a convolution without strides or dilation as products of matrices.
-
-    Args:
-      x: `[B, H, W, C]`.
-      kernel: `[kh, kw, C, F]`.
-      padding: `((top, bottom), (left, right))`, numbers of rows and columns of zeros to add.
-
-    Returns:
-      `[B, H', W', F]`.
-
-    Raises:
-      ShapeError: If the kernel is larger than the padded input.
-    """
-    x, (kh, kw, channels, features) = pad_spatial(x, padding), kernel.shape
-    if kh > x.shape[1] or kw > x.shape[2]:
-        raise ShapeError(
-            f"the kernel is {kh}x{kw}, expected at most {x.shape[1]}x{x.shape[2]}, the size of the "
-            "padded input; use a smaller kernel or more padding"
-        )
-    tile_width = toom_cook_tile_width(x.shape[2] - kw + 1, kw)
-    # With few channels the transforms cost more than they save. Their rounding errors are too large
-    # for 16 bits.
-    if tile_width and min(channels, features) >= MIN_CHANNELS and x.dtype.itemsize >= 4:
-        return conv_by_toom_cook(x, kernel, tile_width)
-    return conv_as_matmul(x, kernel)
-
-
-def toom_cook_tile_width(columns, kw):
-    """Returns the tile width with the fewest multiplications for a row, 0 if it does not pay.
-
-    Tiles of m pixels need m + kw - 1 multiplications each, also for pixels beyond the row. Of
-    widths with equal numbers the smallest is chosen, since the rounding error grows with the width.
-    The banded matrix of `conv_as_matmul` needs t + kw - 1 multiplications per pixel.
-    """
-    costs = {m: -(-columns // m) * (m + kw - 1) for m in range(2, MAX_SIZE - kw + 2)}
-    best = min(costs, key=lambda m: costs[m], default=0)
-    banded_cost = columns * (matmul_tile_width(columns, kw) + kw - 1)
-    return best if best and costs[best] <= MAX_COST_RATIO * banded_cost else 0
-
-
-def matmul_tile_width(columns, kw):
-    """Returns the tile width of `conv_as_matmul` for a row of `columns` pixels.
-
-    Tiles of at most kw - 1 pixels keep the zeros below half of the matrix. The width divides the
-    row, so that all tiles share one matrix.
-    """
-    return max(t for t in range(1, max(kw, 2)) if columns % t == 0)
-
-
-def conv_as_matmul(x, kernel):
-    """Computes a convolution without padding, strides or dilation as one matrix product.
-
-    Each output row is divided into tiles of `t` pixels. A tile depends on a patch of the padded
-    input, `kh` rows of `t + kw - 1` pixels. The tile is the flattened patch times a banded matrix,
-    in which each row of the kernel occurs `t` times, each time shifted by one pixel. For example,
-    with `kw` = 3 and `t` = 2, one kernel row `(a, b, c)` gives this block:
-
-                       tile pixel 0   tile pixel 1
-        patch pixel 0       a              0
-        patch pixel 1       b              a
-        patch pixel 2       c              b
-        patch pixel 3       0              c
-
-    The tile width is a compromise. The patches contain every input pixel `kh (t + kw - 1) / t`
-    times, so wider tiles copy less. A fraction `(t - 1) / (t + kw - 1)` of the matrix is zero, so
-    wider tiles multiply by more zeros.
-
-    Derivatives of any order are again matrix products, and so are as fast.
-
-    Args:
-      x: `[B, H, W, C]`.
-      kernel: `[kh, kw, C, F]`, not larger than the input.
-
-    Returns:
-      `[B, H', W', F]`.
-    """
-    kh, kw, _, features = kernel.shape
-    batch, rows, columns = len(x), x.shape[1] - kh + 1, x.shape[2] - kw + 1
-    tile_width = matmul_tile_width(columns, kw)
-    num_tiles, patch_width = columns // tile_width, tile_width + kw - 1
-    # [B, H, tiles, patch_width * C]: the pixels of each input row that a tile depends on.
-    patch_rows = jnp.stack(
-        [x[:, :, i : i + patch_width] for i in range(0, columns, tile_width)], 2
-    ).reshape(*x.shape[:2], num_tiles, -1)
-    # [B, H', tiles, kh, patch_width * C]: the same for the kh input rows of each output row.
-    patches = jnp.stack([patch_rows[:, i : i + rows] for i in range(kh)], 3)
-    # band[p, t, j] is 1 if kernel column j = p - t maps patch pixel p to tile pixel t. `one_hot`
-    # gives zeros for p - t outside 0..kw-1, which makes the matrix banded.
-    kernel_column = np.arange(patch_width)[:, None] - np.arange(tile_width)
-    band = jax.nn.one_hot(kernel_column, kw, dtype=kernel.dtype)
-    # [kh, patch_width, C, tile_width, F], in the order of the flattened patches and tiles.
-    matrix = jnp.einsum("ptj,ijcf->ipctf", band, kernel)
-    product = patches.reshape(batch * rows * num_tiles, -1) @ matrix.reshape(
-        -1, tile_width * features
-    )
-    return product.reshape(batch, rows, columns, features)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
@@ -338,7 +234,7 @@ def kernel_grad_by_taps(x, g, kernel_shape, strides, padding, lhs_dilation):
     """
     kh, kw, channels, _ = kernel_shape
     contract_pixels = (((0, 1, 2), (0, 1, 2)), ((), ()))
-    if lhs_dilation == (1, 1) and channels < MIN_CHANNELS:
+    if lhs_dilation == (1, 1) and channels < MIN_TAP_CHANNELS:
         patches = extract_patches(pad_spatial(x, padding), (kh, kw), strides, g.shape)
         return lax.dot_general(patches, g, contract_pixels).reshape(kernel_shape)
     taps = [(i, j) for i in range(kh) for j in range(kw)]
@@ -366,12 +262,6 @@ def kernel_grad_by_taps(x, g, kernel_shape, strides, padding, lhs_dilation):
     return jnp.stack([lax.dot_general(*pair, contract_pixels) for pair in pairs]).reshape(
         kernel_shape
     )
-
-
-def pad_spatial(x, padding):
-    """Pads rows and columns of `x` `[B, H, W, C]` with zeros; negative padding crops."""
-    rows, columns = ((low, high, 0) for low, high in padding)
-    return lax.pad(x, x.dtype.type(0), ((0, 0, 0), rows, columns, (0, 0, 0)))
 
 
 def strided_slice(x, start, shape, strides):
