@@ -1,6 +1,6 @@
 """Convolutions that are fast on CPUs, including inside loops.
 
-XLA:CPU has fast kernels only for convolutions with the layouts `NHWC x HWIO -> NHWC`. Automatic
+XLA:CPU has fast implementations only for convolutions with the layouts `NHWC x HWIO -> NHWC`. Automatic
 differentiation produces convolutions with other layouts. XLA rewrites those to the fast layouts at
 the top level of a program but not in the body of a loop, where they run about 20 times slower.
 
@@ -12,9 +12,10 @@ This module avoids the slow layouts on CPUs in two ways:
   derivatives of a matrix product are matrix products.
 * A convolution with strides, or with a dilated input (a transposed convolution), has a custom
   gradient (`fast_conv`). The gradient of the input is a convolution with the fast layouts, and the
-  gradient of the kernel is one matrix product per kernel tap. A tap is one spatial position
-  `(i, j)` of the kernel. If the kernel is larger than the input, the convolution itself is a matrix
-  product as well, since XLA has no fast kernel for it.
+  gradient of the kernel is one matrix product per kernel tap, or a single one if there are few
+  channels and no dilation. A tap is one spatial position `(i, j)` of the kernel. If the kernel is
+  larger than the input, the convolution itself is a matrix product as well, since XLA has no fast
+  implementation for this case.
 
 On other platforms the convolutions and the kernel gradients are those of `lax`.
 """
@@ -30,8 +31,9 @@ from jaxgan.errors import ShapeError
 from jaxgan.models.toom_cook import MAX_SIZE, conv_by_toom_cook
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
-# Measured on two cores with AVX-512: with fewer channels, or for fewer saved multiplications,
-# Toom-Cook's transforms take longer than what they save.
+# Measured on two cores with AVX-512: with fewer channels, or if more than this fraction of the
+# multiplications remains, Toom-Cook's transforms take longer than what they save. With fewer
+# channels, a matrix product per tap is slow, too (`kernel_grad_by_taps`).
 MIN_CHANNELS = 16
 MAX_COST_RATIO = 0.5
 
@@ -53,6 +55,13 @@ def fast_conv_general_dilated(
     in the layouts `NHWC` and `HWIO`. Forwards to `lax.conv_general_dilated` what has no fast form:
     inputs of rank other than 4, feature groups, an explicit precision, dilated kernels, and dilated
     inputs combined with strides or with a named padding such as "SAME".
+
+    Returns:
+      `[B, H', W', F]`.
+
+    Raises:
+      ShapeError: If the convolution has neither strides nor dilation, and the kernel is larger than
+        the padded input.
     """
     strides, dilation = tuple(window_strides), tuple(lhs_dilation or (1, 1))
     has_fast_form = (
@@ -115,11 +124,13 @@ def conv_by_products(x, kernel, padding):
 
 
 def toom_cook_tile_width(columns, kw):
-    """Returns the tile width with the fewest multiplications for a row, 0 if it does not pay.
+    """Returns the tile width of `conv_by_toom_cook` for a row of `columns` pixels, or 0.
 
-    Tiles of m pixels need m + kw - 1 multiplications each, also for pixels beyond the row. Of
-    widths with equal numbers the smallest is chosen, since the rounding error grows with the width.
-    The banded matrix of `conv_as_matmul` needs t + kw - 1 multiplications per pixel.
+    A tile of m pixels needs m + kw - 1 multiplications, even if it extends beyond the row. The
+    width with the fewest multiplications is chosen; of several, the smallest, since the rounding
+    error grows with the width. The banded matrix of `conv_as_matmul`, with its tiles of t pixels,
+    needs t + kw - 1 multiplications per pixel. The result is 0 if Toom-Cook's algorithm needs more
+    than `MAX_COST_RATIO` of these; the banded matrix is then faster.
     """
     costs = {m: -(-columns // m) * (m + kw - 1) for m in range(2, MAX_SIZE - kw + 2)}
     best = min(costs, key=lambda m: costs[m], default=0)
@@ -333,8 +344,8 @@ def kernel_grad_by_taps(x, g, kernel_shape, strides, padding, lhs_dilation):
 
     A tap connects as many entries of `x` as of `g`. Its gradient is the product of those entries,
     `[C, N] @ [N, F]`, summed over the N connected pairs of the batch. With few channels these
-    products are too narrow to be fast, and the taps share one product. See `kernel_grad_by_lax` for
-    the arguments.
+    products are too narrow to be fast; then, unless `x` is dilated, the taps share one product. See
+    `kernel_grad_by_lax` for the arguments.
     """
     kh, kw, channels, _ = kernel_shape
     contract_pixels = (((0, 1, 2), (0, 1, 2)), ((), ()))
