@@ -85,7 +85,8 @@ def stacked_source(images: np.ndarray, triples: np.ndarray, batch_size: int) -> 
         )
     if triples.ndim != 2 or triples.shape[1] != NUM_CHANNELS:
         raise ShapeError(
-            f"triples have shape {list(triples.shape)}, expected [M, 3]; make them with draw_triples"
+            f"triples have shape {list(triples.shape)}, expected [M, 3]; make them with "
+            "draw_triples"
         )
     order, batches_per_epoch = epoch_order(len(triples), batch_size)
 

@@ -1,8 +1,9 @@
 """Convolutions that are fast on CPUs, including inside loops.
 
-XLA:CPU has fast implementations only for convolutions with the layouts `NHWC x HWIO -> NHWC`. Automatic
-differentiation produces convolutions with other layouts. XLA rewrites those to the fast layouts at
-the top level of a program but not in the body of a loop, where they run about 20 times slower.
+XLA:CPU has fast implementations only for convolutions with the layouts `NHWC x HWIO -> NHWC`.
+Automatic differentiation produces convolutions with other layouts. XLA rewrites those to the fast
+layouts at the top level of a program but not in the body of a loop, where they run about 20 times
+slower.
 
 This module avoids the slow layouts on CPUs in two ways:
 
