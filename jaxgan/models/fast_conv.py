@@ -8,9 +8,9 @@ slower.
 This module avoids the slow layouts on CPUs in two ways:
 
 * A convolution without strides or dilation is a product of matrices: one product with a banded
-  matrix (`conv_as_matmul`), or, with many channels, a batch of smaller products that need fewer
-  multiplications (`jaxgan.models.toom_cook`). Matrix products are fast everywhere, and the
-  derivatives of a matrix product are matrix products.
+  matrix (`conv_as_matmul`), or, with many channels, a batch of smaller products if these need at
+  most half of its multiplications (`jaxgan.models.toom_cook`). Matrix products are fast everywhere,
+  and the derivatives of a matrix product are matrix products.
 * A convolution with strides, or with a dilated input (a transposed convolution), has a custom
   gradient (`fast_conv`). The gradient of the input is a convolution with the fast layouts, and the
   gradient of the kernel is one matrix product per kernel tap, or a single one if there are few
