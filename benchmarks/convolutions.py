@@ -1,10 +1,12 @@
-"""Times the CPU forms of convolutions, alternating in one process, and measures their errors.
+"""Times several implementations of convolutions on CPUs, and measures their rounding errors.
 
     python -m benchmarks.convolutions
 
-Each form runs in a compiled loop, as in training. The table has the fastest of several rounds in
-milliseconds, for the forward pass and for the forward pass with both gradients, and the root mean
-square error relative to a float64 reference.
+The implementations, called forms, are those of `jaxgan.models.fast_conv`, those of
+`jaxgan.models.toom_cook` with several tile widths, and `lax`. They run in compiled loops, as in
+training, and alternate in one process. The table has the fastest of several rounds in milliseconds,
+for the forward pass and for the forward pass with both gradients, and the root mean square error of
+the forward pass, relative to a float64 reference.
 """
 
 import time

@@ -39,7 +39,8 @@ class Config:
     """Options of the check."""
 
     dataset: str = "mnist"
-    """mnist, fashion_mnist, kmnist, digits, or another labeled data set prepared by TFDS."""
+    """mnist, fashion_mnist, kmnist, mnist_5k, digits, or another labeled data set prepared by
+    TFDS."""
     data_dir: Path = DEFAULT_DATA_DIR
     """Directory of the prepared data sets."""
     num: int | None = None

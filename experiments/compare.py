@@ -108,8 +108,8 @@ class Config:
     """Options of the comparison."""
 
     dataset: str = "mnist"
-    """mnist, fashion_mnist, kmnist, digits, or another labeled data set of 28x28 images prepared by
-    TFDS."""
+    """mnist, fashion_mnist, kmnist, mnist_5k, digits, or another labeled data set of 28x28 images
+    prepared by TFDS."""
     data_dir: Path = DEFAULT_DATA_DIR
     """Directory of the prepared data sets."""
     workdir: Path = Path("runs/compare")

@@ -1,11 +1,13 @@
-"""Trains every experiment for its documented length and collects the figures and metrics.
+"""Trains the experiments on MNIST and on parabolas, and collects their figures and metrics.
 
     python -m experiments.gallery
 
-Experiments without a finished run in runs/gallery/ are trained, on MNIST if it is available, and
-otherwise on a data set that needs no network. docs/gallery/ receives the last samples and the
-losses of each experiment, and a table of data sets, steps, times and metrics. This takes hours on
-two 2.5 GHz CPU cores, mostly for the three runs of `mnist_cnn`; the table has the minutes of each.
+Experiments without a finished run in runs/gallery/ are trained for their documented length, on
+MNIST if it is available, and otherwise on a data set that needs no network; only `stacked_mnist`
+needs MNIST, or another data set that --dataset names. docs/gallery/ receives the last samples and
+the losses of each experiment, and a table of data sets, steps, times and metrics. This takes hours
+on two 2.5 GHz CPU cores, mostly for the three runs of `mnist_cnn`; the table has the minutes of
+each.
 """
 
 import dataclasses

@@ -89,8 +89,8 @@ class Config(AdamOptions):
     falling learning rate and a moving average of the generator."""
     workdir: Path = Path("runs/stacked_mnist")
     dataset: str = "mnist"
-    """Data set of the digits: grayscale images of 28x28 pixels in ten classes. The images of its
-    test split are used too."""
+    """Data set of the digits: grayscale images of 28x28 pixels in ten classes. The GAN is trained
+    on the images of the training and of the test split, the classifier on the former."""
     data_dir: Path = DEFAULT_DATA_DIR
     """Directory of the prepared data sets."""
     steps: int | None = 5_000
@@ -186,7 +186,7 @@ def main() -> None:
 
 
 def load_digits(config: Config) -> Images:
-    """Returns the images of all splits. Raises DataError if they are unsuitable."""
+    """Returns the training split of the digits. Raises DataError if it is unsuitable."""
     digits = load_split(config.dataset, config.data_dir)
     num_classes = len(find_classes(digits.labels).labels)
     if digits.images.shape[1:] != (28, 28, 1) or num_classes != NUM_CLASSES:
@@ -250,7 +250,11 @@ def classify_stacked(classifier: TrainedClassifier, images: jax.typing.ArrayLike
 
 
 def compute_scores(modes: np.ndarray) -> dict[str, float]:
-    """Returns the scores of the modes of samples, int `[N]`; the first selects the best."""
+    """Returns the scores of N samples; the first score selects the best checkpoint.
+
+    Args:
+      modes: int `[N]`, the mode of each sample, from 0 to 999.
+    """
     num_modes = NUM_CLASSES**3
     counts = class_metrics.class_counts(jnp.asarray(modes), num_modes)
     return {
@@ -295,7 +299,10 @@ def score_members(
 def score_real_images(
     classifier: TrainedClassifier, digits: Images
 ) -> tuple[dict[str, float], float]:
-    """Returns the scores of real triples, and the fraction that is classified correctly."""
+    """Returns the scores of real triples, and the fraction that is classified correctly.
+
+    The triples are drawn from the training split, on which the classifier was trained.
+    """
     triples = draw_triples(len(digits.images), NUM_MEASURED, REAL_SEED)
     batches = np.split(triples, NUM_MEASURED // NUM_PER_BATCH)
     modes = [classify_stacked(classifier, stack_images(digits.images, batch)) for batch in batches]
@@ -332,7 +339,7 @@ def report_scores(config: Config, gan: GAN, state: GANState, digits: Images) -> 
     print_line(format_scores(config, scores, real, expected))
     print_line(
         f"The classifier is correct for {classifier.accuracy:.2%} of the test digits and for "
-        f"{accuracy:.2%} of real triples."
+        f"{accuracy:.2%} of real triples, which are drawn from the training split."
     )
 
 
@@ -367,7 +374,8 @@ def format_scores(
         *PUBLISHED,
     ]
     lines = [f"{r[0]:<24}{r[1]:>15}{r[2]:>16}  {r[3]}".rstrip() for r in rows]
-    return "\n".join([f"Scores of {NUM_MEASURED:,} samples per GAN:", *lines])
+    title = f"Scores of {NUM_MEASURED:,} samples per GAN; ± is a standard error:"
+    return "\n".join([title, *lines])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ class Config:
     """Options of `jaxgan classifier`."""
 
     dataset: str = "mnist"
-    """mnist, fashion_mnist, kmnist, digits, or another labeled data set that TFDS has prepared."""
+    """mnist, fashion_mnist, kmnist, mnist_5k, digits, or another labeled data set that TFDS has
+    prepared."""
     data_dir: Path = DEFAULT_DATA_DIR
     """Directory of the prepared data sets; the classifier is cached in classifiers/ there."""
     overwrite: bool = False

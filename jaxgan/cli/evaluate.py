@@ -137,7 +137,11 @@ def run(config: Config) -> None:
 
 
 def check_image_run(loaded: Run, workdir: Path) -> dict[str, Any]:
-    """Returns the description of a run's data. Raises ConfigError if it is no image data set."""
+    """Returns the description of a run's data.
+
+    Raises:
+      ConfigError: If the run was not trained on the images of a data set.
+    """
     data = loaded.config.get("data")
     # Experiments on images that are composed during training have no option "conditional".
     if (
@@ -147,8 +151,9 @@ def check_image_run(loaded: Run, workdir: Path) -> dict[str, Any]:
     ):
         name = "other data" if data is None else data["name"]
         raise ConfigError(
-            f"{workdir} is a run on {name}; only runs on image data sets can be evaluated. Other "
-            "experiments print scores of their own at the end"
+            f"{workdir} is a run on {name}, expected a run on the images of a data set. "
+            "Experiments on other data, or on images composed of several of a data set, print "
+            "scores of their own at the end"
         )
     return data
 

@@ -22,9 +22,9 @@ def draw_triples(num_images: int, num: int = NUM_TRIPLES, seed: int = 0) -> np.n
     """Draws triples of image indices, independent and uniform.
 
     Args:
-      num_images: Number of images to draw from.
+      num_images: Number of images to draw from, at least 1.
       num: Number of triples.
-      seed: Seed of the draw.
+      seed: Seed of the draw, at least 0.
 
     Returns:
       int32 `[num, 3]`, from 0 to `num_images` - 1.
@@ -68,7 +68,8 @@ def stacked_source(images: np.ndarray, triples: np.ndarray, batch_size: int) -> 
 
     Args:
       images: uint8 `[N, H, W, 1]`.
-      triples: int32 `[M, 3]`, see `draw_triples`. An epoch passes once through them.
+      triples: int32 `[M, 3]`, indices of images from 0 to N - 1, which are not checked; see
+        `draw_triples`. An epoch passes once through the triples.
       batch_size: B, at most M.
 
     Raises:
@@ -79,12 +80,13 @@ def stacked_source(images: np.ndarray, triples: np.ndarray, batch_size: int) -> 
     check_images(images)
     if images.shape[3] != 1:
         raise ShapeError(
-            f"images have shape {list(images.shape)}, expected [N, H, W, 1]; each becomes one "
-            "channel of a stacked image"
+            f"images have shape {list(images.shape)}, expected [N, H, W, 1]; pass grayscale "
+            "images, each of which becomes one channel of a stacked image"
         )
     if triples.ndim != 2 or triples.shape[1] != NUM_CHANNELS:
         raise ShapeError(
-            f"triples have shape {list(triples.shape)}, expected [M, 3]; see draw_triples"
+            f"triples have shape {list(triples.shape)}, expected [M, 3]; make them with "
+            "draw_triples"
         )
     order, batches_per_epoch = epoch_order(len(triples), batch_size)
 

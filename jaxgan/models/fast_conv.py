@@ -1,8 +1,9 @@
 """Convolutions that are fast on CPUs, including inside loops.
 
-XLA:CPU has fast kernels only for convolutions with the layouts `NHWC x HWIO -> NHWC`. Automatic
-differentiation produces convolutions with other layouts. XLA rewrites those to the fast layouts at
-the top level of a program but not in the body of a loop, where they run about 20 times slower.
+XLA:CPU has fast implementations only for convolutions with the layouts `NHWC x HWIO -> NHWC`.
+Automatic differentiation produces convolutions with other layouts. XLA rewrites those to the fast
+layouts at the top level of a program but not in the body of a loop, where they run about 20 times
+slower.
 
 This module avoids the slow layouts on CPUs in two ways:
 
@@ -11,9 +12,10 @@ This module avoids the slow layouts on CPUs in two ways:
   matrix product are matrix products.
 * A convolution with strides, or with a dilated input (a transposed convolution), has a custom
   gradient (`fast_conv`). The gradient of the input is a convolution with the fast layouts, and the
-  gradient of the kernel is one matrix product per kernel tap. A tap is one spatial position
-  `(i, j)` of the kernel. If the kernel is larger than the input, the convolution itself is a matrix
-  product as well, since XLA has no fast kernel for it.
+  gradient of the kernel is one matrix product per kernel tap, or a single one if there are few
+  channels and no dilation. A tap is one spatial position `(i, j)` of the kernel. If the kernel is
+  larger than the input, the convolution itself is a matrix product as well, since XLA has no fast
+  implementation for this case.
 
 On other platforms the convolutions and the kernel gradients are those of `lax`.
 """
@@ -48,6 +50,13 @@ def fast_conv_general_dilated(
     in the layouts `NHWC` and `HWIO`. Forwards to `lax.conv_general_dilated` what has no fast form:
     inputs of rank other than 4, feature groups, an explicit precision, dilated kernels, and dilated
     inputs combined with strides or with a named padding such as "SAME".
+
+    Returns:
+      `[B, H', W', F]`.
+
+    Raises:
+      ShapeError: If the convolution has neither strides nor dilation, and the kernel is larger than
+        the padded input.
     """
     strides, dilation = tuple(window_strides), tuple(lhs_dilation or (1, 1))
     has_fast_form = (
@@ -229,8 +238,8 @@ def kernel_grad_by_taps(x, g, kernel_shape, strides, padding, lhs_dilation):
 
     A tap connects as many entries of `x` as of `g`. Its gradient is the product of those entries,
     `[C, N] @ [N, F]`, summed over the N connected pairs of the batch. With few channels these
-    products are too narrow to be fast, and the taps share one product. See `kernel_grad_by_lax` for
-    the arguments.
+    products are too narrow to be fast; then, unless `x` is dilated, the taps share one product. See
+    `kernel_grad_by_lax` for the arguments.
     """
     kh, kw, channels, _ = kernel_shape
     contract_pixels = (((0, 1, 2), (0, 1, 2)), ((), ()))

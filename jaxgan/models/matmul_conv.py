@@ -1,7 +1,8 @@
 """Convolutions without strides or dilation as products of matrices, for CPUs.
 
-There are two forms: one product with a banded matrix (`conv_as_matmul`), and, for many channels, a
-batch of smaller products that need fewer multiplications (`jaxgan.models.toom_cook`).
+There are two forms: one product with a banded matrix (`conv_as_matmul`), and, with many channels, a
+batch of smaller products if these need at most half of its multiplications
+(`jaxgan.models.toom_cook`).
 """
 
 import jax
@@ -12,8 +13,8 @@ from jax import lax
 from jaxgan.errors import ShapeError
 from jaxgan.models.toom_cook import MAX_SIZE, conv_by_toom_cook
 
-# Measured on two cores with AVX-512: with fewer channels, or for fewer saved multiplications,
-# Toom-Cook's transforms take longer than what they save.
+# Measured on two cores with AVX-512: with fewer channels, or if more than this fraction of the
+# multiplications remains, Toom-Cook's transforms take longer than what they save.
 MIN_CHANNELS = 16
 MAX_COST_RATIO = 0.5
 
@@ -47,11 +48,13 @@ def conv_by_products(x, kernel, padding):
 
 
 def toom_cook_tile_width(columns, kw):
-    """Returns the tile width with the fewest multiplications for a row, 0 if it does not pay.
+    """Returns the tile width of `conv_by_toom_cook` for a row of `columns` pixels, or 0.
 
-    Tiles of m pixels need m + kw - 1 multiplications each, also for pixels beyond the row. Of
-    widths with equal numbers the smallest is chosen, since the rounding error grows with the width.
-    The banded matrix of `conv_as_matmul` needs t + kw - 1 multiplications per pixel.
+    A tile of m pixels needs m + kw - 1 multiplications, even if it extends beyond the row. The
+    width with the fewest multiplications is chosen; of several, the smallest, since the rounding
+    error grows with the width. The banded matrix of `conv_as_matmul`, with its tiles of t pixels,
+    needs t + kw - 1 multiplications per pixel. The result is 0 if Toom-Cook's algorithm needs more
+    than `MAX_COST_RATIO` of these; the banded matrix is then faster.
     """
     costs = {m: -(-columns // m) * (m + kw - 1) for m in range(2, MAX_SIZE - kw + 2)}
     best = min(costs, key=lambda m: costs[m], default=0)

@@ -1,29 +1,29 @@
 """Convolutions with fewer multiplications, by Toom-Cook's algorithm along the rows.
 
-A direct correlation of m pixels with a kernel row of k taps,
+The correlation of pixels d with a kernel row g of k taps,
 
     y[j] = Σ_i g[i] d[j + i]   for j = 0, …, m - 1,
 
-multiplies m k times. Toom-Cook's algorithm, which is Winograd's F(m, k), multiplies n = m + k - 1
-times:
+takes m k multiplications if it is computed directly. The m outputs depend on n = m + k - 1 pixels.
+Toom-Cook's algorithm, which is Winograd's F(m, k), takes n multiplications:
 
     y = Aᵀ ((G g) ⊙ (Bᵀ d)).
 
-It follows from the product of two polynomials, g(x) of degree k - 1 and h(x) of degree m - 1. Their
-product s(x) has n coefficients, so n values determine it: those at n - 1 points p_i, and its
-leading coefficient, the "value at infinity". With
+It follows from the product of two polynomials: g(x) of degree k - 1, whose coefficients are the
+taps, and any h(x) of degree m - 1. Their product s(x) has n coefficients, so n values determine it:
+those at n - 1 points p_i, and its leading coefficient, the "value at infinity". With
 
     M(x) = Π_j (x - p_j)   and   M_i(x) = Π_{j≠i} (x - p_j),
 
 the interpolation is
 
-    s(x) = Σ_i g(p_i) h(p_i) / M_i(p_i) M_i(x) + g_{k-1} h_{m-1} M(x).
+    s(x) = Σ_i g(p_i) h(p_i) M_i(x) / M_i(p_i) + g[k - 1] h[m - 1] M(x).
 
 Both sides agree at every p_i, where M is 0, and in the leading coefficient. This is
 s = B ((G g) ⊙ (A h)):
 
 * row i of A is 1, p_i, …, p_i^{m-1}, which evaluates h; the last row is 0, …, 0, 1;
-* row i of G is the same for g, with k powers, divided by M_i(p_i); the last row is 0, …, 0, 1;
+* row i of G is 1, p_i, …, p_i^{k-1}, divided by M_i(p_i); the last row is 0, …, 0, 1;
 * column i of B has the coefficients of M_i, the last column those of M.
 
 For a fixed g the map from h to s is a matrix with the entries g[l - j] in row l and column j. Its
@@ -31,9 +31,9 @@ transpose maps d to y. Transposing B diag(G g) A gives the formula above.
 
 In a convolution of images, every multiplication becomes a product of matrices over the channels.
 Along the columns the kernel is applied directly: the rows of the kernel are stacked in the
-contracted axis. The points 0, ±1, ±2, ±1/2 are those of the smallest rounding error among small
-fractions; A and B are then exact in floating point, and so small that n = 8 costs about one decimal
-digit.
+contracted axis. The points are the first n - 1 of 0, ±1, ±2, ±1/2. All seven, for n = 8, give a
+smaller rounding error than other small fractions. The entries of A and B are exact in floating
+point, and so small that n = 8 costs about one decimal digit.
 
 References:
   Toom 1963; Cook 1966; Winograd 1980; Lavin and Gray 2016, section 4 (convolutional networks);
@@ -48,7 +48,7 @@ from jax import lax
 from numpy.polynomial.polynomial import polyfromroots
 
 POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
-MAX_SIZE = len(POINTS) + 1
+MAX_SIZE = len(POINTS) + 1  # the largest n
 
 
 @lru_cache
@@ -82,7 +82,7 @@ def conv_by_toom_cook(x, kernel, tile_width):
     Args:
       x: `[B, H, W, C]`.
       kernel: `[kh, kw, C, F]`, not larger than the input.
-      tile_width: m. The last tile may extend beyond the row.
+      tile_width: m, with m + kw at most 9. The last tile may extend beyond the row.
 
     Returns:
       `[B, H', W', F]`.

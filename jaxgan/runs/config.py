@@ -162,12 +162,16 @@ class ImageRunConfig(RunConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AdamOptions(RunConfig):
-    """The options of experiments in which Adam updates both networks."""
+    """The options of experiments in which Adam updates both networks.
+
+    The learning rate is above 0; `b1` and `b2` are at least 0 and below 1.
+    """
 
     learning_rate: float = 3e-4
     """Learning rate of Adam, for both networks."""
     decay_steps: int | None = None
-    """Train steps over which the learning rate falls linearly to 0. Unset: it is constant."""
+    """Updates of each network over which its learning rate falls linearly to 0; with one update of
+    each per train step, these are train steps. Unset: it is constant."""
     b1: float = 0.5
     """Decay rate of Adam's first moment."""
     b2: float = 0.999
@@ -180,7 +184,10 @@ class AdamOptions(RunConfig):
         return optax.linear_schedule(self.learning_rate, 0.0, self.decay_steps)
 
     def warnings(self, steps: int) -> list[str]:
-        """Returns a warning if the learning rate is 0 for some of the train steps."""
+        """Returns a warning if the learning rate is 0 for some of the train steps.
+
+        One update of each network per train step is assumed.
+        """
         found = super().warnings(steps)
         if self.decay_steps is None or steps <= self.decay_steps:
             return found

@@ -146,7 +146,7 @@ def check_float(name: str, value: float) -> None:
     if not 0 <= value < math.inf:
         raise ConfigError(f"{name} is {value}, expected a finite number of at least 0")
     if name in POSITIVE and value == 0:
-        raise ConfigError(f"{name} is 0, expected a number above 0; training would change nothing")
+        raise ConfigError(f"{name} is 0, expected a number above 0; leave it out for the default")
     if name in BELOW_ONE and value >= 1:
         raise ConfigError(f"{name} is {value}, expected a number from 0 to less than 1")
 

@@ -31,7 +31,7 @@ def test_evaluate_refuses_runs_on_other_data(command, tmp_path):
     assert command(mixture.main, *options)[0] == 0
     status, _, error = command(cli.main, "evaluate", tmp_path)
     assert status == 1
-    assert f"{tmp_path} is a run on ring; only runs on image data sets can be" in error
+    assert f"{tmp_path} is a run on ring, expected a run on the images of a data set" in error
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_evaluate_refuses_runs_on_other_data(command, tmp_path):
     ],
 )
 def test_check_image_run_rejects_runs_on_data_that_are_not_a_data_set(tmp_path, config, name):
-    with pytest.raises(ConfigError, match=f"is a run on {name}; only runs on image data sets"):
+    with pytest.raises(ConfigError, match=f"is a run on {name}, expected a run on the images"):
         evaluate.check_image_run(SimpleNamespace(config=config), tmp_path)
 
 
