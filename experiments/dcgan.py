@@ -30,7 +30,7 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from jaxgan import GAN, augment, losses, make_gan, models, optimizers, penalties, priors
+from jaxgan import GAN, augment, losses, make_gan, models, penalties, priors
 from jaxgan.data.image_decoding import parse_size
 from jaxgan.errors import ConfigError
 from jaxgan.models.dcgan import MAX_SIDE, MIN_SIDE
@@ -102,7 +102,8 @@ def build(config: Config) -> GAN:
         "num_classes": config.num_classes,
         **PRECISIONS[config.precision],
     }
-    rate, penalty = config.learning_rate_schedule(), None
+    d_tx, g_tx = config.make_optimizers()
+    penalty = None
     if config.r1_gamma:
         penalty = penalties.r1(config.r1_gamma)
         if config.penalty_batch_size is not None:
@@ -115,8 +116,8 @@ def build(config: Config) -> GAN:
             **shared,
         ),
         loss=losses.non_saturating,
-        d_tx=optimizers.adam(rate, config.b1, config.b2),
-        g_tx=optimizers.adam(rate, config.b1, config.b2),
+        d_tx=d_tx,
+        g_tx=g_tx,
         prior=priors.uniform(config.latent_dim),
         penalty=penalty,
         augment=augment.diff_augment(config.augment or ()),

@@ -22,7 +22,7 @@ from typing import ClassVar, Literal
 import jax
 import numpy as np
 
-from jaxgan import GAN, GANState, losses, make_gan, models, optimizers, penalties, priors
+from jaxgan import GAN, GANState, losses, make_gan, models, penalties, priors
 from jaxgan._io import write_atomic
 from jaxgan.data.mixture import MIXTURES, Mixture, mixture_source, sample_mixture
 from jaxgan.diagnostics.probes import make_sample_probe
@@ -125,15 +125,16 @@ class Config(AdamOptions):
 def build(config: Config) -> GAN:
     """Returns the GAN of a configuration."""
     dtypes = PRECISIONS[config.precision]
-    gamma, rate = config.gamma, config.learning_rate_schedule()
+    d_tx, g_tx = config.make_optimizers()
+    gamma = config.gamma
     penalty = penalties.sum_penalties(penalties.r1(gamma), penalties.r2(gamma)) if gamma else None
     pairs = {"non_saturating": losses.non_saturating, "relativistic": losses.relativistic}
     return make_gan(
         generator=models.MixtureGenerator(**dtypes),
         discriminator=models.MixtureDiscriminator(pack=config.pack, **dtypes),
         loss=pairs[config.loss],
-        d_tx=optimizers.adam(rate, config.b1, config.b2),
-        g_tx=optimizers.adam(rate, config.b1, config.b2),
+        d_tx=d_tx,
+        g_tx=g_tx,
         prior=priors.normal(2),
         penalty=penalty,
     )

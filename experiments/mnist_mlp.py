@@ -14,7 +14,7 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from jaxgan import GAN, augment, losses, make_gan, models, optimizers, penalties, priors
+from jaxgan import GAN, augment, losses, make_gan, models, penalties, priors
 from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
 from jaxgan.runs.config import PRECISIONS, AdamConfig
 from jaxgan.runs.image_runner import train_on_images
@@ -51,15 +51,15 @@ class Config(AdamConfig):
 
 def build(config: Config) -> GAN:
     """Returns the GAN of a configuration."""
-    rate = config.learning_rate_schedule()
+    d_tx, g_tx = config.make_optimizers()
     shared = {"num_classes": config.num_classes, **PRECISIONS[config.precision]}
     widths = (config.g_width,) * config.g_layers
     return make_gan(
         generator=models.MLPGenerator(widths=widths, batch_norm=config.batch_norm, **shared),
         discriminator=models.MLPDiscriminator(**shared),
         loss=losses.non_saturating,
-        d_tx=optimizers.adam(rate, config.b1, config.b2),
-        g_tx=optimizers.adam(rate, config.b1, config.b2),
+        d_tx=d_tx,
+        g_tx=g_tx,
         prior=priors.uniform(config.latent_dim),
         penalty=penalties.r1(config.r1_gamma) if config.r1_gamma else None,
         augment=augment.diff_augment(config.augment or ()),

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from jaxgan import GAN, GANState, losses, make_gan, models, optimizers, priors
+from jaxgan import GAN, GANState, losses, make_gan, models, priors
 from jaxgan._io import write_atomic
 from jaxgan.data.parabola import A_MAX, A_MIN, POINTS, parabola_source, parabolas
 from jaxgan.diagnostics.probes import make_sample_probe
@@ -70,15 +70,15 @@ class Config(AdamOptions):
 def build(config: Config) -> GAN:
     """Returns the GAN of a configuration."""
     dtypes = PRECISIONS[config.precision]
-    rate = config.learning_rate_schedule()
+    d_tx, g_tx = config.make_optimizers()
     return make_gan(
         generator=models.MLPGenerator(
             shape=(15,), widths=(128,), last_hidden=nn.relu, output=jax.nn.identity, **dtypes
         ),
         discriminator=models.MLPDiscriminator(widths=(128,), hidden=nn.relu, **dtypes),
         loss={"minimax": losses.minimax, "non_saturating": losses.non_saturating}[config.loss],
-        d_tx=optimizers.adam(rate, config.b1, config.b2),
-        g_tx=optimizers.adam(rate, config.b1, config.b2),
+        d_tx=d_tx,
+        g_tx=g_tx,
         prior=priors.normal(config.latent_dim),
     )
 

@@ -26,7 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import GAN, GANState, losses, make_gan, models, optimizers, penalties, priors
+from jaxgan import GAN, GANState, losses, make_gan, models, penalties, priors
 from jaxgan._io import write_atomic
 from jaxgan.data.classes import find_classes, index_labels
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, Images, load_split
@@ -151,7 +151,7 @@ class Config(AdamOptions):
 def build(config: Config) -> GAN:
     """Returns the GAN of a configuration."""
     dtypes = PRECISIONS[config.precision]
-    rate = config.learning_rate_schedule()
+    d_tx, g_tx = config.make_optimizers()
     if config.networks == "pacgan":
         generator = models.PacDCGANGenerator(**dtypes)
         discriminator = models.PacDCGANDiscriminator(pack=config.pack, **dtypes)
@@ -165,8 +165,8 @@ def build(config: Config) -> GAN:
         generator=generator,
         discriminator=discriminator,
         loss=losses.non_saturating,
-        d_tx=optimizers.adam(rate, config.b1, config.b2),
-        g_tx=optimizers.adam(rate, config.b1, config.b2),
+        d_tx=d_tx,
+        g_tx=g_tx,
         prior=priors.uniform(100),
         penalty=penalty,
         ema_half_life=config.ema_half_life,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar
 import jax.numpy as jnp
 import optax
 
+from jaxgan import optimizers
 from jaxgan.augment import AUGMENTATIONS, AugmentName
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
 from jaxgan.data.image_decoding import format_size, parse_size
@@ -170,24 +171,27 @@ class AdamOptions(RunConfig):
     learning_rate: float = 3e-4
     """Learning rate of Adam, for both networks."""
     decay_steps: int | None = None
-    """Updates of each network over which its learning rate falls linearly to 0; with one update of
-    each per train step, these are train steps. Unset: it is constant."""
+    """Train steps over which the learning rate falls linearly to 0. Unset: it is constant."""
     b1: float = 0.5
     """Decay rate of Adam's first moment."""
     b2: float = 0.999
     """Decay rate of Adam's second moment."""
 
-    def learning_rate_schedule(self) -> optax.ScalarOrSchedule:
-        """Returns the learning rate, or its schedule."""
+    def make_optimizers(self) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
+        """Returns the optimizers of D and of G: Adam, with a falling learning rate if asked for."""
         if self.decay_steps is None:
-            return self.learning_rate
-        return optax.linear_schedule(self.learning_rate, 0.0, self.decay_steps)
+            tx = optimizers.adam(self.learning_rate, self.b1, self.b2)
+            return tx, tx
+        # The schedule of an optimizer counts the updates of its network.
+        d_schedule, g_schedule = (
+            optax.linear_schedule(self.learning_rate, 0.0, self.decay_steps * num_updates)
+            for num_updates in (self.d_steps, self.g_steps)
+        )
+        d_tx, g_tx = (optimizers.adam(rate, self.b1, self.b2) for rate in (d_schedule, g_schedule))
+        return d_tx, g_tx
 
     def warnings(self, steps: int) -> list[str]:
-        """Returns a warning if the learning rate is 0 for some of the train steps.
-
-        One update of each network per train step is assumed.
-        """
+        """Returns a warning if the learning rate is 0 for some of the train steps."""
         found = super().warnings(steps)
         if self.decay_steps is None or steps <= self.decay_steps:
             return found

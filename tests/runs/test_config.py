@@ -4,6 +4,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -18,7 +19,7 @@ from experiments import (
     stacked_mnist,
 )
 from jaxgan.errors import ConfigError
-from jaxgan.runs.config import RunConfig, config_from_json
+from jaxgan.runs.config import AdamOptions, RunConfig, config_from_json
 from jaxgan.training import LoopOptions
 from tests.helpers.fuzzing import call_or_refuse
 
@@ -100,3 +101,25 @@ def test_run_config_takes_numpy_integers():
 def test_run_config_accepts_or_refuses_the_home_of_an_unknown_user():
     found, message = call_or_refuse(lambda: RunConfig(workdir="~nobody-of-that-name/run"))
     assert found is not None or "nobody-of-that-name" in message
+
+
+@pytest.mark.parametrize("decay_steps", [None, 10])
+def test_make_optimizers_lowers_both_rates_over_the_same_train_steps(decay_steps):
+    """With constant gradients of 1, each update of Adam is its learning rate."""
+    config = AdamOptions(learning_rate=0.5, decay_steps=decay_steps, d_steps=1, g_steps=3)
+    for tx, num_updates in zip(config.make_optimizers(), (1, 3), strict=True):
+        state, rates = tx.init(jnp.zeros(())), []
+        for _ in range(11 * num_updates):
+            update, state = tx.update(jnp.ones(()), state)
+            rates.append(-float(update))
+        steps = np.arange(11 * num_updates) / num_updates
+        expected = 0.5 * (np.maximum(1 - steps / 10, 0) if decay_steps else np.ones_like(steps))
+        np.testing.assert_allclose(rates, expected, atol=1e-5)
+
+
+def test_warnings_of_adam_options_name_the_steps_without_learning():
+    config = mnist_cnn.Config(decay_steps=100, ema_half_life=1_000_000.0)
+    first, second = config.warnings(150)
+    assert "moving average" in first
+    assert "The learning rate is 0 from step 100 on (decay_steps), so the last 50 of 150" in second
+    assert not mnist_cnn.Config(decay_steps=100).warnings(100)
