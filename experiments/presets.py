@@ -10,14 +10,13 @@ runs are not trained again.
 
 import dataclasses
 import importlib
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 
+from experiments.shared import run_experiment
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, load_split
-from jaxgan.errors import ConfigError, TrainingError
+from jaxgan.errors import ConfigError
 from jaxgan.evaluation import SCORES, format_mean_sem, markdown_table
 from jaxgan.plotting import figures, images
 from jaxgan.plotting.sample_files import saved_files
@@ -154,14 +153,7 @@ def train_run(preset: str, seed: int, workdir: Path, config: Config) -> None:
         options["--steps"] = config.steps
     arguments = [str(part) for option in options.items() for part in option]
     print(f"\n{config.system} --preset {preset} --seed {seed}", flush=True)
-    process = subprocess.run(
-        [sys.executable, "-m", f"experiments.{config.system}", *arguments], check=False
-    )
-    if process.returncode:
-        raise TrainingError(
-            f"{config.system} exited with status {process.returncode}; fix the problem and run the "
-            "same command again"
-        )
+    run_experiment(config.system, f"experiments.{config.system}", arguments)
 
 
 def format_table(
