@@ -40,9 +40,9 @@ from jaxgan.data.stacked_mnist import (
 )
 from jaxgan.diagnostics.probes import make_sample_probe
 from jaxgan.distributed.multihost import is_primary_process
-from jaxgan.distributed.sharding import select_member
 from jaxgan.errors import ConfigError, DataError
 from jaxgan.evaluation.classifier import TrainedClassifier, load_or_train_classifier
+from jaxgan.evaluation.samples import score_members
 from jaxgan.evaluation.tables import format_mean_sem
 from jaxgan.metrics import classes as class_metrics
 from jaxgan.plotting.callbacks import make_image_callback
@@ -267,29 +267,19 @@ def evaluate_gan(
     key: jax.Array,
 ) -> dict[str, float]:
     """Returns the scores of a GAN's samples; for a population, their means over the members."""
-    scores = score_members(gan, classifier, num_seeds, state, key)
+    scores = score_members(partial(score_gan, gan, classifier), state, key, num_seeds)
     return {name: float(np.mean(values)) for name, values in scores.items()}
 
 
-def score_members(
-    gan: GAN,
-    classifier: TrainedClassifier,
-    num_seeds: int | None,
-    state: GANState,
-    key: jax.Array,
-) -> dict[str, np.ndarray]:
-    """Returns the scores of the samples of each member, `[num_seeds]`; `[1]` for a single GAN."""
-    members = [(state, key)]
-    if num_seeds is not None:
-        members = [select_member((state, key), i) for i in range(num_seeds)]
-    rows = []
-    for member_state, member_key in members:
-        modes = [
-            classify_stacked(classifier, gan.sample(member_state, batch_key, NUM_PER_BATCH))
-            for batch_key in jax.random.split(member_key, NUM_MEASURED // NUM_PER_BATCH)
-        ]
-        rows.append(compute_scores(np.concatenate(modes)))
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+def score_gan(
+    gan: GAN, classifier: TrainedClassifier, state: GANState, key: jax.Array
+) -> dict[str, float]:
+    """Returns the scores of the samples of a single GAN."""
+    modes = [
+        classify_stacked(classifier, gan.sample(state, batch_key, NUM_PER_BATCH))
+        for batch_key in jax.random.split(key, NUM_MEASURED // NUM_PER_BATCH)
+    ]
+    return compute_scores(np.concatenate(modes))
 
 
 def score_real_images(
@@ -308,7 +298,7 @@ def report_scores(config: Config, gan: GAN, state: GANState, digits: Images) -> 
     """Measures samples of each GAN, prints a table with published values, writes scores.json."""
     classifier = load_classifier(config, digits)
     key = make_rng_streams(config.seed, config.num_seeds).eval
-    scores = score_members(gan, classifier, config.num_seeds, state, key)
+    scores = score_members(partial(score_gan, gan, classifier), state, key, config.num_seeds)
     real, accuracy = score_real_images(classifier, digits)
     num_modes = NUM_CLASSES**3
     expected = {

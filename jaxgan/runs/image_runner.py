@@ -15,11 +15,11 @@ from jaxgan.data.image_datasets import Images
 from jaxgan.data.sources import default_repeats, from_pixels
 from jaxgan.diagnostics.probes import make_sample_probe
 from jaxgan.distributed.multihost import is_primary_process
-from jaxgan.distributed.sharding import select_member
 from jaxgan.errors import DataError, ShapeError
 from jaxgan.evaluation.classifier import load_or_train_classifier
 from jaxgan.evaluation.evaluator import Evaluator, make_evaluator, resolve_num_samples
 from jaxgan.evaluation.pretrained import load_efficientnet
+from jaxgan.evaluation.samples import score_members
 from jaxgan.gan import GAN
 from jaxgan.plotting.callbacks import make_class_rows, make_image_callback
 from jaxgan.runs.config import ImageRunConfig
@@ -181,12 +181,13 @@ def evaluate_gan(
 
     The classes of a conditional GAN are drawn by their frequency in the training data.
     """
-    if num_seeds is None:
+
+    def score_member(state, key):
         key, condition = draw_condition(key, class_counts, evaluator.num_samples)
         return evaluator.compute_scores(gan.sample(state, key, evaluator.num_samples, condition))
-    members = (select_member((state, key), i) for i in range(num_seeds))
-    scores = [evaluate_gan(gan, evaluator, None, class_counts, *member) for member in members]
-    return {name: float(np.mean([each[name] for each in scores])) for name in scores[0]}
+
+    scores = score_members(score_member, state, key, num_seeds)
+    return {name: float(np.mean(values)) for name, values in scores.items()}
 
 
 def check_sample_shape(
