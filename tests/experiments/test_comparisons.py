@@ -18,14 +18,14 @@ REAL_BASELINE = {name: [1.0, 2.0, 3.0] for name in SCORES}
 
 def load_fake_evaluator(*arguments, **options):
     return Evaluator(
-        features="brightness",
+        description="brightness",
         num_samples=100,
         compute_scores=lambda samples: {name: float(np.mean(samples)) for name in SCORES},
         real_baseline=REAL_BASELINE,
         reference_images=np.zeros((1, 28, 28, 1), np.uint8),
         record={},
         find_nearest=lambda samples: np.zeros(1),
-        classes=None,
+        class_evaluator=None,
     )
 
 
