@@ -84,10 +84,10 @@ def main() -> None:
     """Trains and scores all runs, then writes the report."""
     with exit_on_error():
         config = parse_cli(Config)
-        configure_jax(run_config(config, None, config.seed))
+        configure_jax(make_run_config(config, None, config.seed))
         data = load_split(config.dataset, config.data_dir)
         source = few_images_source(data, config)
-        gan = mnist_cnn.build(run_config(config, None, config.seed))
+        gan = mnist_cnn.build(make_run_config(config, None, config.seed))
         check_sample_shape(gan, data.name, data.images)
         names = ("num_images", "steps", "batch_size", "dataset")
         write_protocol(config.workdir, {name: getattr(config, name) for name in names})
@@ -97,7 +97,7 @@ def main() -> None:
         for name, augment in variants.items():
             runs = [
                 train_and_score(
-                    run_config(config, augment, config.seed + i), source, evaluator, name
+                    make_run_config(config, augment, config.seed + i), source, evaluator, name
                 )
                 for i in range(config.num_seeds)
             ]
@@ -119,7 +119,7 @@ def few_images_source(data: Images, config: Config) -> Source:
     return array_source(data.images[chosen], config.batch_size, repeats=repeats)
 
 
-def run_config(
+def make_run_config(
     config: Config, augment: tuple[AugmentName, ...] | None, seed: int
 ) -> mnist_cnn.Config:
     """Returns the configuration of one run; `augment` is None for a run without augmentation."""

@@ -94,7 +94,7 @@ def main() -> None:
             f"{config.num_seeds} seeds, mean ± standard error",
         )
         samples_path = config.workdir / f"{config.system}_samples.png"
-        first_runs = [run_dirs(preset, config)[0] for preset in config.presets]
+        first_runs = [list_run_dirs(preset, config)[0] for preset in config.presets]
         last_samples = [saved_files(run / "samples", ".png")[-1] for run in first_runs]
         images.save_side_by_side(samples_path, last_samples)
         table = format_table(scores, real_baseline, config)
@@ -111,7 +111,7 @@ def train_and_load_scores(preset: str, config: Config) -> dict[str, np.ndarray]:
       ConfigError: If the runs were not evaluated at the same steps.
       TrainingError: If a run fails.
     """
-    runs = run_dirs(preset, config)
+    runs = list_run_dirs(preset, config)
     for i, run in enumerate(runs):
         train_run(preset, config.seed + i, run, config)
     columns = [metric_log.read_columns(run / "scores.jsonl") for run in runs]
@@ -129,7 +129,7 @@ def train_and_load_scores(preset: str, config: Config) -> dict[str, np.ndarray]:
     return scores | {"minutes": np.stack(minutes)}
 
 
-def run_dirs(preset: str, config: Config) -> list[Path]:
+def list_run_dirs(preset: str, config: Config) -> list[Path]:
     """Returns the run directories of a preset, one per seed."""
     return [
         config.workdir / config.system / f"{preset}-{config.seed + i}"

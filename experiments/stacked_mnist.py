@@ -186,7 +186,7 @@ def main() -> None:
 
 
 def load_digits(config: Config) -> Images:
-    """Returns the images of all splits. Raises DataError if they are unsuitable."""
+    """Returns the training split of the digits. Raises DataError if it is unsuitable."""
     digits = load_split(config.dataset, config.data_dir)
     num_classes = len(find_classes(digits.labels).labels)
     if digits.images.shape[1:] != (28, 28, 1) or num_classes != NUM_CLASSES:
@@ -207,7 +207,9 @@ def train_on_triples(config: Config, gan: GAN, digits: Images) -> tuple[GANState
     plan_training(config, gan, source)  # checks the options before a classifier is trained
     evaluate = None
     if config.evaluate_every is not None and is_primary_process():
-        evaluate = partial(evaluate_gan, gan, load_classifier(config, digits), config.num_seeds)
+        evaluate = partial(
+            evaluate_gan, gan, load_digit_classifier(config, digits), config.num_seeds
+        )
     data = {"name": f"stacked {config.dataset}", "num_images": NUM_TRIPLES, "shape": [28, 28, 3]}
     return run_training(
         config,
@@ -231,7 +233,7 @@ def add_test_images(digits: Images, config: Config) -> np.ndarray:
     return np.concatenate([digits.images, test.images])
 
 
-def load_classifier(config: Config, digits: Images) -> TrainedClassifier:
+def load_digit_classifier(config: Config, digits: Images) -> TrainedClassifier:
     """Returns the classifier of the digits, trained on the training split and then cached."""
     with progress_bar(f"Training a classifier of {config.dataset}") as update:
         return load_or_train_classifier(config.dataset, config.data_dir, update, data=digits)
@@ -296,7 +298,7 @@ def score_real_images(
 
 def report_scores(config: Config, gan: GAN, state: GANState, digits: Images) -> None:
     """Measures samples of each GAN, prints a table with published values, writes scores.json."""
-    classifier = load_classifier(config, digits)
+    classifier = load_digit_classifier(config, digits)
     key = make_rng_streams(config.seed, config.num_seeds).eval
     scores = score_members(partial(score_gan, gan, classifier), state, key, config.num_seeds)
     real, accuracy = score_real_images(classifier, digits)

@@ -24,7 +24,7 @@ import numpy as np
 import tyro
 
 from jaxgan._io import write_atomic
-from jaxgan.cli.run_tools import load_run_with_precision
+from jaxgan.cli.loading import load_run_with_precision
 from jaxgan.data.classes import draw_condition
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
 from jaxgan.data.sources import to_pixels

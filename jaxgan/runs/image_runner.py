@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ from jaxgan.evaluation.pretrained import load_efficientnet
 from jaxgan.evaluation.samples import score_members
 from jaxgan.gan import GAN
 from jaxgan.plotting.callbacks import make_class_rows, make_image_callback
-from jaxgan.runs.config import ImageRunConfig
+from jaxgan.runs.config import ImageConfigT
 from jaxgan.runs.console import print_line, progress_bar
 from jaxgan.runs.image_data import (
     check_has_labels,
@@ -44,10 +44,11 @@ NUM_PROBE_SAMPLES = 64
 DCGAN_HINT = "; python -m experiments.dcgan takes images of other sizes"
 
 FeaturesName = Literal["classifier", "efficientnet"]
-Config = TypeVar("Config", bound=ImageRunConfig)
 
 
-def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GANState, int]:
+def train_on_images(
+    config: ImageConfigT, build: Callable[[ImageConfigT], GAN]
+) -> tuple[GANState, int]:
     """Trains the GAN that `build` returns for a configuration, or resumes, and prints messages.
 
     An epoch passes once through the data set, or several times through a small one, up to 60,000
@@ -121,7 +122,9 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
     )
 
 
-def fill_data_fields(config: Config, images: np.ndarray, classes: Classes | None) -> Config:
+def fill_data_fields(
+    config: ImageConfigT, images: np.ndarray, classes: Classes | None
+) -> ImageConfigT:
     """Returns a configuration with the shape of the images and the number of classes.
 
     The shape is set only if the networks of the experiment depend on it.
