@@ -16,7 +16,6 @@ images at once.
 """
 
 import dataclasses
-import json
 import os
 from functools import partial
 from pathlib import Path
@@ -27,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import GAN, GANState, losses, make_gan, models, optimizers, penalties, priors
-from jaxgan._io import write_atomic
+from jaxgan._io import write_json
 from jaxgan.data.classes import find_classes, index_labels
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, Images, load_split
 from jaxgan.data.sources import from_pixels
@@ -319,8 +318,7 @@ def report_scores(config: Config, gan: GAN, state: GANState, digits: Images) -> 
             for row in PUBLISHED
         ],
     }
-    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-    write_atomic(config.workdir / "scores.json", text.encode())
+    write_json(config.workdir / "scores.json", record, ensure_ascii=False)
     print_line(format_scores(config, scores, real, expected))
     print_line(
         f"The classifier is correct for {classifier.accuracy:.2%} of the test digits and for "

@@ -14,7 +14,6 @@ features of other networks.
 """
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from jaxgan._io import write_atomic
+from jaxgan._io import write_json
 from jaxgan.cli.loading import load_run_with_precision
 from jaxgan.data.classes import draw_condition
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
@@ -123,7 +122,7 @@ def run(config: Config) -> None:
             "draws": [scores_to_json(each) for each in class_scores],
         }
     path = config.workdir / "evaluation.json"
-    write_atomic(path, (json.dumps(record, indent=2) + "\n").encode())
+    write_json(path, record)
     draws = f"{len(keys)} draws of {evaluator.num_samples:,} samples"
     print_line(f"Features: {evaluator.description}")
     print_line(f"{evaluation_title(loaded, config)} · mean ± standard error of {draws}")

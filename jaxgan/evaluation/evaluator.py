@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan._io import save_array, write_atomic
+from jaxgan._io import save_array, write_json
 from jaxgan.data.classes import find_classes, index_labels
 from jaxgan.data.image_datasets import Images
 from jaxgan.data.sources import from_pixels
@@ -257,5 +257,5 @@ def load_or_compute_baseline(
         if isinstance(real_baseline, dict) and real_baseline.keys() == set(names):
             return real_baseline
     real_baseline = compute_baseline()
-    write_atomic(path, (json.dumps(real_baseline, indent=2) + "\n").encode())
+    write_json(path, real_baseline)
     return real_baseline
