@@ -29,7 +29,8 @@ from jaxgan.plotting import figures
 from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.console import print_line
-from jaxgan.runs.image_runner import check_sample_shape, load_evaluator
+from jaxgan.runs.image_evaluation import load_evaluator
+from jaxgan.runs.image_runner import check_sample_shape
 from jaxgan.runs.runtime import configure_jax
 from jaxgan.states import GANState
 from jaxgan.training import TrainOptions

@@ -31,7 +31,8 @@ from jaxgan.evaluation import SCORES, Evaluator, format_mean_sem, markdown_table
 from jaxgan.plotting import figures
 from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.console import print_line
-from jaxgan.runs.image_runner import check_sample_shape, load_evaluator
+from jaxgan.runs.image_evaluation import load_evaluator
+from jaxgan.runs.image_runner import check_sample_shape
 from jaxgan.runs.runtime import configure_jax
 from jaxgan.training import TrainOptions
 from jaxgan.training.options import check_ranges

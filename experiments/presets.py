@@ -23,7 +23,7 @@ from jaxgan.plotting.sample_files import saved_files
 from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.config import ImageRunConfig
 from jaxgan.runs.console import print_line
-from jaxgan.runs.image_runner import load_evaluator
+from jaxgan.runs.image_evaluation import load_evaluator
 from jaxgan.training import metric_log
 from jaxgan.training.options import check_ranges
 

@@ -40,7 +40,7 @@ from jaxgan.evaluation.tables import format_mean_sem, text_table
 from jaxgan.plotting import figures
 from jaxgan.runs.console import print_line
 from jaxgan.runs.image_data import reopen_dataset
-from jaxgan.runs.image_runner import FeaturesName, load_evaluator
+from jaxgan.runs.image_evaluation import FeaturesName, load_evaluator
 from jaxgan.runs.loading import Run, run_title
 from jaxgan.training.config_file import package_versions
 from jaxgan.training.options import check_ranges

@@ -13,7 +13,7 @@ from jaxgan.data import load_split, open_dataset
 from jaxgan.data.sources import from_pixels
 from jaxgan.evaluation import ClassifierOutputs, PretrainedNetwork, classifier, pretrained
 from jaxgan.evaluation.scores import LOGIT_SCORES, SCORES
-from jaxgan.runs import image_runner
+from jaxgan.runs import image_evaluation, image_runner
 from jaxgan.training import read_columns
 
 pytestmark = pytest.mark.usefixtures("offline")
@@ -129,7 +129,7 @@ def load_mean_colors():
 def test_images_without_labels_are_evaluated_with_a_pretrained_network(
     command, train, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(image_runner, "load_efficientnet", load_mean_colors)
+    monkeypatch.setattr(image_evaluation, "load_efficientnet", load_mean_colors)
     flat, run, options = tmp_path / "flat.npy", tmp_path / "run", ("--data-dir", tmp_path / "data")
     np.save(flat, load_split("digits").images[:240])
     status, _, error = train(run, "--steps", 2, "--evaluate-every", 1, *options, dataset=flat)
