@@ -101,7 +101,7 @@ class Config(AdamOptions):
     pack: int = 1
     """Images that the discriminator of PacGAN sees at once. Its batches have 64 packs: set
     --batch-size to 64 times this number."""
-    gamma: float = 0.0
+    r1_gamma: float = 0.0
     """Weight gamma of R1, the penalty on the discriminator's gradient at real images. 0: none."""
     penalty_batch_size: int | None = None
     """Real images of each batch on which R1 is computed. Unset, or above the batch size: all."""
@@ -117,7 +117,7 @@ class Config(AdamOptions):
             batch_size=128,
             g_steps=1,
             share_noise=True,
-            gamma=1.0,
+            r1_gamma=1.0,
             penalty_batch_size=16,
             ema_half_life=10_000.0,
             learning_rate=2e-3,
@@ -140,9 +140,9 @@ class Config(AdamOptions):
                 f"pack is {self.pack} and networks is {self.networks}: only the networks of PacGAN "
                 "take packs; set one of them to its default"
             )
-        if self.pack > 1 and self.gamma:
+        if self.pack > 1 and self.r1_gamma:
             raise ConfigError(
-                f"gamma is {self.gamma} and pack is {self.pack}: the logit of a pack has no "
+                f"r1_gamma is {self.r1_gamma} and pack is {self.pack}: the logit of a pack has no "
                 "gradient at a single image; set one of them to its default"
             )
 
@@ -157,7 +157,7 @@ def build(config: Config) -> GAN:
     else:
         generator = models.ConvGenerator(channels=3, **dtypes)
         discriminator = models.ConvDiscriminator(**dtypes)
-    penalty = penalties.r1(config.gamma) if config.gamma else None
+    penalty = penalties.r1(config.r1_gamma) if config.r1_gamma else None
     if penalty is not None and config.penalty_batch_size is not None:
         penalty = penalties.subsample(penalty, config.penalty_batch_size)
     return make_gan(
