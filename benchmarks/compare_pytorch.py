@@ -13,7 +13,6 @@ own process with all cores, and is idle while the other is measured.
 
 import contextlib
 import dataclasses
-import json
 import os
 import platform
 import subprocess
@@ -27,7 +26,7 @@ from benchmarks.compare_report import format_rates, quality_table, speed_table
 from benchmarks.systems import SYSTEMS
 from benchmarks.time_to_quality import measure_time_to_quality
 from benchmarks.worker_process import FIRST_STEPS, FRAMEWORKS, start_worker
-from jaxgan._io import write_atomic
+from jaxgan._io import write_json
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, load_split
 from jaxgan.errors import ConfigError
 from jaxgan.runs.command_line import exit_on_error, parse_cli
@@ -93,15 +92,10 @@ def main() -> None:
                 results["speed"][name] = measure_speed(name, config, scratch)
                 print_line(f"{name}: {format_rates(results['speed'][name])}")
                 # Written after every system, so that a later failure does not lose the results.
-                write_results(config.out, results)
+                write_json(config.out, results)
             table = speed_table(results["speed"])
         print_line(table)
-        write_results(config.out, results)
-
-
-def write_results(path: Path, results: dict) -> None:
-    """Writes the results as JSON."""
-    write_atomic(path, (json.dumps(results, indent=2) + "\n").encode())
+        write_json(config.out, results)
 
 
 def describe_machine() -> dict[str, str]:

@@ -15,7 +15,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.parity_cases import CASES, STEPS, checksum, draw, flatten, sketch
+from benchmarks.parity_cases import (
+    CASES,
+    STEPS,
+    checksum_inputs,
+    draw_inputs,
+    flatten_params,
+    sketch_array,
+)
 from benchmarks.torch_systems import TORCH_SYSTEMS, TorchGAN
 
 PATH = Path(__file__).parent.parent / "tests" / "experiments" / "parity.json"
@@ -37,7 +44,7 @@ def main() -> None:
     figures: dict[str, Any] = {"torch": torch.__version__, "cases": {}}
     for name in CASES:
         figures["cases"][name] = {
-            "inputs": checksum(draw(name)),
+            "inputs": checksum_inputs(draw_inputs(name)),
             "start": summarize_initialization(name),
         } | run_train_steps(name)
         print(name)
@@ -55,7 +62,7 @@ def run_train_steps(name: str) -> dict[str, Any]:
       `{precision: {"losses": {network: [STEPS]}, "params": {path: sketch}}}`, with the parameters
       after the last step.
     """
-    inputs = draw(name)
+    inputs = draw_inputs(name)
     gans = {precision: init_gan(name, dtype) for precision, dtype in DTYPES.items()}
     real = inputs.real if name == "parabola" else np.moveaxis(inputs.real, -1, 3)
     arrays = [
@@ -73,7 +80,9 @@ def run_train_steps(name: str) -> dict[str, Any]:
         final = named_parameters(name, gans[precision])
         figures[precision] = {
             "losses": {network: [float(step[network]) for step in steps] for network in steps[0]},
-            "params": {path: sketch(path, from_torch(name, path, x)) for path, x in final.items()},
+            "params": {
+                path: sketch_array(path, from_torch(name, path, x)) for path, x in final.items()
+            },
         }
     return figures
 
@@ -83,7 +92,7 @@ def init_gan(name: str, dtype: torch.dtype) -> TorchGAN:
     gan = TORCH_SYSTEMS[name](dtype=dtype)
     parameters = named_parameters(name, gan)
     with torch.no_grad():
-        for path, x in flatten(draw(name).params).items():
+        for path, x in flatten_params(draw_inputs(name).params).items():
             parameters[path].copy_(torch.from_numpy(np.ascontiguousarray(to_torch(name, path, x))))
     return gan
 
@@ -112,7 +121,7 @@ def named_parameters(name: str, gan: TorchGAN) -> dict[str, nn.Parameter]:
 
     Both frameworks list a layer's kernel or scale first, then its bias.
     """
-    paths = flatten(draw(name).params)
+    paths = flatten_params(draw_inputs(name).params)
     return dict(zip(paths, [*gan.d.parameters(), *gan.g.parameters()], strict=True))
 
 
@@ -134,7 +143,7 @@ def to_torch(name: str, path: str, x: np.ndarray) -> np.ndarray:
 def from_torch(name: str, path: str, x: torch.Tensor) -> np.ndarray:
     """Converts a parameter from the layout of PyTorch to that of Flax."""
     network, layer, array = path.split("/")
-    shape = draw(name).params[network][layer][array].shape
+    shape = draw_inputs(name).params[network][layer][array].shape
     # Inverts `to_torch`: `positions` tells where in the Flax array each PyTorch entry belongs.
     positions = to_torch(name, path, np.arange(x.numel()).reshape(shape))
     converted = np.empty(x.numel())

@@ -23,8 +23,8 @@ class Case(NamedTuple):
       d: Layers of the discriminator in forward order, with the shapes of their kernels or scales.
       g: Layers of the generator, likewise.
       shape: Shape of a sample.
-      batch: Batch size B.
-      noise: Distribution of z: uniform on [-1, 1), or standard normal.
+      batch_size: Real samples per discriminator update, B.
+      prior: Distribution of z: uniform on [-1, 1), or standard normal.
       latent_dim: Dimension of the latent vector z.
       latent_batches: Batches of z per train step. The i-th update of the discriminator uses the
         i-th batch, the update of the generator uses the last.
@@ -34,8 +34,8 @@ class Case(NamedTuple):
     d: dict[str, tuple[int, ...]]
     g: dict[str, tuple[int, ...]]
     shape: tuple[int, ...]
-    batch: int
-    noise: Literal["uniform", "normal"]
+    batch_size: int
+    prior: Literal["uniform", "normal"]
     latent_dim: int
     latent_batches: int
     d_steps: int
@@ -82,17 +82,17 @@ CONV_G = {
 MLP = dense_layers(784, 256, 256, 1), dense_layers(100, 256, 256, 784), (28, 28, 1)
 CASES = {
     "mnist_mlp_bce": Case(
-        *MLP, batch=60, noise="normal", latent_dim=100, latent_batches=2, d_steps=1
+        *MLP, batch_size=60, prior="normal", latent_dim=100, latent_batches=2, d_steps=1
     ),
     "mnist_mlp": Case(
-        *MLP, batch=128, noise="uniform", latent_dim=100, latent_batches=1, d_steps=1
+        *MLP, batch_size=128, prior="uniform", latent_dim=100, latent_batches=1, d_steps=1
     ),
     "mnist_cnn": Case(
         CONV_D,
         CONV_G,
         (28, 28, 1),
-        batch=16,
-        noise="uniform",
+        batch_size=16,
+        prior="uniform",
         latent_dim=100,
         latent_batches=1,
         d_steps=1,
@@ -101,36 +101,36 @@ CASES = {
         dense_layers(15, 128, 1),
         dense_layers(5, 128, 15),
         (15,),
-        batch=64,
-        noise="normal",
+        batch_size=64,
+        prior="normal",
         latent_dim=5,
         latent_batches=1,
         d_steps=1,
     ),
     "mnist_wgan_clip": Case(
-        *MLP, batch=64, noise="uniform", latent_dim=100, latent_batches=6, d_steps=5
+        *MLP, batch_size=64, prior="uniform", latent_dim=100, latent_batches=6, d_steps=5
     ),
     "mnist_wgan_gradient_penalty": Case(
-        *MLP, batch=64, noise="uniform", latent_dim=100, latent_batches=6, d_steps=5
+        *MLP, batch_size=64, prior="uniform", latent_dim=100, latent_batches=6, d_steps=5
     ),
 }
 
 
-def draw(name: str) -> Inputs:
+def draw_inputs(name: str) -> Inputs:
     """Returns the inputs of a case, drawn with a seed derived from its name."""
     case, rng = CASES[name], np.random.default_rng(zlib.crc32(name.encode()))
     params = {
         network: {layer: draw_layer(rng, layer, shape) for layer, shape in layers.items()}
         for network, layers in (("d", case.d), ("g", case.g))
     }
-    batch_shape = (STEPS, case.d_steps, case.batch)
+    batch_shape = (STEPS, case.d_steps, case.batch_size)
     if name == "parabola":
         a = rng.uniform(1, 2, (*batch_shape, 1))
         real = a * np.linspace(-1, 1, 15) ** 2 + (a - 1)
     else:
         real = rng.uniform(-1, 1, (*batch_shape, *case.shape))
-    z_shape = (STEPS, case.latent_batches, case.batch, case.latent_dim)
-    if case.noise == "normal":
+    z_shape = (STEPS, case.latent_batches, case.batch_size, case.latent_dim)
+    if case.prior == "normal":
         z = rng.standard_normal(z_shape)
     else:
         z = 2 * rng.random(z_shape, np.float32) - 1
@@ -158,7 +158,7 @@ def draw_layer(
     return {"kernel": kernel, "bias": bias}
 
 
-def flatten(params: dict[str, Any]) -> dict[str, Any]:
+def flatten_params(params: dict[str, Any]) -> dict[str, Any]:
     """Flattens nested parameters to `{"d/Dense_0/kernel": array, …}`."""
     return {
         f"{network}/{layer}/{name}": x
@@ -168,19 +168,19 @@ def flatten(params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def checksum(inputs: Inputs) -> int:
+def checksum_inputs(inputs: Inputs) -> int:
     """Returns a CRC-32 of all inputs, to verify that both frameworks are given the same."""
     value = 0
-    for x in (*flatten(inputs.params).values(), *inputs[1:]):
+    for x in (*flatten_params(inputs.params).values(), *inputs[1:]):
         value = zlib.crc32(x.tobytes(), value)
     return value
 
 
-def sketch(path: str, x: np.ndarray) -> list[float]:
+def sketch_array(path: str, x: np.ndarray) -> list[float]:
     """Summarizes an array by its norm and by random projections of it.
 
     For a vector s of random signs, (s·x)² has the expectation ‖x‖². Two sketches therefore give an
-    estimate of the distance of their arrays; see `distance`.
+    estimate of the distance of their arrays; see `estimate_distance`.
 
     Args:
       path: Path of the array, which seeds the random signs.
@@ -196,7 +196,7 @@ def sketch(path: str, x: np.ndarray) -> list[float]:
     return [float(np.linalg.norm(flat)), *projections]
 
 
-def distance(ours: list[float], theirs: list[float]) -> float:
+def estimate_distance(ours: list[float], theirs: list[float]) -> float:
     """Estimates ‖a - b‖ / ‖b‖ from the sketches of two arrays a and b.
 
     The estimate of the squared distance is unbiased. For about one array in a thousand the

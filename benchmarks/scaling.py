@@ -8,7 +8,6 @@ matrices in the same process, measured just before.
 """
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable
 from functools import partial
@@ -24,7 +23,7 @@ from jax.sharding import NamedSharding
 from benchmarks.scaling_report import markdown_tables, save_plot
 from experiments import mnist_cnn, mnist_mlp, parabola
 from jaxgan import GAN, losses, make_gan, models, optimizers, priors
-from jaxgan._io import write_atomic
+from jaxgan._io import write_atomic, write_json
 from jaxgan.data.parabola import parabola_source
 from jaxgan.data.sources import Source, array_source
 from jaxgan.distributed.sharding import REPLICATED, is_population_mesh, state_sharding
@@ -164,8 +163,7 @@ def main() -> None:
                 rate = f"{figures['steps_per_second']:.4g} steps/s"
                 print_line(f"{point.system}, {sweep} {point.x:,}: {rate}")
         tables = markdown_tables(results)
-        json_text = json.dumps(results, indent=2)
-        write_atomic(config.workdir / "scaling.json", f"{json_text}\n".encode())
+        write_json(config.workdir / "scaling.json", results)
         write_atomic(config.workdir / "scaling.md", f"{tables}\n".encode())
         save_plot(config.workdir / "scaling.png", results)
         print_line(f"{tables}\n\nResults written to {config.workdir}")

@@ -1,4 +1,4 @@
-"""One module per system or study: `python -m experiments.NAME`."""
+"""One module per system or study: `python -m experiments.NAME`. `shared` is for several studies."""
 
 import gc
 

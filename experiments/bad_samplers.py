@@ -20,7 +20,7 @@ from jaxgan.data.sources import from_pixels
 from jaxgan.evaluation import SCORES, Evaluator, format_mean_sem, markdown_table
 from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.console import print_line
-from jaxgan.runs.image_runner import FeaturesName, load_evaluator
+from jaxgan.runs.image_evaluation import FeaturesName, load_evaluator
 from jaxgan.training.options import check_ranges
 
 BLUR_SIGMA = 1.5  # pixels

@@ -9,13 +9,13 @@ command again to resume an interrupted comparison.
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import optax
 
+from experiments.shared import train_or_exit, write_protocol
 from jaxgan import GAN, losses, make_gan, models, optimizers, penalties, priors
 from jaxgan._io import save_array, write_atomic
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, load_split
@@ -28,16 +28,17 @@ from jaxgan.penalties import Penalty
 from jaxgan.plotting import figures
 from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.config import RunConfig
-from jaxgan.runs.console import print_line, progress_reporter
-from jaxgan.runs.image_runner import check_sample_shape, load_evaluator
+from jaxgan.runs.console import print_line
+from jaxgan.runs.image_evaluation import load_evaluator
+from jaxgan.runs.image_runner import check_sample_shape
 from jaxgan.runs.runtime import configure_jax
 from jaxgan.states import GANState
-from jaxgan.training import Callbacks, TrainOptions, train
+from jaxgan.training import TrainOptions
 from jaxgan.training.options import check_ranges
 from jaxgan.training.rng import make_rng_streams
 
 NUM_SHOWN = 16  # samples of a seed in samples.png
-PROTOCOL = """# Comparison of objectives on {dataset}
+INTRODUCTION = """# Comparison of objectives on {dataset}
 
 `python -m experiments.compare --dataset {dataset} --num-seeds {num_seeds} --steps {steps}`
 
@@ -145,7 +146,7 @@ def main() -> None:
     with exit_on_error():
         config = parse_cli(Config)
         configure_jax(RunConfig(num_seeds=config.num_seeds))
-        write_protocol(config)
+        write_protocol(config.workdir, make_protocol(config))
         data = load_split(config.dataset, config.data_dir)
         # The shape and the number of images are checked before a classifier is trained.
         check_sample_shape(build(OBJECTIVES[config.objectives[0]]), data.name, data.images)
@@ -159,24 +160,11 @@ def main() -> None:
         print_line(f"The comparison is in {config.workdir}/README.md")
 
 
-def write_protocol(config: Config) -> None:
-    """Records the settings in protocol.json.
-
-    Raises:
-      ConfigError: If the workdir contains a comparison with other settings.
-    """
-    path = config.workdir / "protocol.json"
+def make_protocol(config: Config) -> dict[str, Any]:
+    """Returns the settings on which the results of the comparison depend."""
     names = ("dataset", "num_seeds", "steps", "batch_size", "seed", "num")
     protocol = {name: getattr(config, name) for name in names}
-    protocol["text"] = PROTOCOL  # describes the networks and the optimizers
-    recorded = json.loads(path.read_text()) if path.exists() else protocol
-    changed = [name for name in protocol if recorded.get(name) != protocol[name]]
-    if changed:
-        raise ConfigError(
-            f"{config.workdir} contains a comparison with other values of {', '.join(changed)}; "
-            "use another --workdir"
-        )
-    write_atomic(path, json.dumps(protocol).encode())
+    return protocol | {"text": INTRODUCTION}  # describes the networks and the optimizers
 
 
 def build(objective: Objective) -> GAN:
@@ -229,15 +217,7 @@ def train_objective(
         d_steps=objective.d_steps,
         share_noise=objective.d_steps == 1,
     )
-    with progress_reporter() as report_progress:
-        states, step = train(gan, source, folder, options, Callbacks(progress=report_progress))
-    if step < options.steps:
-        print_line(
-            f"{folder.name} stopped at step {step:,} of {options.steps:,}. "
-            "Run the same command to resume."
-        )
-        sys.exit(130)
-    return states
+    return train_or_exit(gan, source, folder, options)
 
 
 def write_report(
@@ -252,7 +232,7 @@ def write_report(
         rows.append([name, *cells])
     images = config.steps * config.batch_size
     counts = {"images": images, "num_samples": evaluator.num_samples}
-    page = PROTOCOL.format(**dataclasses.asdict(config), **counts)
+    page = INTRODUCTION.format(**dataclasses.asdict(config), **counts)
     page += markdown_table(header, rows) + FIGURES
     write_atomic(config.workdir / "README.md", page.encode())
 

@@ -15,13 +15,13 @@ an interrupted comparison.
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 
 from experiments import mnist_cnn
+from experiments.shared import train_or_exit, write_protocol
 from jaxgan._io import save_array, write_atomic
 from jaxgan.augment import AugmentName
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, Images, load_split
@@ -30,10 +30,11 @@ from jaxgan.errors import ConfigError
 from jaxgan.evaluation import SCORES, Evaluator, format_mean_sem, markdown_table
 from jaxgan.plotting import figures
 from jaxgan.runs.command_line import exit_on_error, parse_cli
-from jaxgan.runs.console import print_line, progress_reporter
-from jaxgan.runs.image_runner import check_sample_shape, load_evaluator
+from jaxgan.runs.console import print_line
+from jaxgan.runs.image_evaluation import load_evaluator
+from jaxgan.runs.image_runner import check_sample_shape
 from jaxgan.runs.runtime import configure_jax
-from jaxgan.training import Callbacks, TrainOptions, train
+from jaxgan.training import TrainOptions
 from jaxgan.training.options import check_ranges
 from jaxgan.training.rng import make_rng_streams
 
@@ -84,19 +85,20 @@ def main() -> None:
     """Trains and scores all runs, then writes the report."""
     with exit_on_error():
         config = parse_cli(Config)
-        configure_jax(run_config(config, None, config.seed))
+        configure_jax(make_run_config(config, None, config.seed))
         data = load_split(config.dataset, config.data_dir)
         source = few_images_source(data, config)
-        gan = mnist_cnn.build(run_config(config, None, config.seed))
+        gan = mnist_cnn.build(make_run_config(config, None, config.seed))
         check_sample_shape(gan, data.name, data.images)
-        write_protocol(config)
+        names = ("num_images", "steps", "batch_size", "dataset")
+        write_protocol(config.workdir, {name: getattr(config, name) for name in names})
         evaluator = load_evaluator(data, config.data_dir, features="classifier")
         variants = {"none": None, " ".join(config.augment): config.augment}
         scores, shown = {}, [("real images", data.images[:NUM_SHOWN])]
         for name, augment in variants.items():
             runs = [
                 train_and_score(
-                    run_config(config, augment, config.seed + i), source, evaluator, name
+                    make_run_config(config, augment, config.seed + i), source, evaluator, name
                 )
                 for i in range(config.num_seeds)
             ]
@@ -104,25 +106,6 @@ def main() -> None:
             shown.append((f"augmentation: {name}", runs[0][1]))
         write_report(scores, shown, data, config, evaluator)
         print_line(f"The comparison is in {config.workdir}/README.md")
-
-
-def write_protocol(config: Config) -> None:
-    """Records what the results of a run depend on in protocol.json.
-
-    Raises:
-      ConfigError: If the workdir contains a comparison with other settings.
-    """
-    path = config.workdir / "protocol.json"
-    names = ("num_images", "steps", "batch_size", "dataset")
-    protocol = {name: getattr(config, name) for name in names}
-    recorded = json.loads(path.read_text()) if path.exists() else protocol
-    changed = [name for name in names if recorded.get(name) != protocol[name]]
-    if changed:
-        raise ConfigError(
-            f"{config.workdir} contains a comparison with other values of {', '.join(changed)}; "
-            "use another --workdir"
-        )
-    write_atomic(path, json.dumps(protocol).encode())
 
 
 def few_images_source(data: Images, config: Config) -> Source:
@@ -137,7 +120,7 @@ def few_images_source(data: Images, config: Config) -> Source:
     return array_source(data.images[chosen], config.batch_size, repeats=repeats)
 
 
-def run_config(
+def make_run_config(
     config: Config, augment: tuple[AugmentName, ...] | None, seed: int
 ) -> mnist_cnn.Config:
     """Returns the configuration of one run; `augment` is None for a run without augmentation."""
@@ -166,12 +149,7 @@ def train_and_score(
     print_line(f"augmentation: {name}, seed {config.seed}")
     steps = config.total_steps(source.batches_per_epoch)
     gan, options = mnist_cnn.build(config), TrainOptions(steps=steps, seed=config.seed)
-    with progress_reporter() as report_progress:
-        callbacks = Callbacks(progress=report_progress)
-        state, step = train(gan, source, config.workdir, options, callbacks)
-    if step < steps:
-        print_line(f"Stopped at step {step:,} of {steps:,}. Run the same command to resume.")
-        sys.exit(130)
+    state = train_or_exit(gan, source, config.workdir, options)
     samples = gan.sample(state, make_rng_streams(config.seed).eval, evaluator.num_samples)
     pixels = to_pixels(samples)
     scores = evaluator.compute_scores(samples) | measure_pixels(pixels)

@@ -13,16 +13,15 @@ each.
 import dataclasses
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from experiments.shared import run_experiment
 from jaxgan._io import write_atomic
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
-from jaxgan.errors import ConfigError, TrainingError
+from jaxgan.errors import ConfigError
 from jaxgan.evaluation import format_mean_sem, markdown_table
 from jaxgan.plotting import images
 from jaxgan.runs.command_line import exit_on_error, parse_cli
@@ -118,12 +117,7 @@ def train_system(name: str, config: Config) -> None:
         options += ["--data-dir", str(config.data_dir)]
         options += [] if config.dataset is None else ["--dataset", config.dataset]
     print(f"\n{name}", flush=True)
-    process = subprocess.run([sys.executable, "-m", module, *options], check=False)
-    if process.returncode:
-        raise TrainingError(
-            f"{name} exited with status {process.returncode}; fix the problem and run the same "
-            "command again"
-        )
+    run_experiment(name, module, options)
 
 
 def make_page(config: Config) -> str:

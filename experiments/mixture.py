@@ -13,7 +13,6 @@ Huang et al. 2024, with the same networks and steps.
 """
 
 import dataclasses
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ import jax
 import numpy as np
 
 from jaxgan import GAN, GANState, losses, make_gan, models, penalties, priors
-from jaxgan._io import write_atomic
+from jaxgan._io import write_json
 from jaxgan.data.mixture import MIXTURES, Mixture, mixture_source, sample_mixture
 from jaxgan.diagnostics.probes import make_sample_probe
 from jaxgan.distributed.multihost import is_primary_process
@@ -217,8 +216,7 @@ def report_scores(config: Config, gan: GAN, state: GANState, measure: Callable) 
         "expected": expected,
         "published": [dict(zip(names, row, strict=True)) for row in PUBLISHED[config.kind]],
     }
-    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-    write_atomic(config.workdir / "scores.json", text.encode())
+    write_json(config.workdir / "scores.json", record, ensure_ascii=False)
     print_line(format_scores(config, scores))
 
 

@@ -11,7 +11,6 @@ which shows how much a result varies with the seed.
 """
 
 import dataclasses
-import json
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -21,7 +20,7 @@ import numpy as np
 from flax import linen as nn
 
 from jaxgan import GAN, GANState, losses, make_gan, models, priors
-from jaxgan._io import write_atomic
+from jaxgan._io import write_json
 from jaxgan.data.parabola import A_MAX, A_MIN, POINTS, parabola_source, parabolas
 from jaxgan.diagnostics.probes import make_sample_probe
 from jaxgan.distributed.multihost import is_primary_process
@@ -142,8 +141,7 @@ def report_distance(config: Config, gan: GAN, state: GANState) -> None:
     expected = parabola.expected_w2_squared(NUM_MEASURED)
     record = {"num_samples": NUM_MEASURED, "expected_w2_squared": expected}
     record |= {name: values.tolist() for name, values in scores.items()}
-    path = config.workdir / "distance.json"
-    write_atomic(path, (json.dumps(record, indent=2) + "\n").encode())
+    write_json(config.workdir / "distance.json", record)
     print_line(format_distance(scores, expected))
 
 

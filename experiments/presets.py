@@ -10,21 +10,20 @@ runs are not trained again.
 
 import dataclasses
 import importlib
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 
+from experiments.shared import run_experiment
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, load_split
-from jaxgan.errors import ConfigError, TrainingError
+from jaxgan.errors import ConfigError
 from jaxgan.evaluation import SCORES, format_mean_sem, markdown_table
 from jaxgan.plotting import figures, images
 from jaxgan.plotting.sample_files import saved_files
 from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.config import ImageRunConfig
 from jaxgan.runs.console import print_line
-from jaxgan.runs.image_runner import load_evaluator
+from jaxgan.runs.image_evaluation import load_evaluator
 from jaxgan.training import metric_log
 from jaxgan.training.options import check_ranges
 
@@ -95,7 +94,7 @@ def main() -> None:
             f"{config.num_seeds} seeds, mean ± standard error",
         )
         samples_path = config.workdir / f"{config.system}_samples.png"
-        first_runs = [run_dirs(preset, config)[0] for preset in config.presets]
+        first_runs = [list_run_dirs(preset, config)[0] for preset in config.presets]
         last_samples = [saved_files(run / "samples", ".png")[-1] for run in first_runs]
         images.save_side_by_side(samples_path, last_samples)
         table = format_table(scores, real_baseline, config)
@@ -112,7 +111,7 @@ def train_and_load_scores(preset: str, config: Config) -> dict[str, np.ndarray]:
       ConfigError: If the runs were not evaluated at the same steps.
       TrainingError: If a run fails.
     """
-    runs = run_dirs(preset, config)
+    runs = list_run_dirs(preset, config)
     for i, run in enumerate(runs):
         train_run(preset, config.seed + i, run, config)
     columns = [metric_log.read_columns(run / "scores.jsonl") for run in runs]
@@ -130,7 +129,7 @@ def train_and_load_scores(preset: str, config: Config) -> dict[str, np.ndarray]:
     return scores | {"minutes": np.stack(minutes)}
 
 
-def run_dirs(preset: str, config: Config) -> list[Path]:
+def list_run_dirs(preset: str, config: Config) -> list[Path]:
     """Returns the run directories of a preset, one per seed."""
     return [
         config.workdir / config.system / f"{preset}-{config.seed + i}"
@@ -154,14 +153,7 @@ def train_run(preset: str, seed: int, workdir: Path, config: Config) -> None:
         options["--steps"] = config.steps
     arguments = [str(part) for option in options.items() for part in option]
     print(f"\n{config.system} --preset {preset} --seed {seed}", flush=True)
-    process = subprocess.run(
-        [sys.executable, "-m", f"experiments.{config.system}", *arguments], check=False
-    )
-    if process.returncode:
-        raise TrainingError(
-            f"{config.system} exited with status {process.returncode}; fix the problem and run the "
-            "same command again"
-        )
+    run_experiment(config.system, f"experiments.{config.system}", arguments)
 
 
 def format_table(

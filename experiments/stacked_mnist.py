@@ -16,7 +16,6 @@ images at once.
 """
 
 import dataclasses
-import json
 import os
 from functools import partial
 from pathlib import Path
@@ -27,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import GAN, GANState, losses, make_gan, models, penalties, priors
-from jaxgan._io import write_atomic
+from jaxgan._io import write_json
 from jaxgan.data.classes import find_classes, index_labels
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, Images, load_split
 from jaxgan.data.sources import from_pixels
@@ -40,9 +39,9 @@ from jaxgan.data.stacked_mnist import (
 )
 from jaxgan.diagnostics.probes import make_sample_probe
 from jaxgan.distributed.multihost import is_primary_process
-from jaxgan.distributed.sharding import select_member
 from jaxgan.errors import ConfigError, DataError
 from jaxgan.evaluation.classifier import TrainedClassifier, load_or_train_classifier
+from jaxgan.evaluation.samples import score_members
 from jaxgan.evaluation.tables import format_mean_sem
 from jaxgan.metrics import classes as class_metrics
 from jaxgan.plotting.callbacks import make_image_callback
@@ -102,7 +101,7 @@ class Config(AdamOptions):
     pack: int = 1
     """Images that the discriminator of PacGAN sees at once. Its batches have 64 packs: set
     --batch-size to 64 times this number."""
-    gamma: float = 0.0
+    r1_gamma: float = 0.0
     """Weight gamma of R1, the penalty on the discriminator's gradient at real images. 0: none."""
     penalty_batch_size: int | None = None
     """Real images of each batch on which R1 is computed. Unset, or above the batch size: all."""
@@ -118,7 +117,7 @@ class Config(AdamOptions):
             batch_size=128,
             g_steps=1,
             share_noise=True,
-            gamma=1.0,
+            r1_gamma=1.0,
             penalty_batch_size=16,
             ema_half_life=10_000.0,
             learning_rate=2e-3,
@@ -141,9 +140,9 @@ class Config(AdamOptions):
                 f"pack is {self.pack} and networks is {self.networks}: only the networks of PacGAN "
                 "take packs; set one of them to its default"
             )
-        if self.pack > 1 and self.gamma:
+        if self.pack > 1 and self.r1_gamma:
             raise ConfigError(
-                f"gamma is {self.gamma} and pack is {self.pack}: the logit of a pack has no "
+                f"r1_gamma is {self.r1_gamma} and pack is {self.pack}: the logit of a pack has no "
                 "gradient at a single image; set one of them to its default"
             )
 
@@ -158,7 +157,7 @@ def build(config: Config) -> GAN:
     else:
         generator = models.ConvGenerator(channels=3, **dtypes)
         discriminator = models.ConvDiscriminator(**dtypes)
-    penalty = penalties.r1(config.gamma) if config.gamma else None
+    penalty = penalties.r1(config.r1_gamma) if config.r1_gamma else None
     if penalty is not None and config.penalty_batch_size is not None:
         penalty = penalties.subsample(penalty, config.penalty_batch_size)
     return make_gan(
@@ -207,7 +206,9 @@ def train_on_triples(config: Config, gan: GAN, digits: Images) -> tuple[GANState
     plan_training(config, gan, source)  # checks the options before a classifier is trained
     evaluate = None
     if config.evaluate_every is not None and is_primary_process():
-        evaluate = partial(evaluate_gan, gan, load_classifier(config, digits), config.num_seeds)
+        evaluate = partial(
+            evaluate_gan, gan, load_digit_classifier(config, digits), config.num_seeds
+        )
     data = {"name": f"stacked {config.dataset}", "num_images": NUM_TRIPLES, "shape": [28, 28, 3]}
     return run_training(
         config,
@@ -231,7 +232,7 @@ def add_test_images(digits: Images, config: Config) -> np.ndarray:
     return np.concatenate([digits.images, test.images])
 
 
-def load_classifier(config: Config, digits: Images) -> TrainedClassifier:
+def load_digit_classifier(config: Config, digits: Images) -> TrainedClassifier:
     """Returns the classifier of the digits, trained on the training split and then cached."""
     with progress_bar(f"Training a classifier of {config.dataset}") as update:
         return load_or_train_classifier(config.dataset, config.data_dir, update, data=digits)
@@ -271,29 +272,19 @@ def evaluate_gan(
     key: jax.Array,
 ) -> dict[str, float]:
     """Returns the scores of a GAN's samples; for a population, their means over the members."""
-    scores = score_members(gan, classifier, num_seeds, state, key)
+    scores = score_members(partial(score_gan, gan, classifier), state, key, num_seeds)
     return {name: float(np.mean(values)) for name, values in scores.items()}
 
 
-def score_members(
-    gan: GAN,
-    classifier: TrainedClassifier,
-    num_seeds: int | None,
-    state: GANState,
-    key: jax.Array,
-) -> dict[str, np.ndarray]:
-    """Returns the scores of the samples of each member, `[num_seeds]`; `[1]` for a single GAN."""
-    members = [(state, key)]
-    if num_seeds is not None:
-        members = [select_member((state, key), i) for i in range(num_seeds)]
-    rows = []
-    for member_state, member_key in members:
-        modes = [
-            classify_stacked(classifier, gan.sample(member_state, batch_key, NUM_PER_BATCH))
-            for batch_key in jax.random.split(member_key, NUM_MEASURED // NUM_PER_BATCH)
-        ]
-        rows.append(compute_scores(np.concatenate(modes)))
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+def score_gan(
+    gan: GAN, classifier: TrainedClassifier, state: GANState, key: jax.Array
+) -> dict[str, float]:
+    """Returns the scores of the samples of a single GAN."""
+    modes = [
+        classify_stacked(classifier, gan.sample(state, batch_key, NUM_PER_BATCH))
+        for batch_key in jax.random.split(key, NUM_MEASURED // NUM_PER_BATCH)
+    ]
+    return compute_scores(np.concatenate(modes))
 
 
 def score_real_images(
@@ -313,9 +304,9 @@ def score_real_images(
 
 def report_scores(config: Config, gan: GAN, state: GANState, digits: Images) -> None:
     """Measures samples of each GAN, prints a table with published values, writes scores.json."""
-    classifier = load_classifier(config, digits)
+    classifier = load_digit_classifier(config, digits)
     key = make_rng_streams(config.seed, config.num_seeds).eval
-    scores = score_members(gan, classifier, config.num_seeds, state, key)
+    scores = score_members(partial(score_gan, gan, classifier), state, key, config.num_seeds)
     real, accuracy = score_real_images(classifier, digits)
     num_modes = NUM_CLASSES**3
     expected = {
@@ -334,8 +325,7 @@ def report_scores(config: Config, gan: GAN, state: GANState, digits: Images) -> 
             for row in PUBLISHED
         ],
     }
-    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-    write_atomic(config.workdir / "scores.json", text.encode())
+    write_json(config.workdir / "scores.json", record, ensure_ascii=False)
     print_line(format_scores(config, scores, real, expected))
     print_line(
         f"The classifier is correct for {classifier.accuracy:.2%} of the test digits and for "

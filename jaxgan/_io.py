@@ -2,9 +2,11 @@
 
 import contextlib
 import io
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +44,12 @@ def with_filename(path: str | os.PathLike[str]) -> Iterator[None]:
     except OSError as error:
         error.filename = error.filename or os.fspath(path)
         raise
+
+
+def write_json(path: str | os.PathLike[str], content: Any, *, ensure_ascii: bool = True) -> None:
+    """Writes indented JSON atomically; see `write_atomic`."""
+    text = json.dumps(content, indent=2, ensure_ascii=ensure_ascii) + "\n"
+    write_atomic(path, text.encode())
 
 
 def save_array(path: str | os.PathLike[str], array: np.ndarray) -> None:

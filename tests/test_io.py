@@ -30,3 +30,10 @@ def test_save_array_writes_an_npy_file(tmp_path):
     array = np.arange(6.0).reshape(2, 3)
     _io.save_array(str(tmp_path / "array.npy"), array)
     np.testing.assert_array_equal(np.load(tmp_path / "array.npy"), array)
+
+
+def test_write_json_writes_indented_lines(tmp_path):
+    _io.write_json(tmp_path / "file", {"name": "é"})
+    assert (tmp_path / "file").read_text() == '{\n  "name": "\\u00e9"\n}\n'
+    _io.write_json(tmp_path / "file", {"name": "é"}, ensure_ascii=False)
+    assert (tmp_path / "file").read_text() == '{\n  "name": "é"\n}\n'

@@ -14,7 +14,6 @@ features of other networks.
 """
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from jaxgan._io import write_atomic
-from jaxgan.cli.run_tools import load_run_with_precision
+from jaxgan._io import write_json
+from jaxgan.cli.loading import load_run_with_precision
 from jaxgan.data.classes import draw_condition
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
 from jaxgan.data.sources import to_pixels
@@ -41,7 +40,7 @@ from jaxgan.evaluation.tables import format_mean_sem, text_table
 from jaxgan.plotting import figures
 from jaxgan.runs.console import print_line
 from jaxgan.runs.image_data import reopen_dataset
-from jaxgan.runs.image_runner import FeaturesName, load_evaluator
+from jaxgan.runs.image_evaluation import FeaturesName, load_evaluator
 from jaxgan.runs.loading import Run, run_title
 from jaxgan.training.config_file import package_versions
 from jaxgan.training.options import check_ranges
@@ -92,7 +91,7 @@ def run(config: Config) -> None:
     data = reopen_dataset(check_image_run(loaded, config.workdir), config.data_dir)
     images = data.read(range(data.num))
     evaluator = load_evaluator(images, config.data_dir, config.num, config.features)
-    default_draws = NUM_PRETRAINED_DRAWS if evaluator.classes is None else NUM_DRAWS
+    default_draws = NUM_PRETRAINED_DRAWS if evaluator.class_evaluator is None else NUM_DRAWS
     keys = jax.random.split(jax.random.key(config.seed), config.draws or default_draws)
     generators = {"generator": loaded.state.g.variables}
     if loaded.state.g_ema is not None:
@@ -112,26 +111,28 @@ def run(config: Config) -> None:
         "real_baseline": evaluator.real_baseline,
         "generators": scores,
     }
-    class_names, classes = loaded.class_names, evaluator.classes
+    class_names, class_evaluator = loaded.class_names, evaluator.class_evaluator
     class_scores: list[ClassScores] = []
-    if class_names is not None and classes is not None:
-        class_scores = score_classes(loaded, classes, keys)
+    if class_names is not None and class_evaluator is not None:
+        class_scores = score_classes(loaded, class_evaluator, keys)
         record["classes"] = {
             "names": class_names,
-            "num_samples": np.bincount(classes.condition).tolist(),
-            "real_baseline": scores_to_json(classes.real_baseline()),
+            "num_samples": np.bincount(class_evaluator.condition).tolist(),
+            "real_baseline": scores_to_json(class_evaluator.compute_real_baseline()),
             "draws": [scores_to_json(each) for each in class_scores],
         }
     path = config.workdir / "evaluation.json"
-    write_atomic(path, (json.dumps(record, indent=2) + "\n").encode())
+    write_json(path, record)
     draws = f"{len(keys)} draws of {evaluator.num_samples:,} samples"
-    print_line(f"Features: {evaluator.features}")
+    print_line(f"Features: {evaluator.description}")
     print_line(f"{evaluation_title(loaded, config)} · mean ± standard error of {draws}")
     print_line(format_table(scores, evaluator))
-    if class_names is not None and classes is not None:
-        num = len(classes.condition)
+    if class_names is not None and class_evaluator is not None:
+        num = len(class_evaluator.condition)
         print_line(f"Classes · mean ± standard error of {len(keys)} draws of {num:,} samples")
-        print_line(format_class_table(class_names, class_scores, classes.real_baseline()))
+        print_line(
+            format_class_table(class_names, class_scores, class_evaluator.compute_real_baseline())
+        )
     if config.nearest:
         draw_nearest(loaded, evaluator, config)
 
@@ -178,15 +179,17 @@ def score_draws(
     return {name: [each[name] for each in scores] for name in scores[0]}
 
 
-def score_classes(loaded: Run, classes: ClassEvaluator, keys: jax.Array) -> list[ClassScores]:
+def score_classes(
+    loaded: Run, class_evaluator: ClassEvaluator, keys: jax.Array
+) -> list[ClassScores]:
     """Returns the scores of each class, for each of the `[draws]` keys.
 
     Uses the moving average of the generator if there is one.
     """
-    state, condition = loaded.state, classes.condition
+    state, condition = loaded.state, class_evaluator.condition
     variables = state.g.variables if state.g_ema is None else state.g_ema
     return [
-        classes.compute_scores(generate(loaded, variables, key, len(condition), condition))
+        class_evaluator.compute_scores(generate(loaded, variables, key, len(condition), condition))
         for key in keys
     ]
 

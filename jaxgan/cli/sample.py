@@ -14,7 +14,7 @@ import numpy as np
 import tyro
 
 from jaxgan._io import save_array
-from jaxgan.cli.run_tools import load_run_with_precision
+from jaxgan.cli.loading import load_run_with_precision
 from jaxgan.data.classes import find_class
 from jaxgan.data.mixture import MIXTURES
 from jaxgan.data.sources import to_pixels

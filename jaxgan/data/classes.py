@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgan.data.message_parts import list_first
 from jaxgan.errors import ConfigError
 
 
@@ -102,5 +103,4 @@ def find_class(text: str, class_names: tuple[str, ...]) -> int:
 def list_classes(class_names: tuple[str, ...], num: int = 20) -> str:
     """Returns the first `num` classes as text: indices, with their names where these differ."""
     texts = [name if name == str(i) else f"{i} {name}" for i, name in enumerate(class_names)]
-    more = [f"and {len(texts) - num:,} more"] if len(texts) > num else []
-    return ", ".join(texts[:num] + more)
+    return list_first(texts, num)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from jaxgan.data.image_datasets import Images, Split
+from jaxgan.data.message_parts import count_noun, display_path, list_first
 from jaxgan.errors import DataError
 
 ARRAY_SUFFIXES = (".npy", ".npz")
@@ -33,7 +34,7 @@ def open_image_array(path: Path) -> Split:
     """
     images, labels = read_arrays(path)
     images = normalize_images(path, images)
-    labels = None if labels is None else check_labels(path, labels, len(images))
+    labels = None if labels is None else normalize_labels(path, labels, len(images))
     return make_array_split(path, images, labels, compute_checksum(images, labels))
 
 
@@ -89,7 +90,7 @@ def normalize_images(path: Path, images: np.ndarray) -> np.ndarray:
     return images
 
 
-def check_labels(path: Path, labels: np.ndarray, num: int) -> np.ndarray:
+def normalize_labels(path: Path, labels: np.ndarray, num: int) -> np.ndarray:
     """Returns labels as int32 `[N]`. Raises DataError if they are not integers `[N]`."""
     found = f"{display_path(path)} has labels of type {labels.dtype} and shape {list(labels.shape)}"
     if labels.shape != (num,):
@@ -186,20 +187,3 @@ def dataset_name(path: Path) -> str:
     # "\w" matches no surrogates, by which Python represents bytes that are not UTF-8.
     name = re.sub(r"[^\w.-]+", "_", stem).strip("_.-")
     return name[:MAX_NAME_LENGTH] or "images"
-
-
-def display_path(path: str | os.PathLike[str]) -> str:
-    """Returns a path as text that can be printed; bytes that are not UTF-8 are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def count_noun(num: int, noun: str, plural: str | None = None) -> str:
-    """Returns a count with its noun, such as "1 file" or "2,000 files"."""
-    return f"{num:,} {noun if num == 1 else plural or noun + 's'}"
-
-
-def list_first(texts: Iterable[str], num: int = 5, separator: str = ", ") -> str:
-    """Returns the first few texts, and how many more there are."""
-    texts = list(texts)
-    more = [f"and {len(texts) - num:,} more"] if len(texts) > num else []
-    return separator.join(texts[:num] + more)

@@ -1,13 +1,12 @@
 """Diagnoses a run from its logged curves during training."""
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from jaxgan._io import write_atomic
+from jaxgan._io import write_json
 from jaxgan.diagnostics.findings import Finding
 from jaxgan.diagnostics.rules import diagnose, is_conclusive
 from jaxgan.diagnostics.thresholds import MIN_STEPS
@@ -48,7 +47,7 @@ def make_monitor(
             probes = {name: merge_members(column) for name, column in probes.items()}
         findings = diagnose(metrics, probes)
         content = {"step": step, "findings": [finding._asdict() for finding in findings]}
-        write_atomic(workdir / "findings.json", (json.dumps(content, indent=2) + "\n").encode())
+        write_json(workdir / "findings.json", content)
         for finding in findings:
             if step == steps or finding.name not in reported:
                 log_fn(format_finding(finding, step))

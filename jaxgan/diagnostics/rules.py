@@ -60,7 +60,7 @@ def _winning_evidence(c: CurveSummary) -> str:
     return f"{c.summary}; {c.early_losses}"
 
 
-def _diversity(c: CurveSummary) -> str:
+def _diversity_evidence(c: CurveSummary) -> str:
     return f"the samples are {c.final_diversity:.2g} times as diverse as the data"
 
 
@@ -69,7 +69,7 @@ RULES: tuple[Rule, ...] = (
         name="generator degenerate",
         requires=("g_fake_probability", *LOSS_COLUMNS, "diversity"),
         applies=conditions.is_g_degenerate,
-        evidence=lambda c: f"{_fooled_evidence(c)}; {_diversity(c)}",
+        evidence=lambda c: f"{_fooled_evidence(c)}; {_diversity_evidence(c)}",
         meaning=(
             "The generator fools the discriminator with a few samples, whatever they look like. "
             "The generator may be too small to generate better ones, and the discriminator does "
@@ -183,7 +183,7 @@ RULES: tuple[Rule, ...] = (
         requires=(*PROBABILITY_COLUMNS, "diversity"),
         unless=("discriminator at chance",),
         applies=conditions.is_d_indifferent,
-        evidence=lambda c: f"{c.summary}; {_diversity(c)}",
+        evidence=lambda c: f"{c.summary}; {_diversity_evidence(c)}",
         meaning=(
             "The discriminator does not retain what it learns: it does not separate the samples "
             "from the data, although they differ"
@@ -212,7 +212,7 @@ RULES: tuple[Rule, ...] = (
         unless=("generator degenerate", "discriminator too weak"),
         applies=conditions.is_collapsed,
         evidence=lambda c: (
-            f"{c.summary}; {_diversity(c)}; their largest diversity was "
+            f"{c.summary}; {_diversity_evidence(c)}; their largest diversity was "
             f"{conditions.best_diversity(c):.2g}"
         ),
         meaning=(

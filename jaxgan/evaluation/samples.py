@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from jaxgan.distributed.sharding import select_member
 from jaxgan.gan import GAN
 from jaxgan.states import GANState
 from jaxgan.training.rng import make_rng_streams
@@ -42,6 +43,30 @@ def measure_samples(
         return measure_fn(gan.sample(state, key, num))
 
     return jax.device_get(jax.jit(jax.vmap(measure_member))(state, key))
+
+
+def score_members(
+    score_fn: Callable[[GANState, jax.Array], dict[str, float]],
+    state: GANState,
+    key: jax.Array,
+    num_seeds: int | None,
+) -> dict[str, np.ndarray]:
+    """Applies a function that cannot be compiled to a GAN, or to each member of a population.
+
+    Args:
+      score_fn: `(state, key) -> {name: number}`, for a single GAN.
+      state: The state; with `num_seeds`, that of a population.
+      key: The key; with `num_seeds`, one key per member.
+      num_seeds: Size of the population, as in `TrainOptions`; None for a single GAN.
+
+    Returns:
+      `{name: values}` with values `[num_seeds]`; `[1]` for a single GAN.
+    """
+    if num_seeds is None:
+        rows = [score_fn(state, key)]
+    else:
+        rows = [score_fn(*select_member((state, key), i)) for i in range(num_seeds)]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 def make_evaluate_fn(

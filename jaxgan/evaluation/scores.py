@@ -1,6 +1,6 @@
 """The scores of an evaluation, computed from the outputs of a network for real images and samples.
 
-Scores of classes need a classifier of the data set; the others need features only.
+The scores `LOGIT_SCORES` need a classifier of the data set; the others need features only.
 """
 
 from typing import NamedTuple
@@ -45,8 +45,8 @@ SCORES = {
     "copy_rate": ScoreSpec("copy rate", 3, "lower"),
     "intra_class_ssim": ScoreSpec("intra-class SSIM", 3, "lower"),
 }
-# The scores that need the classes of the data set.
-CLASS_SCORES = ("classifier_score", "modes_found", "kl_divergence", "intra_class_ssim")
+# The scores that are computed from logits, so only with a classifier of the data set.
+LOGIT_SCORES = ("classifier_score", "modes_found", "kl_divergence", "intra_class_ssim")
 
 
 class Reference(NamedTuple):
@@ -97,7 +97,7 @@ def score_outputs(
       images: The samples, `[N, H, W, C]`, floating in [-1, 1].
 
     Returns:
-      `{name: value}`, in the order of `SCORES`; without logits, without `CLASS_SCORES`.
+      `{name: value}`, in the order of `SCORES`; without logits, without `LOGIT_SCORES`.
     """
     # Recall and coverage depend on both sample sizes, so as many real images as samples are used.
     real_part = reference.features[: min(NUM_NEIGHBOR_IMAGES, len(fake.features))]
@@ -116,15 +116,15 @@ def score_outputs(
         "copy_rate": jnp.mean(distances < reference.copy_threshold),
     }
     if fake.logits is not None and reference.class_counts is not None:
-        values |= score_classes(reference.class_counts, fake.logits, images)
+        values |= score_logits(reference.class_counts, fake.logits, images)
     values = jax.device_get(values)
     return {name: float(values[name]) for name in SCORES if name in values}
 
 
-def score_classes(
+def score_logits(
     class_counts: jax.Array, logits: jax.Array, images: jax.Array
 ) -> dict[str, jax.Array]:
-    """Computes the scores `CLASS_SCORES` of N samples.
+    """Computes the scores `LOGIT_SCORES` of N samples.
 
     Args:
       class_counts: `[K]`, images of each class in the reference, see `Reference`.

@@ -14,8 +14,8 @@ KERNEL_SIZE = (5, 5)
 KERNEL_INIT = nn.initializers.normal(0.02)
 # Sides of the generator's feature maps, from the projection of z to the image, and the channels of
 # all but the image, in units of width. The discriminator has the same maps in reverse order.
-SIDES = (2, 4, 7, 14, 28)
-FACTORS = (8, 4, 2, 1)
+MAP_SIDES = (2, 4, 7, 14, 28)
+WIDTH_FACTORS = (8, 4, 2, 1)
 
 
 class PacDCGANGenerator(nn.Module):
@@ -46,10 +46,10 @@ class PacDCGANGenerator(nn.Module):
         BatchNorm uses the statistics of the batch if `train`, else the running averages.
         """
         dtypes = {"dtype": self.dtype, "param_dtype": self.param_dtype}
-        features = [self.width * factor for factor in FACTORS]
-        x = nn.Dense(SIDES[0] ** 2 * features[0], kernel_init=KERNEL_INIT, **dtypes)(z)
-        x = x.reshape(-1, SIDES[0], SIDES[0], features[0])
-        for side, channels in zip(SIDES[1:], [*features[1:], self.channels], strict=True):
+        features = [self.width * factor for factor in WIDTH_FACTORS]
+        x = nn.Dense(MAP_SIDES[0] ** 2 * features[0], kernel_init=KERNEL_INIT, **dtypes)(z)
+        x = x.reshape(-1, MAP_SIDES[0], MAP_SIDES[0], features[0])
+        for side, channels in zip(MAP_SIDES[1:], [*features[1:], self.channels], strict=True):
             norm = nn.BatchNorm(use_running_average=not train, momentum=0.9, **dtypes)
             upsample = ConvTranspose(
                 channels, KERNEL_SIZE, (2, 2), kernel_init=KERNEL_INIT, **dtypes
@@ -95,7 +95,7 @@ class PacDCGANDiscriminator(nn.Module):
         num_packs, (height, width, channels) = len(x) // self.pack, x.shape[1:]
         x = x[: num_packs * self.pack].reshape(num_packs, self.pack, height, width, channels)
         x = jnp.moveaxis(x, 1, -2).reshape(num_packs, height, width, self.pack * channels)
-        for i, factor in enumerate(FACTORS[::-1]):
+        for i, factor in enumerate(WIDTH_FACTORS[::-1]):
             x = nn.Conv(
                 self.width * factor,
                 KERNEL_SIZE,

@@ -235,14 +235,14 @@ def save_score_curves(
 
 
 def save_seed_scores(
-    path: str | os.PathLike[str], values: dict[str, np.ndarray], real_baseline: float, caption: str
+    path: str | os.PathLike[str], values: dict[str, np.ndarray], real_mean: float, caption: str
 ) -> None:
     """Draws the Fréchet distance of each seed: a row of dots per system, and a bar at their mean.
 
     Args:
       path: The PNG to write.
       values: `{system: [seeds]}`.
-      real_baseline: Mean distance of held-out real samples, drawn as a dashed line.
+      real_mean: Mean distance of held-out real samples, drawn as a dashed line.
       caption: Text above the axes.
     """
     figure = new_figure(8, 0.4 * len(values) + 1.1, title=caption, layout="constrained")
@@ -250,7 +250,7 @@ def save_seed_scores(
     for row, distances in enumerate(values.values()):
         axes.plot(distances, [row] * len(distances), "o", color="tab:blue", markersize=4, alpha=0.5)
         axes.plot(distances.mean(), row, "|", color="black", markersize=16)
-    axes.axvline(real_baseline, **REFERENCE_LINE, label="real baseline")
+    axes.axvline(real_mean, **REFERENCE_LINE, label="real baseline")
     axes.set(xlabel="Fréchet distance", yticks=range(len(values)), yticklabels=list(values))
     axes.set_ylim(len(values) - 0.5, -0.5)  # the first system on top
     axes.set_xscale("log")
@@ -264,7 +264,7 @@ def save_score_bands(
     path: str | os.PathLike[str],
     systems: dict[str, dict[str, np.ndarray]],
     name: str,
-    real_baseline: float,
+    real_mean: float,
     caption: str,
 ) -> None:
     """Draws a score against the train step: the mean over seeds and a band of ± 1 standard error.
@@ -273,7 +273,7 @@ def save_score_bands(
       path: The PNG to write.
       systems: `{system: {column: [seeds, evaluations]}}`; the columns include `step` and `name`.
       name: Name of the score. Its axis is logarithmic.
-      real_baseline: Mean score of held-out real samples, drawn as a dashed line.
+      real_mean: Mean score of held-out real samples, drawn as a dashed line.
       caption: Text above the axes.
     """
     figure = new_figure(8, 4.5, title=caption, layout="constrained")
@@ -284,7 +284,7 @@ def save_score_bands(
         standard_error = values.std(0) / max(1, len(values) - 1) ** 0.5
         axes.plot(steps, mean, marker="o", markersize=3, label=system)
         axes.fill_between(steps, mean - standard_error, mean + standard_error, alpha=0.25)
-    axes.axhline(real_baseline, **REFERENCE_LINE, label="real baseline")
+    axes.axhline(real_mean, **REFERENCE_LINE, label="real baseline")
     axes.set(xlabel="train step", ylabel=score_title(name), yscale="log")
     use_plain_log_labels(axes.yaxis)
     axes.grid(alpha=0.3)

@@ -16,7 +16,7 @@ import tyro
 
 from jaxgan.distributed.multihost import barrier, exit_process, is_peer_failure
 from jaxgan.errors import ConfigError, JaxganError
-from jaxgan.runs.config import Config, RunConfig
+from jaxgan.runs.config import ConfigT, RunConfig
 from jaxgan.runs.console import print_line
 from jaxgan.runs.option_groups import flatten_groups, make_grouped_type
 from jaxgan.training.config_file import read_config
@@ -45,7 +45,7 @@ def parse_cli(config_type: type[T]) -> T:
     return config_type(**flatten_groups(tyro.cli(grouped, **options)))
 
 
-def default_config(config_type: type[Config]) -> Config:
+def default_config(config_type: type[ConfigT]) -> ConfigT:
     """Returns the configuration of the preset that the command line names, or the default."""
     finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     finder.add_argument("--preset")

@@ -210,7 +210,8 @@ class AdamConfig(AdamOptions, ImageRunConfig):
     """Weight gamma of R1, the penalty on the discriminator's gradient at real images. 0: none."""
 
 
-Config = TypeVar("Config", bound=RunConfig)
+ConfigT = TypeVar("ConfigT", bound=RunConfig)
+ImageConfigT = TypeVar("ImageConfigT", bound=ImageRunConfig)
 
 
 def is_option(field: dataclasses.Field) -> bool:
@@ -221,7 +222,7 @@ def is_option(field: dataclasses.Field) -> bool:
     return field.metadata.get("option", True)
 
 
-def config_from_json(config_type: type[Config], values: dict[str, Any]) -> Config:
+def config_from_json(config_type: type[ConfigT], values: dict[str, Any]) -> ConfigT:
     """Returns a configuration from the section "config" of config.json.
 
     Args:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -13,17 +13,15 @@ from jaxgan.data.sources import Source, array_source
 from jaxgan.data.streaming import streaming_source
 from jaxgan.distributed.multihost import broadcast_from_primary, is_primary_process
 from jaxgan.errors import DataError
-from jaxgan.runs.config import ImageRunConfig
+from jaxgan.runs.config import ImageConfigT, ImageRunConfig
 from jaxgan.runs.console import progress_bar
 from jaxgan.training.config_file import read_config
 
 NUM_PROBE_IMAGES = 1_000
 FEW_IMAGES = 1_000
 
-Config = TypeVar("Config", bound=ImageRunConfig)
 
-
-def resolve_dataset(config: Config) -> Config:
+def resolve_dataset(config: ImageConfigT) -> ImageConfigT:
     """Returns a configuration in which a data set given by a path has an absolute path.
 
     If no data set is given, and the run to be resumed was trained on a data set given by a path,

@@ -1,31 +1,24 @@
-"""Runs experiments on images: evaluation, and the training itself."""
+"""Runs experiments on images from their configuration to a trained GAN."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.data.classes import Classes, draw_condition
-from jaxgan.data.image_datasets import Images
+from jaxgan.data.classes import Classes
 from jaxgan.data.sources import default_repeats, from_pixels
 from jaxgan.diagnostics.probes import make_sample_probe
 from jaxgan.distributed.multihost import is_primary_process
-from jaxgan.distributed.sharding import select_member
 from jaxgan.errors import DataError, ShapeError
-from jaxgan.evaluation.classifier import load_or_train_classifier
-from jaxgan.evaluation.evaluator import Evaluator, make_evaluator, resolve_num_samples
-from jaxgan.evaluation.pretrained import load_efficientnet
 from jaxgan.gan import GAN
 from jaxgan.plotting.callbacks import make_class_rows, make_image_callback
-from jaxgan.runs.config import ImageRunConfig
-from jaxgan.runs.console import print_line, progress_bar
+from jaxgan.runs.config import ImageConfigT
+from jaxgan.runs.console import print_line
 from jaxgan.runs.image_data import (
-    check_has_labels,
     check_uses_of_labels,
     choose_probe_rows,
     data_notes,
@@ -35,6 +28,7 @@ from jaxgan.runs.image_data import (
     read_classes,
     resolve_dataset,
 )
+from jaxgan.runs.image_evaluation import evaluate_gan, load_evaluator
 from jaxgan.runs.run_dir import find_existing_run
 from jaxgan.runs.runner import plan_training, run_training
 from jaxgan.runs.runtime import configure_jax
@@ -43,11 +37,10 @@ from jaxgan.states import GANState
 NUM_PROBE_SAMPLES = 64
 DCGAN_HINT = "; python -m experiments.dcgan takes images of other sizes"
 
-FeaturesName = Literal["classifier", "efficientnet"]
-Config = TypeVar("Config", bound=ImageRunConfig)
 
-
-def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GANState, int]:
+def train_on_images(
+    config: ImageConfigT, build: Callable[[ImageConfigT], GAN]
+) -> tuple[GANState, int]:
     """Trains the GAN that `build` returns for a configuration, or resumes, and prints messages.
 
     An epoch passes once through the data set, or several times through a small one, up to 60,000
@@ -121,7 +114,9 @@ def train_on_images(config: Config, build: Callable[[Config], GAN]) -> tuple[GAN
     )
 
 
-def fill_data_fields(config: Config, images: np.ndarray, classes: Classes | None) -> Config:
+def fill_data_fields(
+    config: ImageConfigT, images: np.ndarray, classes: Classes | None
+) -> ImageConfigT:
     """Returns a configuration with the shape of the images and the number of classes.
 
     The shape is set only if the networks of the experiment depend on it.
@@ -132,61 +127,6 @@ def fill_data_fields(config: Config, images: np.ndarray, classes: Classes | None
     if classes is not None:
         changes["num_classes"] = len(classes.names)
     return dataclasses.replace(config, **changes)
-
-
-def load_evaluator(
-    data: Images,
-    data_dir: Path,
-    num_samples: int | None = None,
-    features: FeaturesName | None = None,
-) -> Evaluator:
-    """Returns the evaluator of a data set; its classifier and baseline are cached in `data_dir`.
-
-    Shows progress while the classifier is trained.
-
-    Args:
-      data: The training images.
-      data_dir: Directory of the prepared data sets.
-      num_samples: See `resolve_num_samples`.
-      features: The network whose features are compared: a `"classifier"` that is trained on the
-        data set, or the pretrained `"efficientnet"`. None for a classifier if there are labels,
-        otherwise EfficientNet.
-
-    Raises:
-      ConfigError, DataError: See `load_or_train_classifier`, `load_efficientnet` and
-        `make_evaluator`; also if the data set has no labels, but a classifier is asked for.
-    """
-    features = features or ("classifier" if data.has_labels else "efficientnet")
-    pretrained = features == "efficientnet"
-    # Checked before a classifier is trained.
-    resolve_num_samples(data, num_samples, pretrained=pretrained)
-    if pretrained:
-        network = load_efficientnet()
-    else:
-        check_has_labels(data)
-        with progress_bar(f"Training a classifier of {data.name} for the evaluation") as update:
-            network = load_or_train_classifier(data.name, data_dir, update, data=data)
-    return make_evaluator(network, data, num_samples, cache=data_dir / "classifiers")
-
-
-def evaluate_gan(
-    gan: GAN,
-    evaluator: Evaluator,
-    num_seeds: int | None,
-    class_counts: Sequence[int] | None,
-    state: GANState,
-    key: jax.Array,
-) -> dict[str, float]:
-    """Returns the scores of a GAN's samples; for a population, their means over the members.
-
-    The classes of a conditional GAN are drawn by their frequency in the training data.
-    """
-    if num_seeds is None:
-        key, condition = draw_condition(key, class_counts, evaluator.num_samples)
-        return evaluator.compute_scores(gan.sample(state, key, evaluator.num_samples, condition))
-    members = (select_member((state, key), i) for i in range(num_seeds))
-    scores = [evaluate_gan(gan, evaluator, None, class_counts, *member) for member in members]
-    return {name: float(np.mean([each[name] for each in scores])) for name in scores[0]}
 
 
 def check_sample_shape(

@@ -13,9 +13,9 @@ from jaxgan.train_step import UpdateOrder
 
 MAX_STEPS = 2**31 - 1  # compiled programs count train steps and batches in int32
 MAX_SEED = 2**32 - 1
-MAY_BE_ZERO = ("seed", "member", "process_id")
-POSITIVE = ("learning_rate", "ema_half_life", "weight_clip")
-BELOW_ONE = ("b1", "b2")
+OPTIONS_FROM_ZERO = ("seed", "member", "process_id")
+OPTIONS_ABOVE_ZERO = ("learning_rate", "ema_half_life", "weight_clip")
+OPTIONS_BELOW_ONE = ("b1", "b2")
 UPPER_BOUNDS = {
     "seed": MAX_SEED,
     "g_layers": 100,  # layers and generator updates are unrolled in the compiled program
@@ -105,9 +105,10 @@ class TrainOptions(LoopOptions):
 def check_ranges(options: Any) -> None:
     """Validates the types and ranges of a dataclass of options.
 
-    Integers must be at least 1 (0 for the fields in `MAY_BE_ZERO`) and at most their bound in
+    Integers must be at least 1 (0 for the fields in `OPTIONS_FROM_ZERO`) and at most their bound in
     `UPPER_BOUNDS`, by default `MAX_STEPS`. Floats must be finite and at least 0, above 0 for the
-    fields in `POSITIVE`, below 1 for those in `BELOW_ONE`. No seed may exceed `MAX_SEED`.
+    fields in `OPTIONS_ABOVE_ZERO`, below 1 for those in `OPTIONS_BELOW_ONE`. No seed may exceed
+    `MAX_SEED`.
 
     Raises:
       ConfigError: At the first field that is invalid; the message names it and its value.
@@ -134,7 +135,7 @@ def check_ranges(options: Any) -> None:
 
 def check_integer(name: str, value: int, upper: int) -> None:
     """Raises ConfigError if an integer option is below its lower or above its upper bound."""
-    lower = 0 if name in MAY_BE_ZERO else 1
+    lower = 0 if name in OPTIONS_FROM_ZERO else 1
     if value < lower:
         raise ConfigError(f"{name} is {value}, expected at least {lower}")
     if value > upper:
@@ -145,9 +146,9 @@ def check_float(name: str, value: float) -> None:
     """Raises ConfigError if a floating point option is out of its range."""
     if not 0 <= value < math.inf:
         raise ConfigError(f"{name} is {value}, expected a finite number of at least 0")
-    if name in POSITIVE and value == 0:
+    if name in OPTIONS_ABOVE_ZERO and value == 0:
         raise ConfigError(f"{name} is 0, expected a number above 0; leave it out for the default")
-    if name in BELOW_ONE and value >= 1:
+    if name in OPTIONS_BELOW_ONE and value >= 1:
         raise ConfigError(f"{name} is {value}, expected a number from 0 to less than 1")
 
 

@@ -23,21 +23,21 @@ def real_samples(digits_evaluator):
     data, rng = load_split("digits"), np.random.default_rng(7)
     rows = [
         rng.choice(np.nonzero(data.labels == k)[0], n, replace=False)
-        for k, n in enumerate(np.bincount(digits_evaluator.classes.condition))
+        for k, n in enumerate(np.bincount(digits_evaluator.class_evaluator.condition))
     ]
     return from_pixels(data.images[np.concatenate(rows)])
 
 
 def test_class_evaluator_asks_for_half_of_the_images_of_each_class(digits_evaluator):
     counts = np.bincount(load_split("digits").labels)
-    condition = digits_evaluator.classes.condition
+    condition = digits_evaluator.class_evaluator.condition
     assert condition.dtype == np.int32
     assert np.bincount(condition).tolist() == (counts // 2).tolist()
 
 
 def test_class_scores_of_real_images_are_close_to_the_baseline(digits_evaluator, real_samples):
-    scores = digits_evaluator.classes.compute_scores(real_samples)
-    baseline = digits_evaluator.classes.real_baseline()
+    scores = digits_evaluator.class_evaluator.compute_scores(real_samples)
+    baseline = digits_evaluator.class_evaluator.compute_real_baseline()
     assert scores.accuracy.shape == scores.frechet_distance.shape == (10,)
     assert scores.accuracy.mean() > 0.95
     assert baseline.accuracy.mean() > 0.9
@@ -45,9 +45,9 @@ def test_class_scores_of_real_images_are_close_to_the_baseline(digits_evaluator,
 
 
 def test_class_scores_detect_samples_of_other_classes(digits_evaluator, real_samples):
-    classes = digits_evaluator.classes
+    classes = digits_evaluator.class_evaluator
     scores = classes.compute_scores(real_samples[::-1])  # class 9 first
-    baseline = classes.real_baseline()
+    baseline = classes.compute_real_baseline()
     assert scores.accuracy.mean() < 0.1
     assert (scores.frechet_distance > 5 * baseline.frechet_distance).all()
 

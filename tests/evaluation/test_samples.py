@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.evaluation import measure_samples
+from jaxgan.evaluation.samples import score_members
 from jaxgan.training.rng import make_rng_streams
 from tests.helpers.networks import real_batch, small_gan
 
@@ -25,3 +26,16 @@ def test_measure_samples_of_a_population_equals_that_of_each_member():
         np.testing.assert_allclose(found["mean"][i], alone["mean"][0], rtol=1e-5, atol=1e-6)
     samples = gan.sample(states[0], make_rng_streams(3).eval, 50)
     np.testing.assert_allclose(found["mean"][0], jnp.mean(samples), rtol=1e-5, atol=1e-6)
+
+
+def test_score_members_applies_the_function_to_each_member():
+    population, keys = {"x": jnp.arange(3.0)}, jax.random.split(jax.random.key(0), 3)
+
+    def score_fn(state, key):
+        return {"x": float(state["x"]), "key": int(jax.random.key_data(key).sum())}
+
+    found = score_members(score_fn, population, keys, 3)
+    assert found["x"].tolist() == [0, 1, 2]
+    assert found["key"].tolist() == jax.random.key_data(keys).sum(-1).tolist()
+    alone = score_members(score_fn, {"x": jnp.float32(5)}, jax.random.key(1), None)
+    assert alone["x"].tolist() == [5]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib import image as mpimg
 
-from experiments import compare, presets
+from experiments import compare, presets, shared
 from jaxgan.data.image_datasets import Images
 from jaxgan.evaluation import SCORES, Evaluator
 from jaxgan.plotting import figures
@@ -18,14 +18,14 @@ REAL_BASELINE = {name: [1.0, 2.0, 3.0] for name in SCORES}
 
 def load_fake_evaluator(*arguments, **options):
     return Evaluator(
-        features="brightness",
+        description="brightness",
         num_samples=100,
         compute_scores=lambda samples: {name: float(np.mean(samples)) for name in SCORES},
         real_baseline=REAL_BASELINE,
         reference_images=np.zeros((1, 28, 28, 1), np.uint8),
         record={},
         find_nearest=lambda samples: np.zeros(1),
-        classes=None,
+        class_evaluator=None,
     )
 
 
@@ -83,7 +83,7 @@ def test_compare_refuses_unsuitable_data_before_it_trains_a_classifier(
 def test_compare_accepts_a_directory_with_the_same_protocol(tmp_path):
     config = compare.Config(workdir=tmp_path, dataset="digits")
     for _ in range(2):
-        compare.write_protocol(config)
+        shared.write_protocol(tmp_path, compare.make_protocol(config))
     assert json.loads((tmp_path / "protocol.json").read_text())["dataset"] == "digits"
 
 
@@ -122,7 +122,7 @@ def test_compare_trains_scores_and_reads_back_what_it_has(command, tmp_path, mon
     assert samples.shape == (2, compare.NUM_SHOWN, 28, 28, 1)
     page = (tmp_path / "README.md").read_text()
 
-    monkeypatch.delattr(compare, "train")  # a second run only reads
+    monkeypatch.delattr(shared, "train")  # a second run only reads
     status, _, error = command(compare.main, *options, "--workdir", tmp_path)
     assert status == 0, error
     assert (tmp_path / "README.md").read_text() == page
@@ -135,7 +135,7 @@ def test_compare_that_is_interrupted_scores_nothing_and_says_how_to_resume(
         return None, options.steps - 1
 
     monkeypatch.setattr(compare, "load_evaluator", load_fake_evaluator)
-    monkeypatch.setattr(compare, "train", train)
+    monkeypatch.setattr(shared, "train", train)
     options = ("--dataset", "digits", "--objectives", "hinge", "--steps", 20, "--workdir", tmp_path)
     status, output, _ = command(compare.main, *options)
     assert status == 130

@@ -12,8 +12,8 @@ from jaxgan import cli
 from jaxgan.data import load_split, open_dataset
 from jaxgan.data.sources import from_pixels
 from jaxgan.evaluation import ClassifierOutputs, PretrainedNetwork, classifier, pretrained
-from jaxgan.evaluation.scores import CLASS_SCORES, SCORES
-from jaxgan.runs import image_runner
+from jaxgan.evaluation.scores import LOGIT_SCORES, SCORES
+from jaxgan.runs import image_evaluation, image_runner
 from jaxgan.training import read_columns
 
 pytestmark = pytest.mark.usefixtures("offline")
@@ -129,12 +129,12 @@ def load_mean_colors():
 def test_images_without_labels_are_evaluated_with_a_pretrained_network(
     command, train, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(image_runner, "load_efficientnet", load_mean_colors)
+    monkeypatch.setattr(image_evaluation, "load_efficientnet", load_mean_colors)
     flat, run, options = tmp_path / "flat.npy", tmp_path / "run", ("--data-dir", tmp_path / "data")
     np.save(flat, load_split("digits").images[:240])
     status, _, error = train(run, "--steps", 2, "--evaluate-every", 1, *options, dataset=flat)
     assert (status, error) == (0, "")
-    names = set(SCORES) - set(CLASS_SCORES)
+    names = set(SCORES) - set(LOGIT_SCORES)
     assert names < read_columns(run / "scores.jsonl").keys()
     status, output, error = command(cli.main, "evaluate", run, *options, "--draws", 2)
     assert (status, error) == (0, "")
@@ -154,7 +154,7 @@ def test_images_without_labels_need_an_extra_for_the_evaluation(
     command, train, folders, tmp_path, monkeypatch
 ):
     """Without it, the evaluation is refused before anything is trained."""
-    monkeypatch.setattr(pretrained, "PACKAGE", "a_package_that_is_not_installed")
+    monkeypatch.setattr(pretrained, "WEIGHTS_PACKAGE", "a_package_that_is_not_installed")
     flat, run = tmp_path / "flat.npy", tmp_path / "run"
     np.save(flat, load_split("digits").images[:240])
     status, _, error = train(run, "--steps", 2, "--evaluate-every", 1, dataset=flat)

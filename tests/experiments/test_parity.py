@@ -14,7 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks.parity_cases import CASES, STEPS, checksum, distance, draw, flatten, sketch
+from benchmarks.parity_cases import (
+    CASES,
+    STEPS,
+    checksum_inputs,
+    draw_inputs,
+    estimate_distance,
+    flatten_params,
+    sketch_array,
+)
 from experiments import mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola
 from jaxgan import make_train_step
 
@@ -51,9 +59,9 @@ def patch_draws(case, z, interp_weights):
     The draws are scaled and cast as the package asks for. Those of updates that PyTorch's train
     step does not have are NaN.
     """
-    weights_shape = (case.batch, *[1] * len(case.shape))
+    weights_shape = (case.batch_size, *[1] * len(case.shape))
     unit = {weights_shape: interp_weights.reshape(case.d_steps, *weights_shape)}
-    if case.noise == "uniform":
+    if case.prior == "uniform":
         unit[z.shape[1:]] = (z + 1) / 2
 
     def select_update(table, key, dtype):
@@ -66,7 +74,7 @@ def patch_draws(case, z, interp_weights):
         return minval + (maxval - minval) * select_update(unit[shape], key, dtype)
 
     def normal(key, shape, dtype):
-        assert (case.noise, shape) == ("normal", z.shape[1:])
+        assert (case.prior, shape) == ("normal", z.shape[1:])
         return select_update(z, key, dtype)
 
     return mock.patch.multiple(jax.random, uniform=uniform, normal=normal)
@@ -80,7 +88,7 @@ def configure(name, precision):
 
 def init_state(name, precision):
     """Returns the experiment's initial state, with the parameters of the case."""
-    (build, config), inputs = configure(name, precision), draw(name)
+    (build, config), inputs = configure(name, precision), draw_inputs(name)
 
     @jax.jit  # skips the computation of the initial parameters, which are not used
     def init(params):
@@ -130,7 +138,7 @@ def run_case(name):
     max-pooling switch where rounding decides, and after ten steps of `mnist_cnn` PyTorch's own
     float32 is 2e-2 away from its float64.
     """
-    inputs = draw(name)
+    inputs = draw_inputs(name)
     steps = {precision: make_case_step(name, precision) for precision in TOLERANCES}
     losses = {precision: [] for precision in TOLERANCES}
     with jax.enable_x64(True):
@@ -147,7 +155,7 @@ def run_case(name):
     return {
         precision: (
             {loss: [float(step[loss]) for step in rows] for loss in rows[0]},
-            flatten({"d": states[precision].d.params, "g": states[precision].g.params}),
+            flatten_params({"d": states[precision].d.params, "g": states[precision].g.params}),
         )
         for precision, rows in losses.items()
     }
@@ -159,7 +167,8 @@ def relative_errors(name, precision):
     assert losses.keys() == expected["losses"].keys()
     assert params.keys() == expected["params"].keys()
     errors = {
-        path: distance(sketch(path, x), expected["params"][path]) for path, x in params.items()
+        path: estimate_distance(sketch_array(path, x), expected["params"][path])
+        for path, x in params.items()
     }
     for loss, x in expected["losses"].items():
         errors[loss] = float(np.linalg.norm(np.subtract(losses[loss], x)) / np.linalg.norm(x))
@@ -169,7 +178,7 @@ def relative_errors(name, precision):
 @pytest.mark.parametrize("precision", TOLERANCES)
 @pytest.mark.parametrize("name", CASES)
 def test_ten_train_steps_equal_those_of_pytorch(name, precision):
-    assert checksum(draw(name)) == EXPECTED[name]["inputs"], (
+    assert checksum_inputs(draw_inputs(name)) == EXPECTED[name]["inputs"], (
         "this NumPy draws other inputs; run `python -m benchmarks.parity` with it"
     )
     assert {x.dtype for x in run_case(name)[precision][1].values()} == {np.dtype(precision)}
@@ -182,8 +191,8 @@ def test_initial_parameters_are_distributed_as_those_of_pytorch(name):
     """All are uniform. Their range and standard deviation vary by less than the tolerances."""
     build, config = configure(name, "float32")
     init = jax.jit(build(config).init, compiler_options={"xla_backend_optimization_level": 0})
-    state = init(jax.random.key(1), draw(name).real[0, 0])
-    params = flatten({"d": state.d.params, "g": state.g.params})
+    state = init(jax.random.key(1), draw_inputs(name).real[0, 0])
+    params = flatten_params({"d": state.d.params, "g": state.g.params})
     assert params.keys() == EXPECTED[name]["start"].keys()
     for path, (lowest, highest, deviation) in EXPECTED[name]["start"].items():
         x = np.asarray(params[path], np.float64)

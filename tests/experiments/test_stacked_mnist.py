@@ -53,7 +53,7 @@ def test_classify_stacked_labels_each_channel():
     ("options", "message"),
     [
         ({"pack": 3}, "batch_size is 64, expected a multiple of pack, 3"),
-        ({"pack": 2, "gamma": 1.0}, "gamma is 1.0 and pack is 2"),
+        ({"pack": 2, "r1_gamma": 1.0}, "r1_gamma is 1.0 and pack is 2"),
         ({"pack": 2, "networks": "mnist_cnn"}, "only the networks of PacGAN take packs"),
     ],
 )

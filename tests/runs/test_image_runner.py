@@ -2,13 +2,11 @@
 
 import json
 
-import jax
 import numpy as np
 import pytest
 
 from jaxgan.data.image_datasets import Images, Split
-from jaxgan.runs import image_data, image_runner
-from tests.helpers import toy_experiment
+from jaxgan.runs import image_data, image_evaluation
 
 
 def test_train_on_images_falls_back_to_mnist_5k_and_stays_with_it(train_toy, tmp_path):
@@ -71,7 +69,7 @@ def test_check_sample_shape_refuses_images_that_do_not_fit(train_toy, tmp_path, 
 def test_train_on_images_refuses_options_before_it_trains_a_classifier(
     train_toy, tmp_path, monkeypatch, option, value, message
 ):
-    monkeypatch.delattr(image_runner, "load_or_train_classifier")
+    monkeypatch.delattr(image_evaluation, "load_or_train_classifier")
     (tmp_path / "file").write_text("mine")
     value = tmp_path / value if option == "--workdir" else value
     options = ("--steps", 50, "--evaluate-every", 1, option, value)
@@ -79,28 +77,3 @@ def test_train_on_images_refuses_options_before_it_trains_a_classifier(
     assert status == 1
     assert message in error
     assert not (tmp_path / "run").exists()
-
-
-def test_evaluate_gan_returns_means_over_the_members():
-    gan = toy_experiment.build(toy_experiment.Config())
-
-    class MeanPixel:
-        """An evaluator whose only score is the mean pixel."""
-
-        num_samples = 4
-
-        @staticmethod
-        def compute_scores(samples):
-            return {"mean": float(samples.mean())}
-
-    keys = jax.random.split(jax.random.key(0), 3)
-    real = np.zeros((1, 28, 28, 1), np.float32)
-    states = jax.vmap(gan.init, (0, None))(jax.random.split(jax.random.key(1), 3), real)
-    means = [
-        float(gan.sample(jax.tree.map(lambda x, i=i: x[i], states), keys[i], 4).mean())
-        for i in range(3)
-    ]
-    scores = image_runner.evaluate_gan(
-        gan, MeanPixel, 3, None, states, jax.random.split(jax.random.key(0), 3)
-    )
-    np.testing.assert_allclose(scores["mean"], np.mean(means), rtol=1e-6)
