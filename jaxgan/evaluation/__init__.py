@@ -1,7 +1,7 @@
 """Scores of generated samples in the features of a network, and their real baseline."""
 
 from jaxgan.evaluation.classifier import (
-    ClassifierOutputs,
+    NetworkOutputs,
     TrainedClassifier,
     load_or_train_classifier,
 )
@@ -17,8 +17,8 @@ from jaxgan.evaluation.tables import format_mean_sem, markdown_table
 
 __all__ = [
     "SCORES",
-    "ClassifierOutputs",
     "Evaluator",
+    "NetworkOutputs",
     "PretrainedNetwork",
     "ScoreSpec",
     "TrainedClassifier",

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.evaluation.classifier import ClassifierOutputs, TrainedClassifier
+from jaxgan.evaluation.classifier import NetworkOutputs, TrainedClassifier
 from jaxgan.evaluation.tables import format_mean_sem, text_table
 from jaxgan.metrics import frechet
 
@@ -47,7 +47,7 @@ class ClassEvaluator(NamedTuple):
 
 
 def make_class_evaluator(
-    classifier: TrainedClassifier, real: ClassifierOutputs, labels: np.ndarray
+    classifier: TrainedClassifier, real: NetworkOutputs, labels: np.ndarray
 ) -> ClassEvaluator:
     """Creates an evaluator of the samples of each class.
 

@@ -37,7 +37,7 @@ TEST_EVERY = 6  # if a data set has no test split, every sixth training image is
 MIN_EVALUATION_IMAGES = 200  # at least 100 samples are scored, and at most half of the images
 
 
-class ClassifierOutputs(NamedTuple):
+class NetworkOutputs(NamedTuple):
     """Outputs of a network: `features [N, F]` of the last hidden layer, and `logits [N, K]`.
 
     A network that was not trained on the classes of the data set has no logits (None).
@@ -52,7 +52,7 @@ class TrainedClassifier(NamedTuple):
 
     Attributes:
       description: What it is, in words.
-      extract: `(images [N, H, W, C]) -> ClassifierOutputs`; images are uint8, or floating in
+      extract: `(images [N, H, W, C]) -> NetworkOutputs`; images are uint8, or floating in
         [-1, 1]. N is arbitrary: the images are processed in batches.
       num_classes: Number of classes K.
       accuracy: Fraction of test images that are classified correctly, 0 to 1.
@@ -62,7 +62,7 @@ class TrainedClassifier(NamedTuple):
     """
 
     description: str
-    extract: Callable[[jax.typing.ArrayLike], ClassifierOutputs]
+    extract: Callable[[jax.typing.ArrayLike], NetworkOutputs]
     num_classes: int
     accuracy: float
     class_accuracy: tuple[float, ...]
@@ -228,14 +228,14 @@ def train_classifier(
 
 def make_extract_fn(
     params: Any, num_classes: int
-) -> Callable[[jax.typing.ArrayLike], ClassifierOutputs]:
+) -> Callable[[jax.typing.ArrayLike], NetworkOutputs]:
     """Returns the function `extract` of a `TrainedClassifier`."""
     apply: Callable[..., Any] = Classifier(num_classes=num_classes, dtype=jnp.float32).apply
 
     @jax.jit
     def extract_batch(params, images):
         images = from_pixels(images) if images.dtype == jnp.uint8 else images
-        return ClassifierOutputs(*apply({"params": params}, images, train=False))
+        return NetworkOutputs(*apply({"params": params}, images, train=False))
 
     def extract(images):
         images = jnp.asarray(images)

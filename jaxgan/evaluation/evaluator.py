@@ -24,7 +24,7 @@ from jaxgan.data.sources import from_pixels
 from jaxgan.errors import ConfigError
 from jaxgan.evaluation.class_scores import ClassEvaluator, make_class_evaluator
 from jaxgan.evaluation.classifier import (
-    ClassifierOutputs,
+    NetworkOutputs,
     TrainedClassifier,
     check_evaluation_data,
     compute_data_checksum,
@@ -223,7 +223,7 @@ def split_indices(rng: np.random.Generator, size: int, num: int) -> tuple[np.nda
     return order[:num], order[num:]
 
 
-def load_or_extract(path: Path, network: PretrainedNetwork, data: Images) -> ClassifierOutputs:
+def load_or_extract(path: Path, network: PretrainedNetwork, data: Images) -> NetworkOutputs:
     """Returns the features of real images cached in a file, or computes and caches them.
 
     A file that is corrupt or has another number of images is replaced.
@@ -231,7 +231,7 @@ def load_or_extract(path: Path, network: PretrainedNetwork, data: Images) -> Cla
     with contextlib.suppress(OSError, ValueError, EOFError):
         features = np.load(path)
         if features.ndim == 2 and len(features) == len(data.images):
-            return ClassifierOutputs(jnp.asarray(features), None)
+            return NetworkOutputs(jnp.asarray(features), None)
     outputs = network.extract(data.images)
     save_array(path, np.asarray(outputs.features))
     return outputs

@@ -20,7 +20,7 @@ import numpy as np
 
 from jaxgan.data.sources import from_pixels
 from jaxgan.errors import ConfigError, DataError
-from jaxgan.evaluation.classifier import ClassifierOutputs
+from jaxgan.evaluation.classifier import NetworkOutputs
 from jaxgan.models.efficientnet import Params, efficientnet_lite0
 
 NAME = "EfficientNet-Lite0"
@@ -40,14 +40,14 @@ class PretrainedNetwork(NamedTuple):
     Attributes:
       name: Its name.
       description: What it is, in words.
-      extract: `(images [N, H, W, C]) -> ClassifierOutputs`, with `logits` None; images are uint8,
+      extract: `(images [N, H, W, C]) -> NetworkOutputs`, with `logits` None; images are uint8,
         or floating in [-1, 1], with 1 or 3 channels. N is arbitrary.
       checksum: SHA-256 of the file of the parameters.
     """
 
     name: str
     description: str
-    extract: Callable[[jax.typing.ArrayLike], ClassifierOutputs]
+    extract: Callable[[jax.typing.ArrayLike], NetworkOutputs]
     checksum: str
 
 
@@ -74,7 +74,7 @@ def load_efficientnet() -> PretrainedNetwork:
             # The last batch is padded, so that every batch runs the same program.
             padding = ((0, BATCH_SIZE - len(part)), (0, 0), (0, 0), (0, 0))
             parts.append(extract_batch(jnp.pad(part, padding))[: len(part)])
-        return ClassifierOutputs(features=jnp.concatenate(parts), logits=None)
+        return NetworkOutputs(features=jnp.concatenate(parts), logits=None)
 
     return PretrainedNetwork(NAME, DESCRIPTION, extract, WEIGHTS_SHA256)
 

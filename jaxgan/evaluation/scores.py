@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.evaluation.classifier import ClassifierOutputs
+from jaxgan.evaluation.classifier import NetworkOutputs
 from jaxgan.metrics import classes, frechet, kernel, neighbors, ssim
 
 # Precision, recall, density and coverage use at most this many real and generated images.
@@ -66,9 +66,7 @@ class Reference(NamedTuple):
     copy_threshold: jax.Array
 
 
-def make_reference(
-    real: ClassifierOutputs, rows: np.ndarray, copy_threshold: jax.Array
-) -> Reference:
+def make_reference(real: NetworkOutputs, rows: np.ndarray, copy_threshold: jax.Array) -> Reference:
     """Computes the statistics of the given rows of the real images."""
     outputs = jax.tree.map(lambda x: x[rows], real)
     counts = None
@@ -87,7 +85,7 @@ def find_neighbors(features: jax.Array, reference: Reference) -> tuple[jax.Array
 
 
 def score_outputs(
-    reference: Reference, fake: ClassifierOutputs, images: jax.Array
+    reference: Reference, fake: NetworkOutputs, images: jax.Array
 ) -> dict[str, float]:
     """Computes every score of N samples.
 

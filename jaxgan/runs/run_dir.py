@@ -21,7 +21,16 @@ from jaxgan.training.workdir_lock import check_workdir
 # Fields that may change when a run is resumed: the results of its train steps do not depend on
 # them, except that the numbers of devices and processes affect rounding.
 CHANGEABLE_ON_RESUME = (
-    *("workdir", "overwrite", "data_dir", "stream", "num_devices", "on_nan", "epochs", "steps"),
+    *(
+        "workdir",
+        "overwrite",
+        "data_dir",
+        "stream",
+        "num_devices",
+        "on_nonfinite",
+        "epochs",
+        "steps",
+    ),
     *("steps_per_block", "keep_every", "evaluate_every", "show_window"),
     *("coordinator", "num_processes", "process_id"),
 )

@@ -92,8 +92,8 @@ def train(
         hyperparameters, all checkpoints are corrupt, or a checkpoint cannot be saved.
       DataError: If a log of the run that is resumed is corrupt.
       OSError: If another file of the run cannot be written.
-      TrainingError: If a loss or a gradient is not finite (see `on_nan`). The message names the
-        train step, the metric and the array.
+      TrainingError: If a loss or a gradient is not finite (see `on_nonfinite`). The message names
+        the train step, the metric and the array.
     """
     callbacks = Callbacks() if callbacks is None else callbacks
     check_instance("gan", gan, GAN)
@@ -102,7 +102,7 @@ def train(
     check_instance("callbacks", callbacks, Callbacks)
     workdir, program = Path(workdir), make_program(gan, source, options)
     runner = CallbackRunner(callbacks, workdir, program, options)
-    counter = NonfiniteCounter(MAX_CONSECUTIVE_SKIPS if options.on_nan == "skip" else 0)
+    counter = NonfiniteCounter(MAX_CONSECUTIVE_SKIPS if options.on_nonfinite == "skip" else 0)
     with (
         lock_workdir(workdir),
         Checkpoints(workdir / "checkpoints", keep_every=options.keep_every) as checkpoints,
@@ -203,4 +203,6 @@ def raise_failure(
     for result in run_blocks(program, state, plan):
         state = result[0]
     found = describe_nonfinite(failure.row, to_host_local(state))
-    raise TrainingError(failure_message(failure, found, options.on_nan, checkpoints.all_steps))
+    raise TrainingError(
+        failure_message(failure, found, options.on_nonfinite, checkpoints.all_steps)
+    )

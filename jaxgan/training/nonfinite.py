@@ -14,7 +14,7 @@ from jaxgan.states import GANState
 MAX_CONSECUTIVE_SKIPS = 20
 ADVICE = {
     "stop": "The same command would stop at the same step. Skip such updates "
-    '(on_nan="skip", or --on-nan skip), or '
+    '(on_nonfinite="skip", or --on-nonfinite skip), or '
     "start over (--overwrite, or another --workdir) with a lower learning rate or another loss.",
     "skip": f"More than {MAX_CONSECUTIVE_SKIPS} train steps in a row were skipped. Start over "
     "(--overwrite, or another --workdir) with a lower learning rate or another loss.",
@@ -116,14 +116,14 @@ def describe_nonfinite(row: dict[str, Any], state: GANState) -> str:
 
 
 def failure_message(
-    failure: Failure, found: str, on_nan: Literal["stop", "skip"], saved: list[int]
+    failure: Failure, found: str, on_nonfinite: Literal["stop", "skip"], saved: list[int]
 ) -> str:
     """Returns the message of the TrainingError that stops a run.
 
     Args:
       failure: The train step at which the run stops.
       found: The return value of `describe_nonfinite`.
-      on_nan: See `LoopOptions`.
+      on_nonfinite: See `LoopOptions`.
       saved: Train steps that have a checkpoint.
     """
     checkpoint = (
@@ -133,7 +133,7 @@ def failure_message(
     networks = " and ".join(names[network] for network in failure.networks)
     return (
         f"step {failure.step}: the loss or gradient of {networks} is not finite. Not finite are "
-        f"{found}. {ADVICE[on_nan]} {checkpoint}"
+        f"{found}. {ADVICE[on_nonfinite]} {checkpoint}"
     )
 
 

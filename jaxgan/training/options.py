@@ -61,7 +61,7 @@ class LoopOptions:
     evaluate_every: int | None = None
     """Epochs between evaluations; the best checkpoint is then kept in addition to the latest.
     Unset: no evaluations."""
-    on_nan: Literal["stop", "skip"] = "stop"
+    on_nonfinite: Literal["stop", "skip"] = "stop"
     """Action on a loss or gradient that is not finite: stop the run, or skip the update. More than
     20 consecutive skipped train steps stop the run."""
 

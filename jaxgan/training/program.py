@@ -40,7 +40,7 @@ class Program(NamedTuple):
     """The compiled train steps of a run, and what they need.
 
     Attributes:
-      gan: The GAN; with `on_nan="skip"`, one that skips non-finite updates.
+      gan: The GAN; with `on_nonfinite="skip"`, one that skips non-finite updates.
       original_gan: The GAN that was passed to `train`.
       source: The data.
       streams: The random keys.
@@ -78,7 +78,7 @@ def make_program(gan: GAN, source: Source, options: TrainOptions) -> Program:
         )
     mesh = make_run_mesh(source, options)
     original_gan = gan
-    if options.on_nan == "skip":
+    if options.on_nonfinite == "skip":
         gan = skip_nonfinite_updates(gan)
     train_step = make_train_step(
         gan,

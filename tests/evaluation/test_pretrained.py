@@ -160,7 +160,7 @@ def pixel_network():
     def extract(images):
         x = from_pixels(jnp.asarray(images)) if images.dtype == np.uint8 else jnp.asarray(images)
         x = x.reshape(len(x), 7, 4, 7, 4).mean((2, 4))
-        return pretrained.ClassifierOutputs(x.reshape(len(x), 49), None)
+        return pretrained.NetworkOutputs(x.reshape(len(x), 49), None)
 
     return pretrained.PretrainedNetwork("pixels", "pixels", extract, "0")
 

@@ -11,7 +11,7 @@ from PIL import Image
 from jaxgan import cli
 from jaxgan.data import load_split, open_dataset
 from jaxgan.data.sources import from_pixels
-from jaxgan.evaluation import ClassifierOutputs, PretrainedNetwork, classifier, pretrained
+from jaxgan.evaluation import NetworkOutputs, PretrainedNetwork, classifier, pretrained
 from jaxgan.evaluation.scores import LOGIT_SCORES, SCORES
 from jaxgan.runs import image_evaluation, image_runner
 from jaxgan.training import read_columns
@@ -121,7 +121,7 @@ def load_mean_colors():
     def extract(images):
         images = from_pixels(jnp.asarray(images)) if images.dtype == np.uint8 else images
         means = jnp.mean(images.reshape(len(images), 4, 7, 4, 7, -1), axis=(2, 4, 5))
-        return ClassifierOutputs(means.reshape(len(images), 16), None)
+        return NetworkOutputs(means.reshape(len(images), 16), None)
 
     return PretrainedNetwork("means", "means of parts of an image", extract, "0123")
 

@@ -121,7 +121,7 @@ def test_run_that_is_not_finite_says_what_to_try(train_parabola, tmp_path):
 
 
 def test_on_nan_skip_goes_on_for_twenty_steps(train_parabola, tmp_path):
-    options = ("--learning-rate", 1e30, "--on-nan", "skip", "--steps", 30)
+    options = ("--learning-rate", 1e30, "--on-nonfinite", "skip", "--steps", 30)
     status, _, error = train_parabola(tmp_path, *options)
     assert status == 1
     assert "More than 20 train steps in a row were skipped" in error

@@ -11,7 +11,7 @@ from matplotlib import image as mpimg
 from experiments import stacked_mnist
 from jaxgan import losses, make_gan, models
 from jaxgan.errors import ConfigError
-from jaxgan.evaluation.classifier import ClassifierOutputs, TrainedClassifier
+from jaxgan.evaluation.classifier import NetworkOutputs, TrainedClassifier
 from jaxgan.runs import run_dir
 from jaxgan.training import read_columns
 from tests.helpers.networks import ADAM, UNIFORM
@@ -26,7 +26,7 @@ def label_by_brightness(images):
         images = images / 127.5 - 1
     label = (images.mean((1, 2, 3)) + 1) * 5
     logits = -jnp.abs(label[:, None] - jnp.arange(10)[None] - 0.5)
-    return ClassifierOutputs(logits, logits)
+    return NetworkOutputs(logits, logits)
 
 
 CLASSIFIER = TrainedClassifier("brightness", label_by_brightness, 10, 1.0, (1.0,) * 10, "0", "0")

@@ -79,7 +79,7 @@ def test_total_steps_refuses_a_missing_length():
 
 
 def test_train_options_has_every_option_of_the_loop():
-    config = mnist_wgan.Config(steps=7, seed=3, keep_every=4, num_seeds=2, on_nan="skip")
+    config = mnist_wgan.Config(steps=7, seed=3, keep_every=4, num_seeds=2, on_nonfinite="skip")
     options = config.train_options(5)
     assert options.steps == 7
     shared = {field.name for field in dataclasses.fields(LoopOptions)}

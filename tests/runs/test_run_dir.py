@@ -73,7 +73,7 @@ def test_find_existing_run_refuses_other_settings_and_names_them(train_toy, tmp_
 
 def test_find_existing_run_accepts_other_lengths_and_schedules(train_toy, tmp_path):
     train_toy(tmp_path, "--steps", 50)
-    options = ("--epochs", 3, "--keep-every", 70, "--num-devices", 2, "--on-nan", "skip")
+    options = ("--epochs", 3, "--keep-every", 70, "--num-devices", 2, "--on-nonfinite", "skip")
     status, _, error = train_toy(tmp_path, "--steps", 100, "--steps-per-block", 30, *options)
     assert (status, error) == (0, "")
     config = json.loads((tmp_path / "config.json").read_text())["config"]

@@ -109,14 +109,20 @@ def test_find_nonfinite_names_the_first_metric_and_the_first_array():
 
 
 @pytest.mark.parametrize(
-    ("on_nan", "saved", "parts"),
+    ("on_nonfinite", "saved", "parts"),
     [
-        ("stop", [], ["would stop at the same step", "--on-nan skip", "No checkpoint was saved"]),
+        (
+            "stop",
+            [],
+            ["would stop at the same step", "--on-nonfinite skip", "No checkpoint was saved"],
+        ),
         ("skip", [5, 10], ["More than 20 train steps in a row", "checkpoint is of step 10"]),
     ],
 )
-def test_failure_message_gives_the_step_the_advice_and_the_latest_checkpoint(on_nan, saved, parts):
-    message = failure_message(Failure(12, ["d", "g"], {}), "d_loss", on_nan, saved)
+def test_failure_message_gives_the_step_the_advice_and_the_latest_checkpoint(
+    on_nonfinite, saved, parts
+):
+    message = failure_message(Failure(12, ["d", "g"], {}), "d_loss", on_nonfinite, saved)
     assert message.startswith(
         "step 12: the loss or gradient of the discriminator and the generator is not finite. Not "
         "finite are d_loss."
@@ -149,8 +155,8 @@ def test_train_stops_at_a_nan_and_keeps_the_checkpoint_before_it(tmp_path):
         assert checkpoints.all_steps == [5]
 
 
-def test_train_on_nan_skip_logs_skipped_steps_and_goes_on(tmp_path):
-    options = TrainOptions(steps=30, on_nan="skip")
+def test_train_on_nonfinite_skip_logs_skipped_steps_and_goes_on(tmp_path):
+    options = TrainOptions(steps=30, on_nonfinite="skip")
     source = nan_source(3, 6, repeats=6)  # 30 train steps per epoch
     state, step = train(PLAIN_GAN, source, tmp_path, options, Callbacks(progress=None))
     assert step == 30
@@ -161,7 +167,7 @@ def test_train_on_nan_skip_logs_skipped_steps_and_goes_on(tmp_path):
 
 
 def test_train_on_nan_skip_stops_after_too_many_consecutive_skips(tmp_path):
-    options = TrainOptions(steps=30, on_nan="skip")
+    options = TrainOptions(steps=30, on_nonfinite="skip")
     callbacks = Callbacks(progress=None, log=lambda text: None)
     match = r"step 24: .*are d_real_logits and .*More than 20 train steps in a row"
     with pytest.raises(TrainingError, match=match):

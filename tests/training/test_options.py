@@ -48,7 +48,7 @@ def test_train_options_refuses_counts_below_1(name, value):
         ("num_seeds", 2.5, "num_seeds is 2.5, expected an integer or None"),
         ("keep_every", "10", "keep_every is '10', expected an integer or None"),
         ("share_noise", 1, "share_noise is 1, expected True or False"),
-        ("on_nan", "ignore", "on_nan is 'ignore', expected one of stop, skip"),
+        ("on_nonfinite", "ignore", "on_nonfinite is 'ignore', expected one of stop, skip"),
         (
             *("update_order", "last"),
             "update_order is 'last', expected one of d_first, g_first, simultaneous",

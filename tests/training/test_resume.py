@@ -98,7 +98,7 @@ def test_train_refuses_other_data_of_the_same_shape(tmp_path):
 
 def test_train_resumes_with_options_that_do_not_change_bits(tmp_path):
     run(tmp_path)
-    options = {"steps_per_block": 3, "num_devices": 2, "keep_every": 4, "on_nan": "skip"}
+    options = {"steps_per_block": 3, "num_devices": 2, "keep_every": 4, "on_nonfinite": "skip"}
     assert run(tmp_path, 10, probe_every=2, evaluate_every=None, **options)[1] == 10
 
 
