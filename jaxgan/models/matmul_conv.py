@@ -77,7 +77,7 @@ def conv_as_matmul(x, kernel):
     Each output row is divided into tiles of `t` pixels. A tile depends on a patch of the padded
     input, `kh` rows of `t + kw - 1` pixels. The tile is the flattened patch times a banded matrix,
     in which each row of the kernel occurs `t` times, each time shifted by one pixel. For example,
-    with `kw` = 3 and `t` = 2, one kernel row `(a, b, c)` gives this block:
+    with `kw` = 3 and `t` = 2, one kernel row `(a, b, c)` gives this block::
 
                        tile pixel 0   tile pixel 1
         patch pixel 0       a              0

@@ -25,7 +25,7 @@ SYSTEMS = {
 
 
 # Every experiment runs in the suite, and all of their presets with --full.
-QUICK = ("mnist_mlp_bce", "mnist_wgan_gp", "mnist_wgan_tuned")
+QUICK = ("mnist_mlp_bce", "mnist_wgan_tuned")
 
 
 @pytest.mark.parametrize(

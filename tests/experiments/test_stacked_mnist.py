@@ -99,7 +99,10 @@ def train_stacked(command, offline, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize(("options", "num_seeds"), [((), 1), (("--num-seeds", 2), 2)])
+@pytest.mark.parametrize(
+    ("options", "num_seeds"),
+    [pytest.param((), 1, marks=pytest.mark.stress), (("--num-seeds", 2), 2)],
+)
 def test_stacked_mnist_is_measured_beside_published_values(
     train_stacked, tmp_path, options, num_seeds
 ):
