@@ -24,7 +24,7 @@ from jaxgan.models import fast_conv as fc
 from jaxgan.models import matmul_conv
 from jaxgan.models.toom_cook import conv_by_toom_cook
 
-NUM_ROUNDS, NUM_CALLS = 5, 5
+NUM_ROUNDS, NUM_CALLS = 4, 2
 NO_PADDING, NO_DILATION = ((0, 0), (0, 0)), (1, 1)
 
 Conv = Callable[[jax.Array, jax.Array], jax.Array]
