@@ -28,7 +28,12 @@ import numpy as np
 from jaxgan import GAN, GANState, losses, make_gan, models, penalties, priors
 from jaxgan._io import write_json
 from jaxgan.data.classes import find_classes, index_labels
-from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, Images, load_split
+from jaxgan.data.image_datasets import (
+    BUNDLED_DATASETS,
+    DEFAULT_DATA_DIR,
+    Images,
+    load_split,
+)
 from jaxgan.data.sources import from_pixels
 from jaxgan.data.stacked_mnist import (
     NUM_TRIPLES,
@@ -224,11 +229,13 @@ def train_on_triples(config: Config, gan: GAN, digits: Images) -> tuple[GANState
 
 
 def add_test_images(digits: Images, config: Config) -> np.ndarray:
-    """Returns the images of the training split and, if there is one, of the test split."""
-    try:
-        test = load_split(config.dataset, config.data_dir, "test")
-    except DataError:
+    """Returns the images of the training split and of the test split.
+
+    The data sets that are part of an installed package have no test split.
+    """
+    if config.dataset in BUNDLED_DATASETS:
         return digits.images
+    test = load_split(config.dataset, config.data_dir, "test")
     return np.concatenate([digits.images, test.images])
 
 
