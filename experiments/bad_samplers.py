@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import ndimage
 
-from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, Images, load_split
+from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, load_split
 from jaxgan.data.sources import from_pixels
+from jaxgan.data.splits import Images
 from jaxgan.evaluation import SCORES, Evaluator, format_mean_sem, markdown_table
 from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.console import print_line

@@ -24,8 +24,9 @@ from experiments import mnist_cnn
 from experiments.shared import train_or_exit, write_protocol
 from jaxgan._io import save_array, write_atomic
 from jaxgan.augment import AugmentName
-from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, Images, load_split
+from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, load_split
 from jaxgan.data.sources import Source, array_source, default_repeats, to_pixels
+from jaxgan.data.splits import Images
 from jaxgan.errors import ConfigError
 from jaxgan.evaluation import SCORES, Evaluator, format_mean_sem, markdown_table
 from jaxgan.plotting import figures

@@ -61,7 +61,8 @@ OTHER_FIGURES = {
     "`python -m experiments.few_images`",
     "mixture_ring.gif": "Ten GANs on eight Gaussians, of which the first is shown, by "
     "`python -m experiments.mixture`",
-    "mixture_grid.gif": "The same for 25 Gaussians, by `python -m experiments.mixture --kind grid`",
+    "mixture_grid.gif": "The same for 25 Gaussians, by "
+    "`python -m experiments.mixture --mixture grid`",
 }
 TABLE_HEADER = (
     *("system", "data", "train steps", "minutes"),

@@ -5,8 +5,8 @@ narrow Gaussians on a ring, or 25 on a grid. The run prints the number of modes 
 of points close to a mode, and how evenly the modes are covered (see `jaxgan.metrics.mixture`),
 together with the values of real points and with published values.
 
-`python -m experiments.mixture --kind ring` and `--kind grid --workdir runs/grid` train ten GANs
-each for 4,000 train steps. Networks, optimizer and update order are PacGAN's, but a run has a
+`python -m experiments.mixture --mixture ring` and `--mixture grid --workdir runs/grid` train ten
+GANs each for 4,000 train steps. Networks, optimizer and update order are PacGAN's, but a run has a
 hundredth of its 400,000 steps; `--steps 400000` runs all of them. `--preset packed` gives the
 discriminator two points at once; `--preset tuned` uses the relativistic loss with R1 and R2 of
 Huang et al. 2024, with the same networks and steps.
@@ -79,7 +79,7 @@ PUBLISHED = {
 class Config(AdamOptions):
     """Options of the experiment; the defaults are those of the documented run."""
 
-    kind: Literal["ring", "grid"] = "ring"
+    mixture: Literal["ring", "grid"] = "ring"
     """ring: 8 modes at radius 1, sigma 0.01. grid: 25 modes, 2 apart, sigma 0.05."""
     preset: Literal["faithful", "packed", "tuned"] = "faithful"
     """faithful: PacGAN's plain GAN. packed: PacGAN2. tuned: relativistic loss with R1 and R2."""
@@ -144,7 +144,7 @@ def main() -> None:
     with exit_on_error():
         config = parse_cli(Config)
         configure_jax(config)
-        gan, mixture = build(config), MIXTURES[config.kind]
+        gan, mixture = build(config), MIXTURES[config.mixture]
         measure = jax.jit(lambda samples: mixture_scores(samples, mixture)._asdict())
         state, step = train_on_mixture(config, gan, mixture, measure)
         exit_if_stopped(config.workdir, step)
@@ -164,7 +164,7 @@ def train_on_mixture(
         config,
         gan,
         mixture_source(mixture, config.batch_size),
-        data={"name": config.kind, "shape": [2]},
+        data={"name": config.mixture, "shape": [2]},
         make_draw_fn=partial(
             make_plot_callback,
             save_fn=partial(save_figure, mixture, measure),
@@ -203,7 +203,7 @@ def report_scores(config: Config, gan: GAN, state: GANState, measure: Callable) 
     scores = measure_samples(
         gan, state, NUM_MEASURED, measure, seed=config.seed, num_seeds=config.num_seeds
     )
-    num_modes = len(MIXTURES[config.kind].means)
+    num_modes = len(MIXTURES[config.mixture].means)
     expected = {
         "modes_found": num_modes,
         "high_quality": EXPECTED_HIGH_QUALITY,
@@ -214,7 +214,7 @@ def report_scores(config: Config, gan: GAN, state: GANState, measure: Callable) 
         "num_samples": NUM_MEASURED,
         "scores": {name: values.tolist() for name, values in scores.items()},
         "expected": expected,
-        "published": [dict(zip(names, row, strict=True)) for row in PUBLISHED[config.kind]],
+        "published": [dict(zip(names, row, strict=True)) for row in PUBLISHED[config.mixture]],
     }
     write_json(config.workdir / "scores.json", record, ensure_ascii=False)
     print_line(format_scores(config, scores))
@@ -222,7 +222,7 @@ def report_scores(config: Config, gan: GAN, state: GANState, measure: Callable) 
 
 def format_scores(config: Config, scores: dict[str, np.ndarray]) -> str:
     """Returns a table: scores of this run `[num_seeds]`, of real points, and published ones."""
-    num_modes, seeds = len(MIXTURES[config.kind].means), len(scores["modes_found"])
+    num_modes, seeds = len(MIXTURES[config.mixture].means), len(scores["modes_found"])
     own = (
         format_mean_sem(scores["modes_found"], 1),
         format_mean_sem(100 * scores["high_quality"], 1),
@@ -239,7 +239,7 @@ def format_scores(config: Config, scores: dict[str, np.ndarray]) -> str:
         ("", f"modes of {num_modes}", "% within 3 sigma", "KL (nats)", ""),
         (f"this {config.preset} run", *own),
         ("real points", *expected),
-        *PUBLISHED[config.kind],
+        *PUBLISHED[config.mixture],
     ]
     lines = [f"{r[0]:<20}{r[1]:>14}{r[2]:>18}{r[3]:>16}  {r[4]}".rstrip() for r in rows]
     return "\n".join([f"Scores of {NUM_MEASURED:,} points per GAN, mean ± standard error:", *lines])

@@ -28,13 +28,9 @@ import numpy as np
 from jaxgan import GAN, GANState, losses, make_gan, models, penalties, priors
 from jaxgan._io import write_json
 from jaxgan.data.classes import find_classes, index_labels
-from jaxgan.data.image_datasets import (
-    BUNDLED_DATASETS,
-    DEFAULT_DATA_DIR,
-    Images,
-    load_split,
-)
+from jaxgan.data.image_datasets import BUNDLED_DATASETS, DEFAULT_DATA_DIR, load_split
 from jaxgan.data.sources import from_pixels
+from jaxgan.data.splits import Images
 from jaxgan.data.stacked_mnist import (
     NUM_TRIPLES,
     draw_triples,

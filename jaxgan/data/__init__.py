@@ -5,7 +5,7 @@ need one of them import it when called.
 """
 
 from jaxgan.data.dataset_paths import open_dataset
-from jaxgan.data.image_datasets import KNOWN_DATASETS, Images, Split, load_split, open_split
+from jaxgan.data.image_datasets import KNOWN_DATASETS, load_split, open_split
 from jaxgan.data.mixture import GRID, MIXTURES, RING, Mixture, mixture_source
 from jaxgan.data.parabola import parabola_source
 from jaxgan.data.sources import (
@@ -16,6 +16,7 @@ from jaxgan.data.sources import (
     synthetic_source,
     to_pixels,
 )
+from jaxgan.data.splits import Images, Split
 from jaxgan.data.stacked_mnist import draw_triples, stack_images, stack_labels, stacked_source
 from jaxgan.data.streaming import streaming_source
 

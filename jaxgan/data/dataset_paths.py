@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jaxgan.data.image_arrays import ARRAY_SUFFIXES, open_image_array
-from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, Split, is_dataset_name, open_split
+from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, is_dataset_name, open_split
 from jaxgan.data.image_decoding import format_size, parse_size
 from jaxgan.data.image_folders import DecodeOptions, open_image_folder
 from jaxgan.data.message_parts import display_path
+from jaxgan.data.splits import Split
 from jaxgan.errors import ConfigError, DataError
 
 

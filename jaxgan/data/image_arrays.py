@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.data.image_datasets import Images, Split
 from jaxgan.data.message_parts import count_noun, display_path, list_first
+from jaxgan.data.splits import Images, Split
 from jaxgan.errors import DataError
 
 ARRAY_SUFFIXES = (".npy", ".npz")

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 from jaxgan.data.decoded_images import ImageWriter, load_decoded, save_decoded
 from jaxgan.data.image_arrays import MIN_IMAGES, dataset_name, make_array_split
-from jaxgan.data.image_datasets import Split
 from jaxgan.data.image_decoding import decode_image, describe_failure, format_size
 from jaxgan.data.message_parts import count_noun, display_path, list_first
+from jaxgan.data.splits import Split
 from jaxgan.errors import DataError
 
 FORMAT_VERSION = 1  # increased whenever a decoding rule changes

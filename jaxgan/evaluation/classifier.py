@@ -22,8 +22,9 @@ from flax import traverse_util
 
 from jaxgan._io import write_atomic
 from jaxgan.data.classes import find_classes, index_labels
-from jaxgan.data.image_datasets import Images, load_split
+from jaxgan.data.image_datasets import load_split
 from jaxgan.data.sources import array_source, default_repeats, from_pixels
+from jaxgan.data.splits import Images
 from jaxgan.errors import DataError
 from jaxgan.metrics import ssim
 from jaxgan.models.classifier import Classifier

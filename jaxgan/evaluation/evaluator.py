@@ -19,8 +19,8 @@ import numpy as np
 
 from jaxgan._io import save_array, write_json
 from jaxgan.data.classes import find_classes, index_labels
-from jaxgan.data.image_datasets import Images
 from jaxgan.data.sources import from_pixels
+from jaxgan.data.splits import Images
 from jaxgan.errors import ConfigError
 from jaxgan.evaluation.class_scores import ClassEvaluator, make_class_evaluator
 from jaxgan.evaluation.classifier import (

@@ -8,8 +8,8 @@ import numpy as np
 
 from jaxgan.data.classes import Classes, find_classes, index_labels, list_classes
 from jaxgan.data.dataset_paths import find_dataset_path, open_dataset
-from jaxgan.data.image_datasets import Images, Split
 from jaxgan.data.sources import Source, array_source
+from jaxgan.data.splits import Images, Split
 from jaxgan.data.streaming import streaming_source
 from jaxgan.distributed.multihost import broadcast_from_primary, is_primary_process
 from jaxgan.errors import DataError

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxgan.data.classes import draw_condition
-from jaxgan.data.image_datasets import Images
+from jaxgan.data.splits import Images
 from jaxgan.evaluation.classifier import load_or_train_classifier
 from jaxgan.evaluation.evaluator import Evaluator, make_evaluator, resolve_num_samples
 from jaxgan.evaluation.pretrained import load_efficientnet

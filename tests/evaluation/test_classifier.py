@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from jaxgan.data.image_datasets import Images, load_split
+from jaxgan.data.image_datasets import load_split
 from jaxgan.data.sources import from_pixels
+from jaxgan.data.splits import Images
 from jaxgan.errors import DataError
 from jaxgan.evaluation import classifier as classifier_module
 from jaxgan.evaluation.classifier import (

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from experiments import bad_samplers
-from jaxgan.data.image_datasets import Images, load_split
+from jaxgan.data.image_datasets import load_split
+from jaxgan.data.splits import Images
 from jaxgan.errors import ConfigError, DataError
 from jaxgan.evaluation import SCORES, load_or_train_classifier, make_evaluator
 from jaxgan.metrics import classes, neighbors

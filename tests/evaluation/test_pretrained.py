@@ -10,8 +10,9 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from experiments import bad_samplers
-from jaxgan.data.image_datasets import Images, load_split
+from jaxgan.data.image_datasets import load_split
 from jaxgan.data.sources import from_pixels
+from jaxgan.data.splits import Images
 from jaxgan.errors import ConfigError, DataError
 from jaxgan.evaluation import evaluator as evaluators
 from jaxgan.evaluation import make_evaluator, pretrained, resolve_num_samples

@@ -8,7 +8,7 @@ import pytest
 from matplotlib import image as mpimg
 
 from experiments import compare, presets, shared
-from jaxgan.data.image_datasets import Images
+from jaxgan.data.splits import Images
 from jaxgan.evaluation import SCORES, Evaluator
 from jaxgan.plotting import figures
 from jaxgan.training import metric_log

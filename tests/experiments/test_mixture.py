@@ -51,25 +51,23 @@ def test_config_refuses_options_that_contradict_each_other(options, message):
 
 
 @pytest.mark.parametrize(
-    ("kind", "options", "num_seeds"),
+    ("name", "options", "num_seeds"),
     [
         ("ring", ("--num-seeds", 2), 2),
         pytest.param(*("grid", ("--num-seeds", "None", "--pack", 2), 1), marks=pytest.mark.stress),
     ],
 )
 def test_mixture_is_measured_beside_published_values(
-    train_mixture, tmp_path, kind, options, num_seeds
+    train_mixture, tmp_path, name, options, num_seeds
 ):
-    output = train_mixture(tmp_path, "--kind", kind, *options)
+    output = train_mixture(tmp_path, "--mixture", name, *options)
     assert "The default run has 4,000 train steps" in output
     names = {path.name for path in tmp_path.iterdir()}
     assert {"mixture.gif", "scores.json"} < names < {*run_dir.RUN_FILES, ".lock"}
-    for name in ("samples/000002.png", "progress.png", "losses.png"):
-        assert mpimg.imread(tmp_path / name).std() > 0
-    record, num_modes = (
-        json.loads((tmp_path / "scores.json").read_text()),
-        len(MIXTURES[kind].means),
-    )
+    for figure in ("samples/000002.png", "progress.png", "losses.png"):
+        assert mpimg.imread(tmp_path / figure).std() > 0
+    record = json.loads((tmp_path / "scores.json").read_text())
+    num_modes = len(MIXTURES[name].means)
     assert record["num_samples"] == NUM_MEASURED
     expected = (num_modes, EXPECTED_HIGH_QUALITY, expected_kl(num_modes, NUM_MEASURED))
     assert [*record["expected"].values()] == [*expected]

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxgan.data.image_datasets import Images, Split
+from jaxgan.data.splits import Images, Split
 from jaxgan.runs import image_data, image_evaluation
 
 
