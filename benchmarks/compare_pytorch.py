@@ -4,8 +4,6 @@
 
 Measures train steps per second after warmup, the time from process start to the loss of the tenth
 train step (with and without JAX's persistent compilation cache), and the peak memory.
-`--time-to-quality mnist_mlp` instead trains both until their samples reach a target Fréchet
-distance.
 
 Set `PYTORCH=path/of/python` if PyTorch is installed in another Python. Each framework runs in its
 own process with all cores, and is idle while the other is measured.
@@ -22,9 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.compare_report import format_rates, quality_table, speed_table
+from benchmarks.compare_report import format_rates, speed_table
 from benchmarks.systems import SYSTEMS
-from benchmarks.time_to_quality import measure_time_to_quality
 from benchmarks.worker_process import FIRST_STEPS, FRAMEWORKS, start_worker
 from jaxgan._io import write_json
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, load_split
@@ -44,12 +41,6 @@ class Config:
     """Number of alternating rounds of measurements."""
     torch_compile: bool = False
     """Also measure PyTorch with networks compiled by torch.compile."""
-    time_to_quality: tuple[str, ...] = ()
-    """Systems to train until they reach target_frechet; replaces all other measurements."""
-    target_frechet: float = 100.0
-    """Target Fréchet distance of 10,000 samples."""
-    time_limit: float = 1_200.0
-    """Maximum training time for time_to_quality, in seconds."""
     data_dir: Path = DEFAULT_DATA_DIR
     """Directory of the prepared data sets."""
     out: Path = Path("runs/compare_pytorch.json")
@@ -58,7 +49,7 @@ class Config:
     def __post_init__(self):
         """Raises ConfigError if a value is out of range or a system is unknown."""
         check_ranges(self)
-        for name in (*self.systems, *self.time_to_quality):
+        for name in self.systems:
             if name not in SYSTEMS:
                 raise ConfigError(f"unknown system {name!r}, expected one of {', '.join(SYSTEMS)}")
 
@@ -68,34 +59,18 @@ def main() -> None:
     with exit_on_error(), tempfile.TemporaryDirectory() as scratch:
         config = parse_cli(Config)
         scratch = Path(scratch)
-        if any(SYSTEMS[name].images for name in config.time_to_quality or config.systems):
+        if any(SYSTEMS[name].images for name in config.systems):
             np.save(scratch / "images.npy", load_split("mnist", config.data_dir).images)
         results = {"machine": describe_machine()}
         for name, value in results["machine"].items():
             print_line(f"{name}: {value}")
-        if config.time_to_quality:
-            results["quality"] = {
-                name: measure_time_to_quality(
-                    name,
-                    frameworks_of(name, config),
-                    target=config.target_frechet,
-                    time_limit=config.time_limit,
-                    data_dir=config.data_dir,
-                    scratch=scratch,
-                )
-                for name in config.time_to_quality
-            }
-            table = quality_table(results["quality"], config.target_frechet)
-        else:
-            results["speed"] = {}
-            for name in config.systems:
-                results["speed"][name] = measure_speed(name, config, scratch)
-                print_line(f"{name}: {format_rates(results['speed'][name])}")
-                # Written after every system, so that a later failure does not lose the results.
-                write_json(config.out, results)
-            table = speed_table(results["speed"])
-        print_line(table)
-        write_json(config.out, results)
+        results["speed"] = {}
+        for name in config.systems:
+            results["speed"][name] = measure_speed(name, config, scratch)
+            print_line(f"{name}: {format_rates(results['speed'][name])}")
+            # Written after every system, so that a later failure does not lose the results.
+            write_json(config.out, results)
+        print_line(speed_table(results["speed"]))
 
 
 def describe_machine() -> dict[str, str]:

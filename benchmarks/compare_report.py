@@ -57,23 +57,6 @@ def speed_table(results: dict[str, dict[str, dict[str, list[float]]]]) -> str:
     return markdown_table(header, rows)
 
 
-def quality_table(results: dict[str, dict[str, list[list[float]]]], target: float) -> str:
-    """Returns a table of the training time that each framework needed.
-
-    Args:
-      results: `{system: {framework: curve}}`, of `measure_time_to_quality`.
-      target: Target Fréchet distance.
-    """
-    header = ["system", "", "train steps", f"seconds to {target:g}", "Fréchet distance"]
-    rows = []
-    for name, by_framework in results.items():
-        for framework, curve in by_framework.items():
-            step, seconds, distance = curve[-1]
-            reached = f"{seconds:,.0f}" if distance <= target else f"not in {seconds:,.0f}"
-            rows.append([name, framework, f"{int(step):,}", reached, f"{distance:.1f}"])
-    return markdown_table(header, rows)
-
-
 def format_range(values: np.ndarray) -> str:
     """Returns "median (min to max)" of `values`, with at least three significant digits."""
     median, low, high = (

@@ -13,10 +13,12 @@ import numpy as np
 
 from benchmarks.systems import SYSTEMS
 from benchmarks.worker import serve_commands
+from jaxgan import GAN
 from jaxgan.data.image_datasets import load_split
 from jaxgan.data.parabola import parabola_source
-from jaxgan.data.sources import array_source
+from jaxgan.data.sources import Source, array_source
 from jaxgan.distributed.sharding import select_member, state_sharding, to_host_local
+from jaxgan.runs.config import RunConfig
 from jaxgan.runs.runtime import configure_jax
 from jaxgan.training.blocks import maybe_vmap, plan_blocks
 from jaxgan.training.program import (
@@ -31,22 +33,15 @@ class JaxWorker:
     """A GAN or a population in training.
 
     Args:
-      name: Key of `SYSTEMS`.
-      data_dir: Directory of the prepared data sets.
+      gan: The GAN.
+      source: The training batches.
+      config: The options of the training loop.
     """
 
-    def __init__(self, name: str, data_dir: Path):
-        system = SYSTEMS[name]
-        experiment = importlib.import_module(f"experiments.{system.experiment}")
-        config = experiment.Config.from_preset(system.preset, num_seeds=system.num_seeds)
-        configure_jax(config)
-        if system.images:
-            source = array_source(load_split("mnist", data_dir).images, config.batch_size)
-        else:
-            source = parabola_source(config.batch_size)
+    def __init__(self, gan: GAN, source: Source, config: RunConfig):
         options = config.train_options(count_steps_per_epoch(source, config))
-        self.program = make_program(experiment.build(config), source, options)
-        self.population = system.num_seeds is not None
+        self.program = make_program(gan, source, options)
+        self.population = config.num_seeds is not None
         self.steps_per_block = config.steps_per_block
         init = maybe_vmap(self.program.gan.init, (0, None, None), self.population)
         state = init(self.program.streams.init, *zeros_like_batch(source))
@@ -73,15 +68,36 @@ class JaxWorker:
                 )
             )
 
-    def sample(self, num: int) -> np.ndarray:
-        """Returns samples `[num, …]` of the GAN or of member 0, in the value range of the data."""
+    def sample(self, num: int, condition: jax.typing.ArrayLike | None = None) -> np.ndarray:
+        """Returns samples `[num, …]` of the GAN or of member 0, in the value range of the data.
+
+        A conditional GAN needs the condition `[num, …]`.
+        """
         state, key = self.state, jax.random.clone(self.program.streams.sample)
         if self.population:
             state, key = select_member((state, key), 0)
         else:
             state = to_host_local(state)
-        return np.asarray(self.program.gan.sample(state, key, num))
+        return np.asarray(self.program.gan.sample(state, key, num, condition))
+
+
+def make_worker(name: str, data_dir: Path) -> JaxWorker:
+    """Returns the worker of a system.
+
+    Args:
+      name: Key of `SYSTEMS`.
+      data_dir: Directory of the prepared data sets.
+    """
+    system = SYSTEMS[name]
+    experiment = importlib.import_module(f"experiments.{system.experiment}")
+    config = experiment.Config.from_preset(system.preset, num_seeds=system.num_seeds)
+    configure_jax(config)
+    if system.images:
+        source = array_source(load_split("mnist", data_dir).images, config.batch_size)
+    else:
+        source = parabola_source(config.batch_size)
+    return JaxWorker(experiment.build(config), source, config)
 
 
 if __name__ == "__main__":
-    serve_commands(JaxWorker(sys.argv[1], Path(sys.argv[2])))
+    serve_commands(make_worker(sys.argv[1], Path(sys.argv[2])))

@@ -7,7 +7,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,8 +24,8 @@ from jaxgan.training.config_file import read_config
 T = TypeVar("T")
 
 
-def parse_cli(config_type: type[T]) -> T:
-    """Parses the command line into a dataclass.
+def parse_cli(config_type: type[T], arguments: Sequence[str] | None = None) -> T:
+    """Parses a command line into a dataclass.
 
     For a `RunConfig`, `--preset NAME` sets the defaults, and the help lists the options in groups.
     Exits if the command line cannot be parsed. Errors of the dataclass, such as ConfigError for a
@@ -33,24 +33,26 @@ def parse_cli(config_type: type[T]) -> T:
 
     Args:
       config_type: The dataclass. The docstring of its module is the description in the help.
+      arguments: The arguments of the command line. None for those of this process.
     """
     options: dict[str, Any] = {
+        "args": arguments,
         "description": (sys.modules[config_type.__module__].__doc__ or "").strip(),
         "prog": f"python -m {module_name(config_type)}",
         "config": (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
     }
     if not issubclass(config_type, RunConfig):
         return tyro.cli(config_type, **options)
-    grouped = make_grouped_type(default_config(config_type))
+    grouped = make_grouped_type(default_config(config_type, arguments))
     return config_type(**flatten_groups(tyro.cli(grouped, **options)))
 
 
-def default_config(config_type: type[ConfigT]) -> ConfigT:
+def default_config(config_type: type[ConfigT], arguments: Sequence[str] | None = None) -> ConfigT:
     """Returns the configuration of the preset that the command line names, or the default."""
     finder = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     finder.add_argument("--preset")
     with contextlib.suppress(argparse.ArgumentError):  # tyro reports it with a better message
-        preset = finder.parse_known_args()[0].preset
+        preset = finder.parse_known_args(arguments)[0].preset
         if preset in config_type.presets:
             return config_type.from_preset(preset)
     return config_type()

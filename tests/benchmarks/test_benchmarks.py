@@ -5,15 +5,22 @@ import io
 import json
 
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from benchmarks import compare_pytorch, compare_report, convolutions, scaling, scaling_report
-from benchmarks.jax_worker import JaxWorker
+from benchmarks import (
+    compare_pytorch,
+    compare_report,
+    convolutions,
+    quality,
+    quality_report,
+    scaling,
+    scaling_report,
+)
+from benchmarks.jax_worker import make_worker
 from benchmarks.systems import SYSTEMS
-from benchmarks.time_to_quality import measure_time_to_quality, train_to_target
 from benchmarks.worker import serve_commands
-from benchmarks.worker_process import FRAMEWORKS
 from jaxgan.errors import ConfigError
 
 
@@ -38,7 +45,7 @@ def test_systems_have_the_shapes_of_their_experiments(name):
 
 
 def test_serve_commands_trains_samples_and_answers(monkeypatch, capsys, tmp_path):
-    worker = JaxWorker("parabola", tmp_path)
+    worker = make_worker("parabola", tmp_path)
     commands = f"train 3\ntrain 500\nsample 4 {tmp_path / 'x.npy'}\nmemory\n"
     monkeypatch.setattr("sys.stdin", io.StringIO(commands))
     serve_commands(worker)
@@ -57,7 +64,7 @@ def test_serve_commands_rejects_an_unknown_command(monkeypatch):
 
 
 def test_jax_worker_shards_a_population_over_all_devices(tmp_path):
-    worker = JaxWorker("parabola_64", tmp_path)
+    worker = make_worker("parabola_64", tmp_path)
     worker.train(1)
     assert all(len(x.sharding.device_set) == 2 for x in jax.tree.leaves(worker.state))
     assert worker.sample(3).shape == (3, 15)
@@ -81,34 +88,65 @@ def test_config_rejects_an_unknown_system():
         compare_pytorch.Config(systems=("none",))
 
 
-def test_measure_time_to_quality_rejects_a_system_without_images(tmp_path):
-    with pytest.raises(ConfigError, match="parabola has no Fréchet distance"):
-        measure_time_to_quality("parabola", FRAMEWORKS[:2], 100.0, 10.0, tmp_path, tmp_path)
+def test_parse_run_reads_the_command_line_of_an_experiment(tmp_path):
+    module, config = quality.parse_run("mnist_cnn --preset tuned --batch-size 32", tmp_path)
+    assert module == "experiments.mnist_cnn"
+    assert (config.batch_size, config.r1_gamma, config.data_dir) == (32, 1.0, tmp_path)
 
 
-def test_train_to_target_stops_at_the_target_distance(tmp_path):
-    class FakeProcess:
-        def ask(self, *words):
-            if words[0] == "sample":
-                np.save(words[2], np.zeros(3))
-            return {"seconds": 2.0}
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ("mnist_rnn", "there is no experiment 'mnist_rnn', the first word of 'mnist_rnn'"),
+        ("", "there is no experiment ''"),
+        ("parabola", "experiments.parabola cannot be trained on MNIST"),
+        ("compare", "experiments.compare cannot be trained on MNIST"),
+    ],
+)
+def test_parse_run_rejects_what_cannot_be_trained_on_mnist(run, message, tmp_path):
+    with pytest.raises(ConfigError, match=message):
+        quality.parse_run(run, tmp_path)
 
+
+def test_measure_curve_scores_at_multiples_of_the_interval():
     distances = iter((300.0, 200.0, 100.0))
-    curve = train_to_target(
-        FakeProcess(),
-        SYSTEMS["mnist_mlp"],
-        tmp_path / "x.npy",
+    curve = quality.measure_curve(
+        lambda steps: 0.4 * steps,  # 4 seconds in a call
+        lambda num: np.zeros(num),
         lambda samples: next(distances),
-        target=150.0,
-        time_limit=60.0,
+        seconds=25.0,
+        interval=10.0,
     )
-    stride = SYSTEMS["mnist_mlp"].steps_per_round
-    assert curve == [[stride * i, 2.0 * i, 400.0 - 100.0 * i] for i in (1, 2, 3)]
-    results = {"mnist_mlp": {"jaxgan": curve, "PyTorch": curve[:1]}}
-    assert compare_report.quality_table(results, 150.0).splitlines()[2:] == [
-        f"| mnist_mlp | jaxgan | {3 * stride:,} | 6 | 100.0 |",
-        f"| mnist_mlp | PyTorch | {stride:,} | not in 2 | 300.0 |",
+    # Multiples of 4 that are at least 10, 20 and 30.
+    assert curve == [[30, 12.0, 300.0], [50, 20.0, 200.0], [80, 32.0, 100.0]]
+
+
+def test_seconds_to_level_interpolates_the_logarithm():
+    curve = [[10, 5.0, 400.0], [20, 10.0, 100.0], [30, 15.0, 25.0]]
+    assert quality_report.seconds_to_level(curve, 500.0) == 5
+    assert quality_report.seconds_to_level(curve, 200.0) == pytest.approx(7.5)
+    assert quality_report.seconds_to_level(curve, 50.0) == pytest.approx(12.5)
+    assert quality_report.seconds_to_level(curve, 25.0) == pytest.approx(15)
+    assert quality_report.seconds_to_level(curve, 24.0) == np.inf
+
+
+def test_quality_tables_give_distances_and_times_over_seeds(tmp_path):
+    curves = {
+        "mnist_cnn": [[[10, 5.0, 400.0], [20, 10.0, 100.0]], [[12, 5.0, 500.0], [24, 10.0, 300.0]]],
+        "mnist_cnn in PyTorch": [[[600, 170.0, 120.0]]],
+    }
+    lines = quality_report.markdown_tables(curves, (200.0,)).splitlines()
+    assert lines[2:5] == [
+        "| mnist_cnn | 2 | 11 | 5 | 450.0 ± 50.0 |",
+        "| mnist_cnn | 2 | 22 | 10 | 200.0 ± 100.0 |",
+        "| mnist_cnn in PyTorch | 1 | 600 | 170 | 120.0 |",
     ]
+    assert lines[-2:] == [
+        "| mnist_cnn | - (8 to -) |",
+        "| mnist_cnn in PyTorch | 170 |",
+    ]
+    quality_report.save_plot(tmp_path / "x.png", curves)
+    assert plt.imread(tmp_path / "x.png").std() > 0
 
 
 def test_measure_point_returns_all_figures():
