@@ -27,7 +27,7 @@ from jaxgan.losses import GANLoss
 from jaxgan.penalties import Penalty
 from jaxgan.plotting import figures
 from jaxgan.runs.command_line import exit_on_error, parse_cli
-from jaxgan.runs.config import RunConfig
+from jaxgan.runs.config import ImageRunConfig
 from jaxgan.runs.console import print_line
 from jaxgan.runs.image_evaluation import load_evaluator
 from jaxgan.runs.image_runner import check_sample_shape
@@ -145,7 +145,7 @@ def main() -> None:
     """Trains and scores every objective, then writes the report."""
     with exit_on_error():
         config = parse_cli(Config)
-        configure_jax(RunConfig(num_seeds=config.num_seeds))
+        configure_jax(ImageRunConfig(num_seeds=config.num_seeds, data_dir=config.data_dir))
         write_protocol(config.workdir, make_protocol(config))
         data = load_split(config.dataset, config.data_dir)
         # The shape and the number of images are checked before a classifier is trained.

@@ -4,7 +4,7 @@ import contextlib
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,4 +56,11 @@ def save_array(path: str | os.PathLike[str], array: np.ndarray) -> None:
     """Writes an array to a `.npy` file atomically; see `write_atomic`."""
     buffer = io.BytesIO()
     np.save(buffer, array)
+    write_atomic(path, buffer.getvalue())
+
+
+def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes named arrays to an `.npz` file atomically, without compression; see `write_atomic`."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
     write_atomic(path, buffer.getvalue())

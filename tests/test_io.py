@@ -32,6 +32,15 @@ def test_save_array_writes_an_npy_file(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "array.npy"), array)
 
 
+def test_save_arrays_writes_an_npz_file(tmp_path):
+    arrays = {"a": np.arange(6.0).reshape(2, 3), "b": np.arange(2)}
+    _io.save_arrays(tmp_path / "arrays.npz", arrays)
+    with np.load(tmp_path / "arrays.npz") as loaded:
+        assert loaded.keys() == arrays.keys()
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(loaded[name], array)
+
+
 def test_write_json_writes_indented_lines(tmp_path):
     _io.write_json(tmp_path / "file", {"name": "é"})
     assert (tmp_path / "file").read_text() == '{\n  "name": "\\u00e9"\n}\n'

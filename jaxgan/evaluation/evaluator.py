@@ -9,6 +9,7 @@ compared with the other images, through the same network, over several draws.
 import contextlib
 import json
 import os
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan._io import save_array, write_json
+from jaxgan._io import save_arrays, write_json
 from jaxgan.data.classes import find_classes, index_labels
 from jaxgan.data.sources import from_pixels
 from jaxgan.data.splits import Images
@@ -95,9 +96,9 @@ def make_evaluator(
         whose features are compared.
       data: The training images; only a classifier needs labels.
       num_samples: See `resolve_num_samples`.
-      cache: Directory that caches what takes some time to compute: the real baseline, and the
-        features of a pretrained network for the real images. The file names contain checksums of
-        the data and of the network.
+      cache: Directory that caches what takes some time to compute: the network's outputs for the
+        real images, and the real baseline. The file names contain checksums of the data and of the
+        network.
 
     Raises:
       DataError: If the data set is too small, see `check_evaluation_data`.
@@ -117,12 +118,12 @@ def make_evaluator(
             f"number of classes of {data.name}; use a data set with fewer classes or more images"
         )
     name = "-".join((data.name, data_checksum, network.checksum[:16]))
-    if pretrained and cache is not None:
-        real = load_or_extract(Path(os.path.expanduser(cache)) / f"{name}.npy", network, data)
-    else:
+    if cache is None:
         real = network.extract(data.images)
+    else:
+        real = load_or_extract(Path(os.path.expanduser(cache)) / f"{name}.npz", network, data)
     held_out, rest = split_indices(np.random.default_rng(0), len(data.images), num_samples)
-    reference = make_reference(real, rest, jnp.float32(0))
+    reference = make_reference(real, rest, num_samples, jnp.float32(0))
     unseen_distances = find_neighbors(real.features[held_out], reference)[0]
     copy_threshold = jnp.quantile(unseen_distances, COPY_QUANTILE)
     reference = reference._replace(copy_threshold=copy_threshold)
@@ -137,7 +138,8 @@ def make_evaluator(
         held_out, rest = split_indices(rng, len(data.images), num_samples)
         outputs = jax.tree.map(lambda x: x[held_out], real)
         images = from_pixels(jnp.asarray(data.images[held_out]))
-        return score_outputs(make_reference(real, rest, copy_threshold), outputs, images)
+        reference = make_reference(real, rest, num_samples, copy_threshold)
+        return score_outputs(reference, outputs, images)
 
     names = [name for name in SCORES if not pretrained or name not in LOGIT_SCORES]
 
@@ -223,17 +225,19 @@ def split_indices(rng: np.random.Generator, size: int, num: int) -> tuple[np.nda
     return order[:num], order[num:]
 
 
-def load_or_extract(path: Path, network: PretrainedNetwork, data: Images) -> NetworkOutputs:
-    """Returns the features of real images cached in a file, or computes and caches them.
+def load_or_extract(path: Path, network: Network, data: Images) -> NetworkOutputs:
+    """Returns a network's outputs for real images, cached in a file, or computes and caches them.
 
     A file that is corrupt or has another number of images is replaced.
     """
-    with contextlib.suppress(OSError, ValueError, EOFError):
-        features = np.load(path)
-        if features.ndim == 2 and len(features) == len(data.images):
-            return NetworkOutputs(jnp.asarray(features), None)
+    with contextlib.suppress(OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        with np.load(path) as arrays:
+            outputs = NetworkOutputs(arrays["features"], arrays.get("logits"))
+        if len(outputs.features) == len(data.images):
+            return jax.tree.map(jnp.asarray, outputs)
     outputs = network.extract(data.images)
-    save_array(path, np.asarray(outputs.features))
+    arrays = {name: x for name, x in outputs._asdict().items() if x is not None}
+    save_arrays(path, jax.device_get(arrays))
     return outputs
 
 

@@ -57,17 +57,30 @@ class Reference(NamedTuple):
       moments: Mean and covariance of the features.
       class_counts: `[K]`, images of each class according to the classifier, at least 1 each; None
         without a classifier.
+      neighbor_radii: `[R, 6]`, the distances of the first R features to their nearest other ones
+        among the first R, the k-th nearest in column k. Recall and coverage depend on the sizes of
+        both samples, so R is the number of samples that are scored, at most `NUM_NEIGHBOR_IMAGES`.
       copy_threshold: A sample is a copy if its nearest image is closer than this distance.
     """
 
     features: jax.Array
     moments: frechet.Moments
     class_counts: jax.Array | None
+    neighbor_radii: jax.Array
     copy_threshold: jax.Array
 
 
-def make_reference(real: NetworkOutputs, rows: np.ndarray, copy_threshold: jax.Array) -> Reference:
-    """Computes the statistics of the given rows of the real images."""
+def make_reference(
+    real: NetworkOutputs, rows: np.ndarray, num_samples: int, copy_threshold: jax.Array
+) -> Reference:
+    """Computes the statistics of the given rows of the real images.
+
+    Args:
+      real: The network's outputs for the real images.
+      rows: Indices of the images to use.
+      num_samples: Number of samples that will be compared with them.
+      copy_threshold: See `Reference`.
+    """
     outputs = jax.tree.map(lambda x: x[rows], real)
     counts = None
     if outputs.logits is not None:
@@ -75,7 +88,10 @@ def make_reference(real: NetworkOutputs, rows: np.ndarray, copy_threshold: jax.A
         # A class that the reference lacks counts as one image, so that the KL divergence is finite.
         counts = jnp.maximum(classes.class_counts(labels, num_classes), 1)
     moments = frechet.feature_moments(outputs.features)
-    return Reference(outputs.features, moments, counts, copy_threshold)
+    compared = outputs.features[: min(NUM_NEIGHBOR_IMAGES, num_samples)]
+    # The first of the six neighbors is the image itself, so column k is the k-th nearest other one.
+    radii, _ = neighbors.nearest_neighbors(compared, compared, 6)
+    return Reference(outputs.features, moments, counts, radii, copy_threshold)
 
 
 def find_neighbors(features: jax.Array, reference: Reference) -> tuple[jax.Array, jax.Array]:
@@ -97,11 +113,9 @@ def score_outputs(
     Returns:
       `{name: value}`, in the order of `SCORES`; without logits, without `LOGIT_SCORES`.
     """
-    # Recall and coverage depend on both sample sizes, so as many real images as samples are used.
-    real_part = reference.features[: min(NUM_NEIGHBOR_IMAGES, len(fake.features))]
+    radii = reference.neighbor_radii
+    real_part = reference.features[: len(radii)]
     fake_part = fake.features[:NUM_NEIGHBOR_IMAGES]
-    # The first of the six neighbors is the image itself, so column k is the k-th nearest other one.
-    radii = neighbors.nearest_neighbors(real_part, real_part, 6)[0]
     distances, _ = find_neighbors(fake.features, reference)
     values = {
         "frechet_distance": frechet.frechet_distance(

@@ -45,6 +45,9 @@ class RunConfig(LoopOptions):
     """Real samples per update of the discriminator."""
     precision: Literal["float32", "bf16", "float64"] = "float32"
     """Floating point type of the computation. With bf16 the parameters stay in float32."""
+    compilation_cache: bool = True
+    """Keep compiled programs in compilation_cache of the data directory, so that the next run with
+    the same networks starts sooner. JAX_COMPILATION_CACHE_DIR sets another directory."""
     coordinator: str | None = None
     """Address HOST:PORT of process 0, for a run of several processes that are started by the same
     command; or auto on Slurm, Open MPI, GKE and Cloud TPU. Unset: a single process."""

@@ -16,12 +16,15 @@ from jaxgan.runs.config import RunConfig, is_option
 GROUPS = {
     "run": ("preset", "workdir", "overwrite", "steps", "epochs", "seed", "num_seeds"),
     "data": (
-        *("kind", "dataset", "conditional", "size", "channels", "skip_damaged"),
+        *("mixture", "dataset", "conditional", "size", "channels", "skip_damaged"),
         *("data_dir", "stream", "batch_size"),
     ),
     "optimization": (),
     "output": ("evaluate_every", "keep_every", "steps_per_block", "show_window"),
-    "process": ("precision", "num_devices", "coordinator", "num_processes", "process_id"),
+    "process": (
+        *("precision", "compilation_cache", "num_devices"),
+        *("coordinator", "num_processes", "process_id"),
+    ),
 }
 
 

@@ -32,11 +32,12 @@ CHANGEABLE_ON_RESUME = (
         "steps",
     ),
     *("steps_per_block", "keep_every", "evaluate_every", "show_window"),
-    *("coordinator", "num_processes", "process_id"),
+    *("compilation_cache", "coordinator", "num_processes", "process_id"),
 )
 # Fields that concern one process, or one start of the run. config.json records their defaults.
 NOT_RECORDED = {
     "overwrite": False,
+    "compilation_cache": True,
     "coordinator": None,
     "num_processes": None,
     "process_id": None,

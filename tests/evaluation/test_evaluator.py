@@ -75,7 +75,7 @@ def test_real_baseline_replaces_an_unusable_cache_file(
     for _ in range(2):
         evaluator = make_evaluator(digits_classifier, load_split("digits"), 100, cache=tmp_path)
         assert evaluator.real_baseline == {name: [] for name in SCORES}
-        (path,) = tmp_path.iterdir()
+        (path,) = tmp_path.glob("*.json")
         assert json.loads(path.read_text()) == evaluator.real_baseline
         path.write_text(content)
 

@@ -215,7 +215,7 @@ def test_features_of_real_images_are_cached(pixel_network, unlabeled, tmp_path):
     for content, expected in ((None, [500]), (None, []), (b"damaged", [500])):
         seen = []
         if content is not None:
-            (path,) = tmp_path.glob("*.npy")
+            (path,) = tmp_path.glob("*.npz")
             path.write_bytes(content)
         baselines.append(make_evaluator(network, unlabeled, 100, cache=tmp_path).real_baseline)
         assert seen == expected
