@@ -107,8 +107,8 @@ class Config(AdamOptions):
     penalty_batch_size: int | None = None
     """Real images of each batch on which R1 is computed. Unset, or above the batch size: all."""
     ema_half_life: float | None = None
-    """Half-life, in images, of the exponential moving average of the generator. Samples and scores
-    then come from the average. Unset: no average."""
+    """Half-life, in images, of the exponential moving average of the generator; early in training,
+    a tenth of the images so far. Samples and scores come from the average. Unset: no average."""
     learning_rate: float = 2e-4
 
     presets: ClassVar = {

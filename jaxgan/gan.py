@@ -32,6 +32,9 @@ from jaxgan.penalties import Penalty
 from jaxgan.priors import Prior
 from jaxgan.states import GANState, NetworkState, at_least_float32, update_ema
 
+# The half-life of the moving average is at most this fraction of the images that G was trained on.
+EMA_RAMP_UP = 0.1
+
 Condition = jax.typing.ArrayLike | None
 
 
@@ -199,7 +202,8 @@ def make_gan(
         before D sees them, in both updates, such as `augment.diff_augment(("color", "cutout"))`.
         The penalty is computed on the augmented batches.
       ema_half_life: Half-life, in images, of the exponential moving average of G's variables, above
-        0: an update decays the average by `0.5 ** (B / ema_half_life)`. None keeps no average.
+        0. Early in training it is a tenth of the images that G was trained on, so that the average
+        forgets the initial parameters. None keeps no average.
 
     Returns:
       A `GAN`.
@@ -211,8 +215,8 @@ def make_gan(
 
     References:
       Goodfellow et al. 2014, algorithm 1; Zhao et al. 2020, section 3.2 (augmentation of both
-      batches in both updates); Karras et al. 2018, appendix A (the moving average); Huang et al.
-      2024 (its half-life counted in images).
+      batches in both updates); Karras et al. 2018, appendix A (the moving average), and 2020, in
+      their code (its half-life in images, and the shorter one early in training).
     """
     if not isinstance(loss, GANLoss):
         raise ConfigError(
@@ -331,7 +335,8 @@ def make_gan(
         (grads,) = g_pass.vjp_fn(fake_grads)
         g = g.apply_gradients(g_tx, grads, g_pass.model_state)
         if ema_half_life is not None:
-            g_ema = update_ema(g_ema, g.variables, 0.5 ** (len(real) / ema_half_life))
+            half_life = jnp.minimum(ema_half_life, EMA_RAMP_UP * len(real) * g.step)
+            g_ema = update_ema(g_ema, g.variables, 0.5 ** (len(real) / half_life))
         metrics = {"loss": value} | logit_metrics("fake", fake_logits)
         return g, g_ema, metrics | gradient_metrics(value, grads)
 

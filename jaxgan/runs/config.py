@@ -22,9 +22,6 @@ PRECISIONS = {
     "bf16": {"dtype": jnp.bfloat16, "param_dtype": jnp.float32},
     "float64": {"dtype": jnp.float64, "param_dtype": jnp.float64},
 }
-# Length of a run, in half-lives of the moving average, below which a warning is printed. After four
-# half-lives, 1/16 of the initial parameters remains.
-MIN_HALF_LIVES = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -120,8 +117,8 @@ class ImageRunConfig(RunConfig):
     """Total number of epochs. An epoch passes once through the data set, or several times through a
     small one, up to 60000 images. Ignored if steps is given."""
     ema_half_life: float | None = None
-    """Half-life, in images, of the exponential moving average of the generator. Samples and scores
-    then come from the average. Unset: no average."""
+    """Half-life, in images, of the exponential moving average of the generator; early in training,
+    a tenth of the images so far. Samples and scores come from the average. Unset: no average."""
     augment: tuple[AugmentName, ...] | None = None
     """Random augmentations of the real and generated images that the discriminator receives, for
     training on few images: color (brightness, saturation and contrast), translation (a shift),
@@ -143,19 +140,6 @@ class ImageRunConfig(RunConfig):
             )
         if self.size is not None:  # 64 and 64x64 are the same size
             object.__setattr__(self, "size", format_size(parse_size(self.size)))
-
-    def warnings(self, steps: int) -> list[str]:
-        """Returns a warning if the run is too short for the moving average of the generator."""
-        found, num_images = super().warnings(steps), steps * self.batch_size
-        if self.ema_half_life is None or num_images >= MIN_HALF_LIVES * self.ema_half_life:
-            return found
-        initial = 0.5 ** (num_images / self.ema_half_life)
-        return [
-            *found,
-            f"The moving average of the generator (half-life {self.ema_half_life:,g} images) still "
-            f"has {initial:.1%} of the initial parameters after {num_images:,} images, so its "
-            "samples are blurred; train longer, or use a shorter --ema-half-life.",
-        ]
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Returns `steps` if it was given, else the steps of `epochs`, else the default `steps`."""

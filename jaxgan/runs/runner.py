@@ -69,7 +69,8 @@ def run_training(
         def draw_and_monitor(state, key, step):
             state, key = select_member((state, key), 0) if population else (state, key)
             draw(state, key, step)
-            monitor()
+            if step % steps_per_epoch == 0 or step == options.steps:
+                monitor()
 
         callbacks = Callbacks(
             probe=probe, evaluate=evaluate, draw=draw_and_monitor, progress=report, log=print_line

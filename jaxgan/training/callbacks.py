@@ -42,8 +42,9 @@ class Callbacks:
         the end of the run. Logged to scores.jsonl. The checkpoint with the lowest first score is
         kept; one whose first score is NaN does not count.
       draw: `(state, key, step) -> None`. Called at the start, after every epoch and at the end of
-        the run, once the checkpoint is saved. If it raises an error, the error is logged and
-        training continues.
+        the run, once the checkpoint is saved, and in the first epoch after `probe_every` train
+        steps, twice as many, four times as many, and so on. If it raises an error, the error is
+        logged and training continues.
       progress: `(Progress) -> None`. Called after every block. Prints lines by default; None is
         silent.
       log: `(text) -> None`. Receives messages, for example that a run is resumed or that a
@@ -117,7 +118,7 @@ class CallbackRunner:
                 self.log(hint)
             self.measure(state, step)
             self._raise_error()
-        if self._epoch_ended(step):  # they may be missing if the run was killed while drawing
+        if self._is_drawn(step):  # figures may be missing if the run was killed while drawing
             self._draw(state, step)
 
     def saves_at(self, step: int) -> bool:
@@ -155,7 +156,7 @@ class CallbackRunner:
     ) -> None:
         """Raises the exception that `measure` stored, draws figures if due, reports progress."""
         self._raise_error()
-        if self._epoch_ended(step):
+        if self._is_drawn(step):
             self._draw(state, step)
         if self._callbacks.progress is not None:
             speed, total = timing["steps"] / timing["seconds"], self._options.steps
@@ -191,6 +192,13 @@ class CallbackRunner:
 
     def _epoch_ended(self, step: int) -> bool:
         return step % self._steps_per_epoch == 0 or step == self._options.steps
+
+    def _is_drawn(self, step: int) -> bool:
+        if self._epoch_ended(step):
+            return True
+        count, rest = divmod(step, self._options.probe_every)
+        is_power_of_two = count.bit_count() == 1
+        return step < self._steps_per_epoch and rest == 0 and is_power_of_two
 
     def _is_evaluated(self, step: int) -> bool:
         if step == self._options.steps:

@@ -46,6 +46,13 @@ def test_draw_gets_the_same_key_at_the_start_after_every_epoch_and_at_the_end(tm
     assert len({key for _, _, key in calls}) == 1
 
 
+def test_draw_is_called_at_doubling_steps_of_the_first_epoch(tmp_path):
+    steps = []
+    options = {"probe_every": 1}
+    run(tmp_path, 9, draw=lambda state, key, step: steps.append(step), options=options)
+    assert steps == [0, 1, 2, 4, 5, 9]
+
+
 def test_draw_is_called_after_the_checkpoint_is_saved(tmp_path):
     saved = {}
 
