@@ -34,12 +34,13 @@ class Config(AdamConfig):
 
     presets: ClassVar = {
         "tuned": dict(
-            learning_rate=1e-3,
+            batch_size=64,
+            learning_rate=2e-3,
             b1=0.0,
             b2=0.9,
             r1_gamma=1.0,
             penalty_batch_size=16,
-            ema_half_life=5_000.0,
+            ema_half_life=10_000.0,
         )
     }
 
