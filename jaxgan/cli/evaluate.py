@@ -41,8 +41,8 @@ from jaxgan.plotting import figures
 from jaxgan.runs.console import print_line
 from jaxgan.runs.image_data import reopen_dataset
 from jaxgan.runs.image_evaluation import FeaturesName, load_evaluator
-from jaxgan.runs.loading import Run, run_title
-from jaxgan.training.config_file import package_versions
+from jaxgan.runs.loading import Run
+from jaxgan.training.config_file import package_versions, run_title
 from jaxgan.training.options import check_ranges
 
 NUM_SHOWN = 32

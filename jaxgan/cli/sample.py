@@ -21,7 +21,8 @@ from jaxgan.data.sources import to_pixels
 from jaxgan.errors import ConfigError
 from jaxgan.metrics.mixture import HIGH_QUALITY_RADIUS
 from jaxgan.plotting import figures, images
-from jaxgan.runs.loading import Run, run_title
+from jaxgan.runs.loading import Run
+from jaxgan.training.config_file import run_title
 from jaxgan.training.options import check_ranges
 
 NUM_COLUMNS = 8

@@ -1,0 +1,217 @@
+"""Writes a page that compares several runs."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxgan._io import write_atomic
+from jaxgan.errors import ConfigError
+from jaxgan.evaluation.scores import SCORES
+from jaxgan.plotting.sample_files import saved_files
+from jaxgan.report.charts import Chart, score_label, to_number
+from jaxgan.report.images import encode_bytes
+from jaxgan.report.page import render
+from jaxgan.report.run_files import RunFiles, read_run_files
+from jaxgan.report.samples import read_samples
+from jaxgan.report.summary import (
+    MISSING,
+    describe_findings,
+    list_differences,
+    list_facts,
+    report_title,
+)
+from jaxgan.report.tables import Table, format_values, score_format
+
+MAX_RUNS = 8
+NUM_POINTS = 400
+SMOOTHING = 50  # a curve is the running mean over 1 / 50 of its rows
+METRICS = {
+    "d_loss": "loss of the discriminator",
+    "g_loss": "loss of the generator",
+    "d_real_probability": "D(x)",
+    "d_fake_probability": "D(G(z))",
+    "d_real_logits": "mean logit of real samples",
+    "d_fake_logits": "mean logit of fake samples",
+}
+
+
+def write_comparison(
+    workdirs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]
+) -> Path:
+    """Writes a page with several runs side by side.
+
+    The page has the facts of each run, the settings in which they differ, their curves in common
+    charts, their scores and their last samples.
+
+    Args:
+      workdirs: Directories of two to eight runs.
+      out: The file to write.
+
+    Returns:
+      The path of the page.
+
+    Raises:
+      ConfigError: If there are fewer or more runs, or a directory contains no run.
+      DataError: If a file of a run is corrupt.
+    """
+    if not 2 <= len(workdirs) <= MAX_RUNS:
+        raise ConfigError(f"{len(workdirs)} runs are given, expected 2 to {MAX_RUNS} to compare")
+    runs = [read_run_files(workdir) for workdir in workdirs]
+    labels = name_runs([run.workdir for run in runs])
+    charts = {
+        "Training": comparison_charts(runs, labels, lambda run: run.metrics, METRICS),
+        "Scores during training": comparison_charts(runs, labels, lambda run: run.scores),
+        "Probes of the samples": comparison_charts(runs, labels, lambda run: run.probes),
+    }
+    data = {"charts": [chart for group in charts.values() for chart in group]}
+    facts = [list_facts(run) | {"findings": summarize_findings(run)} for run in runs]
+    names = dict.fromkeys(name for column in facts for name in column)
+    differences = list_differences(runs)
+    score_tables = compare_evaluations(runs, labels)
+    content = render(
+        "comparison.html",
+        data,
+        title=f"{len(runs)} runs: {', '.join(labels)}",
+        labels=labels,
+        titles=[report_title(run) for run in runs],
+        facts=[(name, [column.get(name, MISSING) for column in facts]) for name in names],
+        differences=differences,
+        charts={name: group for name, group in charts.items() if group},
+        tables=score_tables,
+        pictures=[last_picture(run) for run in runs],
+    )
+    write_atomic(out, content.encode())
+    return Path(out)
+
+
+def name_runs(workdirs: Sequence[Path]) -> list[str]:
+    """Returns the shortest ends of the paths that differ from each other."""
+    paths = [path.absolute() for path in workdirs]
+    for depth in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    raise ConfigError(f"{workdirs[0]} is given twice; name different runs")
+
+
+def comparison_charts(
+    runs: Sequence[RunFiles],
+    labels: Sequence[str],
+    columns_of: Callable[[RunFiles], dict[str, np.ndarray]],
+    titles: dict[str, str] | None = None,
+) -> list[Chart]:
+    """Returns a chart for each column of a log, with a line for each run that has the column.
+
+    Args:
+      runs: The runs.
+      labels: Their names.
+      columns_of: Returns the columns of the log of a run.
+      titles: The columns to show, with their titles; None for all numbers.
+    """
+    names = dict.fromkeys(name for run in runs for name in columns_of(run))
+    last = max(run.step for run in runs)
+    grid = np.unique(np.linspace(0, last, NUM_POINTS).astype(int))
+    charts = []
+    for name in titles or names:
+        series = [
+            {"label": label, "mean": resample(columns_of(run), name, grid, run), "low": None}
+            for run, label in zip(runs, labels, strict=True)
+        ]
+        if name == "step" or all(v is None for each in series for v in each["mean"]):
+            continue
+        title = titles[name] if titles else score_label(name)
+        charts.append(
+            {
+                "name": name,
+                "title": title,
+                "y_label": title,
+                "x": grid.tolist(),
+                "series": series,
+                "lines": [],
+                "band": None,
+                "y_range": None,
+                "log": False,
+                "note": "",
+            }
+        )
+    return charts
+
+
+def resample(
+    columns: dict[str, np.ndarray], name: str, grid: np.ndarray, run: RunFiles
+) -> list[float | None]:
+    """Returns the running mean of a column at the steps of `grid`, None outside of the log.
+
+    For a population it is the mean over its members.
+    """
+    column = columns.get(name)
+    if column is not None and column.ndim == 2 and run.num_seeds is not None:
+        column = column.mean(1)
+    if column is None or column.ndim != 1:
+        return [None] * len(grid)
+    steps, values = columns["step"], column.astype(np.float64)
+    width = max(1, len(values) // SMOOTHING)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    high = np.arange(1, len(values) + 1)
+    low = np.maximum(high - width, 0)
+    means = np.interp(grid, steps, (sums[high] - sums[low]) / (high - low))
+    outside = (grid < steps[0]) | (grid > steps[-1])
+    return [None if out else to_number(value) for value, out in zip(means, outside, strict=True)]
+
+
+def summarize_findings(run: RunFiles) -> str:
+    """Returns the names of a run's findings in one line."""
+    findings, verdict = describe_findings(run)
+    return ", ".join(finding["name"] for finding in findings) or verdict
+
+
+def compare_evaluations(runs: Sequence[RunFiles], labels: Sequence[str]) -> list[Table]:
+    """Returns a table of the scores of the runs that were evaluated."""
+    tables = []
+    evaluated = [
+        (label, run.evaluation)
+        for run, label in zip(runs, labels, strict=True)
+        if run.evaluation is not None
+    ]
+    if evaluated:
+        # The moving average, if there is one, is the last generator of evaluation.json.
+        columns = {label: [*e["generators"].values()][-1] for label, e in evaluated}
+        real = evaluated[0][1]["real_baseline"]
+        rows = [
+            [
+                score_label(name),
+                *(format_values(c.get(name, [None]), score_format(name)[0]) for c in columns.values()),
+                format_values(real[name], score_format(name)[0]),
+            ]
+            for name in SCORES
+            if name in real
+        ]
+        note = "Mean ± standard error over the draws of samples of jaxgan evaluate."
+        header = ["score", *columns, f"real images ({evaluated[0][0]})"]
+        tables.append(Table("Evaluation", note, header, rows))
+    finals = {
+        label: (run.final_scores.get("scores") or run.final_scores)
+        for run, label in zip(runs, labels, strict=True)
+        if run.final_scores is not None
+    }
+    if finals:
+        names = dict.fromkeys(n for c in finals.values() for n, v in c.items() if isinstance(v, list))
+        rows = [
+            [score_label(n), *(format_values(c.get(n, [None]), 4) for c in finals.values())]
+            for n in names
+            if n != "published"
+        ]
+        note = "Mean ± standard error over the GANs of each run."
+        tables.append(Table("Final scores", note, ["score", *finals], rows))
+    return tables
+
+
+def last_picture(run: RunFiles) -> str | None:
+    """Returns the last samples of a run as a data URI, or None."""
+    samples, _ = read_samples(run, max_frames=1)
+    if samples is not None and samples["kind"] == "images":
+        return samples["frames"][-1]
+    pictures = saved_files(run.workdir / "samples", ".png")
+    return encode_bytes(pictures[-1].read_bytes(), "png") if pictures else None

@@ -1,0 +1,123 @@
+"""Tables of scores in a report."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgan.evaluation.scores import SCORES
+from jaxgan.evaluation.tables import format_mean_sem
+from jaxgan.report.charts import score_label
+from jaxgan.report.run_files import RunFiles
+
+DIGITS = 4
+MAX_CLASS_ROWS = 20
+
+
+class Table(NamedTuple):
+    """A table of a page.
+
+    Attributes:
+      title: Its heading.
+      note: What the numbers are, below the heading.
+      header: The cells of the first row.
+      rows: The cells of the other rows.
+    """
+
+    title: str
+    note: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+def score_tables(run: RunFiles) -> list[Table]:
+    """Returns the tables of a run's evaluation and of the final scores of its experiment."""
+    tables = []
+    if run.evaluation is not None:
+        tables += evaluation_tables(run.evaluation)
+    if run.final_scores is not None:
+        tables += final_tables(run.final_scores)
+    return tables
+
+
+def evaluation_tables(evaluation: dict[str, Any]) -> list[Table]:
+    """Returns the tables of evaluation.json: all scores, and those of each class."""
+    real, generators = evaluation["real_baseline"], evaluation["generators"]
+    rows = []
+    for name, baseline in real.items():
+        digits, better = score_format(name)
+        cells = [format_mean_sem(np.array(scores[name]), digits) for scores in generators.values()]
+        cells.append(format_mean_sem(np.array(baseline), digits))
+        rows.append([score_label(name), *cells, better or "as real"])
+    num = evaluation.get("evaluator", {}).get("num_samples")
+    size = f" of {num:,} samples" if isinstance(num, int) else ""
+    draws = evaluation["num_draws"]
+    tables = [
+        Table(
+            "Evaluation",
+            f"jaxgan evaluate at step {evaluation['step']:,}; mean ± standard error of {draws} "
+            f"draws{size}.",
+            ["score", *generators, "real images", "better"],
+            rows,
+        )
+    ]
+    if "classes" in evaluation:
+        tables.append(class_table(evaluation["classes"]))
+    return tables
+
+
+def class_table(classes: dict[str, Any]) -> Table:
+    """Returns the table of the scores of each class."""
+    real, draws = classes["real_baseline"], classes["draws"]
+    rows = []
+    for k, label in enumerate(classes["names"][:MAX_CLASS_ROWS]):
+        cells = [label]
+        for name, digits in (("frechet_distance", 2), ("accuracy", 4)):
+            cells.append(format_values([draw[name][k] for draw in draws], digits))
+            cells.append(format_values([real[name][k]], digits))
+        rows.append(cells)
+    header = ["class", "Fréchet distance", "real images", "accuracy", "real test images"]
+    note = "Accuracy: the fraction that a classifier assigns to the class asked for."
+    return Table("Evaluation by class", note, header, rows)
+
+
+def final_tables(content: dict[str, Any]) -> list[Table]:
+    """Returns the table of scores.json or distance.json, with published values if it has any."""
+    expected = content.get("expected", {})
+    scores = content.get("scores")
+    if scores is None:  # distance.json
+        expected = {"w2_squared": content["expected_w2_squared"]}
+        scores = {name: values for name, values in content.items() if isinstance(values, list)}
+    rows = []
+    for name, values in scores.items():
+        real = format_values([expected[name]], DIGITS) if name in expected else "–"
+        low, high = (format_values([f(values)], DIGITS) for f in (min, max))
+        span = f"{low} to {high}" if len(values) > 1 else "–"
+        rows.append([score_label(name), format_values(values, DIGITS), span, real])
+    seeds = len(next(iter(scores.values())))
+    note = f"Of {content['num_samples']:,} samples" + (
+        f" of each of {seeds} GANs; mean ± standard error." if seeds > 1 else "."
+    )
+    tables = [Table("Final scores", note, ["score", "this run", "range", "real samples"], rows)]
+    if published := content.get("published"):
+        names = [name for name in published[0] if name not in ("system", "source")]
+        tables.append(
+            Table(
+                "Published values",
+                "As printed in the papers; their protocols differ in length and networks.",
+                ["system", *map(score_label, names), "source"],
+                [[row["system"], *(row[name] for name in names), row["source"]] for row in published],
+            )
+        )
+    return tables
+
+
+def score_format(name: str) -> tuple[int, str | None]:
+    """Returns the decimal digits of a score, and whether higher or lower is better."""
+    return (SCORES[name].digits, SCORES[name].better) if name in SCORES else (DIGITS, None)
+
+
+def format_values(values: list[float | None], digits: int) -> str:
+    """Formats the mean of values and its standard error; a dash if one is missing."""
+    if any(value is None for value in values):
+        return "–"
+    return format_mean_sem(np.array(values, np.float64), digits)
