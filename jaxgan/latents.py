@@ -125,7 +125,5 @@ def plane_between(corners: jax.Array, size: int, *, spherical: bool = False) -> 
     left = interpolate(corners[jnp.array([0, 2])], size, spherical=spherical)
     right = interpolate(corners[jnp.array([1, 3])], size, spherical=spherical)
     weight = jnp.linspace(0, 1, size)
-    grid = [
-        interpolate_pair(left, right, jnp.full(size, w), spherical=spherical) for w in weight
-    ]
+    grid = [interpolate_pair(left, right, jnp.full(size, w), spherical=spherical) for w in weight]
     return jnp.stack(grid, axis=1)

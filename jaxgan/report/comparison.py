@@ -8,7 +8,6 @@ import numpy as np
 
 from jaxgan._io import write_atomic
 from jaxgan.errors import ConfigError
-from jaxgan.evaluation.scores import SCORES
 from jaxgan.plotting.sample_files import saved_files
 from jaxgan.report.charts import Chart, score_label, to_number
 from jaxgan.report.images import encode_bytes
@@ -22,7 +21,7 @@ from jaxgan.report.summary import (
     list_facts,
     report_title,
 )
-from jaxgan.report.tables import Table, format_values, score_format
+from jaxgan.report.tables import Table, final_columns, format_values, score_format
 
 MAX_RUNS = 8
 NUM_POINTS = 400
@@ -68,8 +67,6 @@ def write_comparison(
     data = {"charts": [chart for group in charts.values() for chart in group]}
     facts = [list_facts(run) | {"findings": summarize_findings(run)} for run in runs]
     names = dict.fromkeys(name for column in facts for name in column)
-    differences = list_differences(runs)
-    score_tables = compare_evaluations(runs, labels)
     content = render(
         "comparison.html",
         data,
@@ -77,9 +74,9 @@ def write_comparison(
         labels=labels,
         titles=[report_title(run) for run in runs],
         facts=[(name, [column.get(name, MISSING) for column in facts]) for name in names],
-        differences=differences,
+        differences=list_differences(runs),
         charts={name: group for name, group in charts.items() if group},
-        tables=score_tables,
+        tables=compare_scores(runs, labels),
         pictures=[last_picture(run) for run in runs],
     )
     write_atomic(out, content.encode())
@@ -167,45 +164,33 @@ def summarize_findings(run: RunFiles) -> str:
     return ", ".join(finding["name"] for finding in findings) or verdict
 
 
-def compare_evaluations(runs: Sequence[RunFiles], labels: Sequence[str]) -> list[Table]:
-    """Returns a table of the scores of the runs that were evaluated."""
+def compare_scores(runs: Sequence[RunFiles], labels: Sequence[str]) -> list[Table]:
+    """Returns the tables of the evaluations and of the final scores of the runs that have them."""
+    named = list(zip(labels, runs, strict=True))
     tables = []
-    evaluated = [
-        (label, run.evaluation)
-        for run, label in zip(runs, labels, strict=True)
-        if run.evaluation is not None
-    ]
-    if evaluated:
+    if evaluations := {label: run.evaluation for label, run in named if run.evaluation}:
         # The moving average, if there is one, is the last generator of evaluation.json.
-        columns = {label: [*e["generators"].values()][-1] for label, e in evaluated}
-        real = evaluated[0][1]["real_baseline"]
-        rows = [
-            [
-                score_label(name),
-                *(format_values(c.get(name, [None]), score_format(name)[0]) for c in columns.values()),
-                format_values(real[name], score_format(name)[0]),
-            ]
-            for name in SCORES
-            if name in real
-        ]
+        columns = {label: [*e["generators"].values()][-1] for label, e in evaluations.items()}
+        first, evaluation = next(iter(evaluations.items()))
+        columns[f"real images ({first})"] = evaluation["real_baseline"]
         note = "Mean ± standard error over the draws of samples of jaxgan evaluate."
-        header = ["score", *columns, f"real images ({evaluated[0][0]})"]
-        tables.append(Table("Evaluation", note, header, rows))
-    finals = {
-        label: (run.final_scores.get("scores") or run.final_scores)
-        for run, label in zip(runs, labels, strict=True)
-        if run.final_scores is not None
-    }
-    if finals:
-        names = dict.fromkeys(n for c in finals.values() for n, v in c.items() if isinstance(v, list))
-        rows = [
-            [score_label(n), *(format_values(c.get(n, [None]), 4) for c in finals.values())]
-            for n in names
-            if n != "published"
-        ]
+        tables.append(join_columns("Evaluation", note, columns))
+    if finals := {label: run.final_scores for label, run in named if run.final_scores}:
+        columns = {label: final_columns(content) for label, content in finals.items()}
         note = "Mean ± standard error over the GANs of each run."
-        tables.append(Table("Final scores", note, ["score", *finals], rows))
+        tables.append(join_columns("Final scores", note, columns))
     return tables
+
+
+def join_columns(title: str, note: str, columns: dict[str, dict[str, list[float]]]) -> Table:
+    """Returns a table with a column of scores for each run."""
+    names = dict.fromkeys(name for column in columns.values() for name in column)
+    rows = []
+    for name in names:
+        digits, _ = score_format(name)
+        cells = [format_values(column.get(name, [None]), digits) for column in columns.values()]
+        rows.append([score_label(name), *cells])
+    return Table(title, note, ["score", *columns], rows)
 
 
 def last_picture(run: RunFiles) -> str | None:

@@ -177,7 +177,8 @@ def first_layer_outputs(
 
         def record(next_function, args, kwargs, context):
             output = next_function(*args, **kwargs)
-            if context.method_name == "__call__" and getattr(output, "shape", ())[:1] == z.shape[:1]:
+            is_batch = getattr(output, "shape", ())[:1] == z.shape[:1]
+            if is_batch and context.method_name == "__call__":
                 outputs.append(output)
             return output
 

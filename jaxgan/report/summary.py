@@ -11,7 +11,7 @@ from jaxgan.diagnostics.rules import is_conclusive
 from jaxgan.report.run_files import RunFiles
 from jaxgan.training.config_file import run_title
 
-MISSING = "–"
+MISSING = "-"
 NOT_COMPARED = ("workdir", "data_dir")
 
 

@@ -8,6 +8,7 @@ from jaxgan.evaluation.scores import SCORES
 from jaxgan.evaluation.tables import format_mean_sem
 from jaxgan.report.charts import score_label
 from jaxgan.report.run_files import RunFiles
+from jaxgan.report.summary import MISSING
 
 DIGITS = 4
 MAX_CLASS_ROWS = 20
@@ -83,15 +84,14 @@ def class_table(classes: dict[str, Any]) -> Table:
 def final_tables(content: dict[str, Any]) -> list[Table]:
     """Returns the table of scores.json or distance.json, with published values if it has any."""
     expected = content.get("expected", {})
-    scores = content.get("scores")
-    if scores is None:  # distance.json
+    if "expected_w2_squared" in content:
         expected = {"w2_squared": content["expected_w2_squared"]}
-        scores = {name: values for name, values in content.items() if isinstance(values, list)}
+    scores = final_columns(content)
     rows = []
     for name, values in scores.items():
-        real = format_values([expected[name]], DIGITS) if name in expected else "–"
+        real = format_values([expected[name]], DIGITS) if name in expected else MISSING
         low, high = (format_values([f(values)], DIGITS) for f in (min, max))
-        span = f"{low} to {high}" if len(values) > 1 else "–"
+        span = f"{low} to {high}" if len(values) > 1 else MISSING
         rows.append([score_label(name), format_values(values, DIGITS), span, real])
     seeds = len(next(iter(scores.values())))
     note = f"Of {content['num_samples']:,} samples" + (
@@ -105,10 +105,17 @@ def final_tables(content: dict[str, Any]) -> list[Table]:
                 "Published values",
                 "As printed in the papers; their protocols differ in length and networks.",
                 ["system", *map(score_label, names), "source"],
-                [[row["system"], *(row[name] for name in names), row["source"]] for row in published],
+                [[row[name] for name in ("system", *names, "source")] for row in published],
             )
         )
     return tables
+
+
+def final_columns(content: dict[str, Any]) -> dict[str, list[float]]:
+    """Returns the scores of scores.json or distance.json, `[num_seeds]` each."""
+    if "scores" in content:
+        return content["scores"]
+    return {name: values for name, values in content.items() if isinstance(values, list)}
 
 
 def score_format(name: str) -> tuple[int, str | None]:
@@ -119,5 +126,5 @@ def score_format(name: str) -> tuple[int, str | None]:
 def format_values(values: list[float | None], digits: int) -> str:
     """Formats the mean of values and its standard error; a dash if one is missing."""
     if any(value is None for value in values):
-        return "–"
+        return MISSING
     return format_mean_sem(np.array(values, np.float64), digits)
