@@ -111,6 +111,7 @@ def train_toy(command, offline):
     def train(workdir, *arguments, dataset="digits"):
         options = () if dataset is None else ("--dataset", dataset)
         options += ("--workdir", workdir, "--batch-size", 64, "--steps-per-block", 50)
+        options += ("--no-report",)  # it takes longer than the train steps
         return command(toy_experiment.main, *options, *arguments)
 
     return train

@@ -59,6 +59,8 @@ def training_charts(run: RunFiles) -> list[Chart]:
 def score_charts(run: RunFiles) -> list[Chart]:
     """Returns a chart for each score against the train step, with the band of real samples."""
     charts = []
+    if len(run.scores.get("step", ())) < 2:
+        return charts  # a table shows a single evaluation
     for name, values in run.scores.items():
         if name == "step" or values.ndim != 1:
             continue

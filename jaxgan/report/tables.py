@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxgan.evaluation.scores import SCORES
 from jaxgan.evaluation.tables import format_mean_sem
-from jaxgan.report.charts import score_label
+from jaxgan.report.charts import MAIN_PROBES, score_label
 from jaxgan.report.run_files import RunFiles
 from jaxgan.report.summary import MISSING
 
@@ -33,11 +33,27 @@ class Table(NamedTuple):
 def score_tables(run: RunFiles) -> list[Table]:
     """Returns the tables of a run's evaluation and of the final scores of its experiment."""
     tables = []
+    if len(run.scores.get("step", ())) == 1:
+        tables.append(single_table(run))
     if run.evaluation is not None:
         tables += evaluation_tables(run.evaluation)
     if run.final_scores is not None:
         tables += final_tables(run.final_scores)
     return tables
+
+
+def single_table(run: RunFiles) -> Table:
+    """Returns the table of the only evaluation that was made during training."""
+    rows = []
+    for name, values in run.scores.items():
+        digits, better = score_format(name)
+        real = (run.real_scores or {}).get(name, [None])
+        if name != "step" and values.ndim == 1:
+            row = [format_values(list(values), digits), format_values(real, digits), better or "-"]
+            rows.append([score_label(name), *row])
+    title = f"Scores at step {run.scores['step'][0]:,}"
+    note = "Of one draw of samples, during training."
+    return Table(title, note, ["score", "this run", "real samples", "better"], rows)
 
 
 def evaluation_tables(evaluation: dict[str, Any]) -> list[Table]:
@@ -88,7 +104,8 @@ def final_tables(content: dict[str, Any]) -> list[Table]:
         expected = {"w2_squared": content["expected_w2_squared"]}
     scores = final_columns(content)
     rows = []
-    for name, values in scores.items():
+    for name in sorted(scores, key=lambda name: name not in MAIN_PROBES):
+        values = scores[name]
         real = format_values([expected[name]], DIGITS) if name in expected else MISSING
         low, high = (format_values([f(values)], DIGITS) for f in (min, max))
         span = f"{low} to {high}" if len(values) > 1 else MISSING

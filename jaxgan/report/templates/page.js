@@ -59,6 +59,8 @@
       figure.add_layout(new Bokeh.Span({
         location: line.value, dimension: "width", line_color: css("--muted"), line_dash: [6, 4], line_width: 1.5,
       }));
+      // The range of the axis covers glyphs, but not spans.
+      figure.scatter({ x: chart.x.slice(0, 1), y: [line.value], size: 1, alpha: 0 });
     }
     let hovered = null;
     chart.series.forEach((series, i) => {
