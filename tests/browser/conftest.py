@@ -28,18 +28,17 @@ def open_page(browser):
     """
     contexts, problems = [], []
 
+    def check_request(request):
+        if not request.url.startswith(("file:", "data:")):
+            problems.append(request.url)
+
     def open_path(path, **options):
         context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda m: m.type in ("error", "warning") and problems.append(m.text))
-        page.on(
-            "request",
-            lambda request: (
-                request.url.startswith(("file:", "data:")) or problems.append(request.url)
-            ),
-        )
+        page.on("console", lambda m: m.type == "error" and problems.append(m.text))
+        page.on("request", check_request)
         page.goto(path.as_uri())
         return page
 

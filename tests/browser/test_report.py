@@ -19,6 +19,9 @@ canvas => Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, ca
 """
 
 
+expect = pytest.importorskip("playwright.sync_api").expect
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     """The page of a run of every kind, with an explorer, by kind."""
@@ -79,7 +82,7 @@ def test_slider_shows_the_samples_of_every_step(open_page, pages):
     page.mouse.click(box["x"] + 2, box["y"] + box["height"] / 2)
     assert step.text_content() == "step 0"
     page.locator("#samples-play").click()
-    page.wait_for_function("document.getElementById('samples-step').value === 'step 40'")
+    expect(step).to_have_text("step 40")
     assert image.get_attribute("src") == last
 
 
@@ -109,8 +112,7 @@ def test_explorer_follows_mouse_and_keyboard(open_page, pages, kind):
     pad, sample = page.locator("#explorer-pad"), page.locator("#explorer-sample")
     position = page.locator("#explorer-position")
     pad.scroll_into_view_if_needed()
-    page.wait_for_function("document.getElementById('explorer-map').width > 0")
-    assert position.text_content() == "across 0.0, up 0.0"
+    expect(position).to_have_text("across 0.0, up 0.0")
     start = read_canvas(sample)
     pad.focus()
     page.keyboard.press("ArrowRight")
@@ -155,8 +157,8 @@ def test_chart_shows_values_under_the_mouse_and_zooms(open_page, pages):
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 3)
-    page.wait_for_timeout(300)
-    assert chart.get_by_text("discriminator").first.is_visible()
+    page.mouse.move(box["x"] + box["width"] / 2 + 3, box["y"] + box["height"] / 3)
+    expect(page.locator(".bk-tooltip-row-label").get_by_text("discriminator")).to_be_visible()
     middle = box["y"] + box["height"] / 2
     before = chart.screenshot()
     page.mouse.move(box["x"] + box["width"] / 3, middle - 40)

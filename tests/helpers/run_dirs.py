@@ -62,9 +62,8 @@ def write_run(workdir, kind="images", *, steps=40, num_seeds=None, evaluated=Tru
 def draw_samples(kind, rng):
     """Returns random samples of a kind, as a run saves them."""
     if kind == "points":
-        return (RING.means[rng.integers(0, 8, 50)] + rng.normal(0, 0.01, (50, 2))).astype(
-            np.float32
-        )
+        points = RING.means[rng.integers(0, 8, 50)] + rng.normal(0, 0.01, (50, 2))
+        return points.astype(np.float32)
     if kind == "curves":
         return np.asarray(parabolas(rng.uniform(1, 2, 20)))
     return rng.integers(0, 256, SHAPES[kind], np.uint8)
