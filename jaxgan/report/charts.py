@@ -7,8 +7,9 @@ import numpy as np
 from jaxgan.evaluation.scores import SCORES
 from jaxgan.report.run_files import RunFiles
 
-MAX_POINTS = 500
-LOG_RATIO = 30  # of the largest to the smallest value, above which the axis is logarithmic
+MAX_POINTS = 150
+LOG_RATIO = 30  # of the largest distance to the smallest, above which the axis is logarithmic
+DISTANCES = ("w2_squared", "off_curve", "kl_divergence", "frechet_distance")
 LOSSES = {"discriminator": "d_loss", "generator": "g_loss"}
 PROBABILITIES = {"D(x)": "d_real_probability", "D(G(z))": "d_fake_probability"}
 LOGITS = {"real": "d_real_logits", "fake": "d_fake_logits"}
@@ -20,6 +21,7 @@ LABELS = {
     "a_max": "largest a",
     "a_mean": "mean a",
     "high_quality": "fraction within 3 sigma of a mode",
+    "kl_divergence": "KL divergence (nats)",
 }
 
 Series = dict[str, Any]
@@ -66,6 +68,7 @@ def score_charts(run: RunFiles) -> list[Chart]:
             continue
         label = score_label(name)
         chart = make_chart(f"score-{name}", label, label, run.scores["step"], {label: values})
+        chart["log"] = needs_log(name, values)
         if real := (run.real_scores or {}).get(name):
             chart["band"] = {"low": min(real), "high": max(real), "label": "real samples"}
             chart["lines"] = [{"value": float(np.mean(real)), "label": "real samples"}]
@@ -87,6 +90,7 @@ def probe_charts(run: RunFiles) -> list[Chart]:
             continue
         label = score_label(name)
         chart = make_chart(f"probe-{name}", label, label, run.probes["step"], {label: values})
+        chart["log"] = needs_log(name, values)
         if name == "diversity":
             chart["lines"] = [{"value": 1.0, "label": "real samples"}]
         elif name in expected:
@@ -100,7 +104,7 @@ def make_chart(
 ) -> Chart:
     """Returns a chart of columns against the train step.
 
-    Columns of more than 500 rows are divided into windows: the line is the mean over a window, the
+    Columns of more than 150 rows are divided into windows: the line is the mean over a window, the
     band its minimum and maximum. The band of a column `[N, members]` is that over the members.
 
     Args:
@@ -120,7 +124,7 @@ def make_chart(
         "lines": [],
         "band": None,
         "y_range": None,
-        "log": needs_log(columns),
+        "log": False,
         "note": describe_band(series, steps, columns),
     }
 
@@ -138,14 +142,15 @@ def make_series(label: str, column: np.ndarray) -> Series:
 
 
 def split_windows(column: np.ndarray) -> list[np.ndarray]:
-    """Divides the rows of a column into at most 500 windows of nearly equal length."""
+    """Divides the rows of a column into at most 150 windows of nearly equal length."""
     return np.array_split(column, min(len(column), MAX_POINTS))
 
 
-def needs_log(columns: dict[str, np.ndarray]) -> bool:
-    """Returns whether columns have only positive values that differ by a large factor."""
-    values = np.concatenate([column.ravel() for column in columns.values()])
-    return bool(values.size and values.min() > 0 and values.max() > LOG_RATIO * values.min())
+def needs_log(name: str, values: np.ndarray) -> bool:
+    """Returns whether the values of a distance are positive and differ by a large factor."""
+    if name not in DISTANCES or not values.size:
+        return False
+    return bool(values.min() > 0 and values.max() > LOG_RATIO * values.min())
 
 
 def describe_band(series: list[Series], steps: np.ndarray, columns: dict[str, np.ndarray]) -> str:
@@ -161,7 +166,8 @@ def describe_band(series: list[Series], steps: np.ndarray, columns: dict[str, np
 
 def score_label(name: str) -> str:
     """Returns the label of a score or probe; `"modes_found"` becomes `"modes found"`."""
-    return SCORES[name].label if name in SCORES else LABELS.get(name, name.replace("_", " "))
+    spec = SCORES.get(name)
+    return LABELS.get(name, name.replace("_", " ") if spec is None else spec.label)
 
 
 def to_number(value: float) -> float | None:

@@ -26,14 +26,9 @@ from jaxgan.report.tables import Table, final_columns, format_values, score_form
 MAX_RUNS = 8
 NUM_POINTS = 400
 SMOOTHING = 50  # a curve is the running mean over 1 / 50 of its rows
-METRICS = {
-    "d_loss": "loss of the discriminator",
-    "g_loss": "loss of the generator",
-    "d_real_probability": "D(x)",
-    "d_fake_probability": "D(G(z))",
-    "d_real_logits": "mean logit of real samples",
-    "d_fake_logits": "mean logit of fake samples",
-}
+LOSSES = {"d_loss": "loss of the discriminator", "g_loss": "loss of the generator"}
+PROBABILITIES = {"d_real_probability": "D(x)", "d_fake_probability": "D(G(z))"}
+LOGITS = {"d_real_logits": "mean logit, real", "d_fake_logits": "mean logit, fake"}
 
 
 def write_comparison(
@@ -59,8 +54,10 @@ def write_comparison(
         raise ConfigError(f"{len(workdirs)} runs are given, expected 2 to {MAX_RUNS} to compare")
     runs = [read_run_files(workdir) for workdir in workdirs]
     labels = name_runs([run.workdir for run in runs])
+    has_probability = all(PROBABILITIES.keys() <= run.metrics.keys() for run in runs)
+    metrics = LOSSES | (PROBABILITIES if has_probability else LOGITS)
     charts = {
-        "Training": comparison_charts(runs, labels, lambda run: run.metrics, METRICS),
+        "Training": comparison_charts(runs, labels, lambda run: run.metrics, metrics),
         "Scores during training": comparison_charts(runs, labels, lambda run: run.scores),
         "Probes of the samples": comparison_charts(runs, labels, lambda run: run.probes),
     }

@@ -25,7 +25,7 @@ MAX_SIDE = 64  # pixels of an image
 NUM_PCA_SAMPLES = 1_000
 NUM_LAYERS = 3  # in which the first layer that depends on z is looked for
 MIN_RADIUS = 2.5  # standard deviations
-BATCH_SIZE = 512
+BATCH_SIZE = 256
 DEFAULT_SEEDS = (0, 1, 2, 3)
 
 Explorer = dict[str, Any]
@@ -71,7 +71,7 @@ def make_explorer(
     explorer: Explorer = {"size": size, "classes": names, "planes": []}
     for plane in (corner_plane(gan, seeds, size), principal_plane(gan, variables, names, size)):
         z = np.asarray(plane.z, np.float32).reshape(size * size, -1)
-        sheets = [generate(gan, variables, z, label) for label in labels]
+        sheets = generate(gan, variables, z, labels)
         kind = describe_kind(sheets[0], data_name)
         if kind is None:
             return None
@@ -192,15 +192,20 @@ def first_layer_outputs(
     return next((x for x in flat if x.std(0).max() > 0), flat[-1])
 
 
-def generate(gan: GAN, variables: Any, z: np.ndarray, label: int | None) -> np.ndarray:
-    """Returns samples `[N, …]` of one class, made in batches of one size."""
-    num, padded = len(z), np.pad(z, ((0, -len(z) % BATCH_SIZE), (0, 0)))
-    condition = None if label is None else np.full(BATCH_SIZE, label, np.int32)
-    batches = [
-        np.asarray(gan.generate(variables, padded[i : i + BATCH_SIZE], condition))
-        for i in range(0, len(padded), BATCH_SIZE)
-    ]
-    return np.concatenate(batches)[:num]
+def generate(
+    gan: GAN, variables: Any, z: np.ndarray, labels: Sequence[int | None]
+) -> list[np.ndarray]:
+    """Returns the samples `[N, …]` of each class, made in batches of one size."""
+    num = len(z) * len(labels)
+    z_all = np.resize(z, (-(-num // BATCH_SIZE) * BATCH_SIZE, z.shape[1]))
+    conditional = None not in labels
+    classes = np.resize(np.repeat(np.array(labels), len(z)), len(z_all)) if conditional else None
+    batches = []
+    for start in range(0, len(z_all), BATCH_SIZE):
+        part = slice(start, start + BATCH_SIZE)
+        condition = None if classes is None else classes[part].astype(np.int32)
+        batches.append(np.asarray(gan.generate(variables, z_all[part], condition)))
+    return np.split(np.concatenate(batches)[:num], len(labels))
 
 
 def encode_samples(samples: np.ndarray, size: int) -> Any:

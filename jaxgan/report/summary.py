@@ -12,7 +12,7 @@ from jaxgan.report.run_files import RunFiles
 from jaxgan.training.config_file import run_title
 
 MISSING = "-"
-NOT_COMPARED = ("workdir", "data_dir")
+NOT_COMPARED = ("workdir", "data_dir", "report", "show_window", "steps_per_block", "keep_every")
 
 
 def report_title(run: RunFiles) -> str:

@@ -17,12 +17,12 @@ def test_make_chart_keeps_short_columns():
 
 
 def test_make_chart_reduces_long_columns_to_windows():
-    steps = np.arange(1, 5_001)
+    steps = np.arange(1, 10 * charts.MAX_POINTS + 1)
     chart = charts.make_chart("c", "C", "y", steps, {"a": steps % 10.0})
     assert chart["x"][0] == 10
-    assert chart["x"][-1] == 5_000
+    assert chart["x"][-1] == 10 * charts.MAX_POINTS
     (series,) = chart["series"]
-    assert (len(chart["x"]), set(series["mean"])) == (500, {4.5})
+    assert (len(chart["x"]), set(series["mean"])) == (charts.MAX_POINTS, {4.5})
     assert (set(series["low"]), set(series["high"])) == ({0.0}, {9.0})
     assert "mean over 10 train steps" in chart["note"]
 
@@ -37,11 +37,16 @@ def test_make_chart_shows_the_range_over_members():
 
 
 @pytest.mark.parametrize(
-    ("values", "log"), [([1.0, 31.0], True), ([1.0, 29.0], False), ([0.0, 31.0], False)]
+    ("name", "values", "log"),
+    [
+        ("w2_squared", [1.0, 31.0], True),
+        ("w2_squared", [1.0, 29.0], False),
+        ("w2_squared", [0.0, 31.0], False),
+        ("diversity", [1.0, 31.0], False),
+    ],
 )
-def test_make_chart_has_a_logarithmic_axis_for_wide_ranges(values, log):
-    chart = charts.make_chart("c", "C", "y", np.array([1, 2]), {"a": np.array(values)})
-    assert chart["log"] is log
+def test_needs_log_for_distances_of_a_wide_range(name, values, log):
+    assert charts.needs_log(name, np.array(values)) is log
 
 
 def test_charts_of_a_run_have_references(tmp_path):
