@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jaxgan import invert, priors
+from jaxgan import invert, models, priors
 from jaxgan.errors import ConfigError, DtypeError, ShapeError
-from tests.helpers.networks import SHAPE, small_gan, tiny_gan
+from tests.helpers.networks import SHAPE, tiny_gan
 
 
 class Linear(nn.Module):
@@ -60,7 +60,11 @@ def test_invert_keeps_the_best_of_several_starts():
 
 
 def test_invert_uses_the_condition_the_average_and_the_projection():
-    gan = small_gan(ema_half_life=100.0)
+    gan = tiny_gan(
+        generator=models.MLPGenerator(shape=SHAPE, widths=(8,), num_classes=2),
+        discriminator=models.MLPDiscriminator(widths=(8,), num_classes=2),
+        ema_half_life=100.0,
+    )
     labels = jnp.arange(2)
     state = gan.init(jax.random.key(0), jnp.zeros((1, *SHAPE)), labels[:1])
     average = jax.tree.map(lambda x: x + 0.1, state.g_ema)

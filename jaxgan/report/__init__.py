@@ -4,6 +4,7 @@ Importing this package does not import Jinja or Bokeh; they are imported when a 
 """
 
 from jaxgan.report.comparison import write_comparison
+from jaxgan.report.explorer import make_explorer
 from jaxgan.report.page import write_report
 
-__all__ = ["write_comparison", "write_report"]
+__all__ = ["make_explorer", "write_comparison", "write_report"]

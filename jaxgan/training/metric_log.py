@@ -25,6 +25,8 @@ def read_columns(
 ) -> dict[str, np.ndarray]:
     """Returns the columns of a log, such as `{"step": …, "d_loss": …}`.
 
+    A last row that is incomplete, because the run was killed or is just writing it, is left out.
+
     Args:
       path: The file, such as `workdir/metrics.jsonl`.
       max_rows: Maximum number of rows, at least 2. Of a longer log, only so many evenly spaced rows
@@ -39,7 +41,7 @@ def read_columns(
     path = Path(path)
     if not path.exists():
         return {}
-    lines = path.read_bytes().splitlines()
+    *lines, _ = path.read_bytes().split(b"\n")
     if max_rows is not None and len(lines) > max_rows:
         lines = [lines[i] for i in np.linspace(0, len(lines) - 1, max_rows).astype(int)]
     rows = [parse_row(path, line) for line in lines]

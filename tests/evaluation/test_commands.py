@@ -49,6 +49,7 @@ def test_evaluation_during_training_and_afterwards(
     assert scores["frechet_distance"][0] > 10 * baseline
     assert all(spec.label in output for spec in SCORES.values())
     assert (workdir / "nearest.png").stat().st_size > 5_000
+    assert np.load(workdir / "nearest.npy").shape == (2, 32, 28, 28, 1)
 
 
 @pytest.mark.stress
