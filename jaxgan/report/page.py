@@ -49,14 +49,10 @@ def write_report(
     run = read_run_files(workdir)
     samples, notes = read_samples(run)
     findings, verdict = describe_findings(run)
-    charts = {
-        "Training": training_charts(run),
-        "Scores during training": score_charts(run),
-        "Probes of the samples": probe_charts(run),
-    }
+    training, scores, probes = training_charts(run), score_charts(run), probe_charts(run)
     path = Path(workdir) / FILE_NAME if out is None else Path(out)
     data = {
-        "charts": [chart for group in charts.values() for chart in group],
+        "charts": [*training, *scores, *probes],
         "samples": samples,
         "explorer": explorer,
     }
@@ -71,7 +67,9 @@ def write_report(
         notes=notes,
         findings=findings,
         verdict=verdict,
-        charts=charts,
+        training=training,
+        scores=scores,
+        probes=probes,
         tables=score_tables(run),
         nearest=[] if short else read_nearest(run),
         explorer=explorer,

@@ -115,7 +115,7 @@ def test_page_stays_small_with_large_samples(tmp_path):
 @pytest.mark.parametrize("name", ["metrics.jsonl", "evaluation.json", "findings.json"])
 def test_write_report_names_a_damaged_file(tmp_path, name):
     workdir = write_run(tmp_path / "run")
-    (workdir / name).write_text("{")
+    (workdir / name).write_text("{\n")
     with pytest.raises(DataError, match=name):
         write_report(workdir)
 

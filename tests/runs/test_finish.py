@@ -37,7 +37,7 @@ def test_finish_run_exits_before_the_last_step(tmp_path, capsys, step, status):
 
 def test_report_run_reports_a_failure_and_does_not_raise(tmp_path, capsys):
     workdir = write_run(tmp_path / "run")
-    (workdir / "probes.jsonl").write_text("broken")
+    (workdir / "probes.jsonl").write_text("broken\n")
     finish.finish_run(toy_experiment.Config(workdir=workdir), 40)
     assert "The report could not be written: DataError: " in capsys.readouterr().out
     assert not (workdir / "report.html").exists()
