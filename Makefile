@@ -12,7 +12,7 @@ KNOWN = $(shell { XLA_FLAGS="$(FLAGS)" $(VENV) -c 'import jax; jax.devices()'; }
 FAST_XLA = XLA_FLAGS="--xla_backend_optimization_level=0 $(KNOWN)"
 PYTEST = $(VENV) -m pytest --numprocesses 2
 
-.PHONY: mnist gallery test stress lint docs
+.PHONY: mnist gallery test test-browser stress lint docs
 
 mnist: .venv/run
 	@$(VENV) -m experiments.mnist_cnn --preset tuned --steps 700 --workdir runs/quick
@@ -24,6 +24,10 @@ test: .venv/test
 	$(PYTEST) --dist load -m default_xla
 	$(FAST_XLA) $(PYTEST) --dist worksteal -m "not default_xla"
 	$(FAST_XLA) JAX_ENABLE_X64=1 $(PYTEST) --dist load tests/test_losses.py tests/test_penalties.py
+
+# The tests of the report in a browser. Chromium must be installed.
+test-browser: .venv/browser
+	$(FAST_XLA) $(PYTEST) --browser tests/browser
 
 # The robustness tests at full count (kills, corruption, full disks, fuzzing, devices, processes),
 # and the other long tests.

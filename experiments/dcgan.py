@@ -34,8 +34,9 @@ from jaxgan import GAN, augment, losses, make_gan, models, penalties, priors
 from jaxgan.data.image_decoding import parse_size
 from jaxgan.errors import ConfigError
 from jaxgan.models.dcgan import MAX_SIDE, MIN_SIDE
-from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
+from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.config import PRECISIONS, AdamConfig
+from jaxgan.runs.finish import finish_run
 from jaxgan.runs.image_runner import train_on_images
 
 
@@ -130,7 +131,7 @@ def main() -> None:
     with exit_on_error():
         config = parse_cli(Config)
         _, step = train_on_images(config, build)
-        exit_if_stopped(config.workdir, step)
+        finish_run(config, step)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ from jaxgan import GAN, GANState, losses, make_gan, models, penalties, priors
 from jaxgan._io import write_json
 from jaxgan.data.mixture import MIXTURES, Mixture, mixture_source, sample_mixture
 from jaxgan.diagnostics.probes import make_sample_probe
-from jaxgan.distributed.multihost import is_primary_process
 from jaxgan.errors import ConfigError
 from jaxgan.evaluation.samples import make_evaluate_fn, measure_samples
 from jaxgan.evaluation.tables import format_mean_sem
@@ -37,9 +36,10 @@ from jaxgan.metrics.mixture import (
 )
 from jaxgan.plotting import figures
 from jaxgan.plotting.callbacks import make_plot_callback
-from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
+from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.config import PRECISIONS, AdamOptions
 from jaxgan.runs.console import print_line
+from jaxgan.runs.finish import finish_run
 from jaxgan.runs.runner import run_training
 from jaxgan.runs.runtime import configure_jax
 
@@ -147,9 +147,7 @@ def main() -> None:
         gan, mixture = build(config), MIXTURES[config.mixture]
         measure = jax.jit(lambda samples: mixture_scores(samples, mixture)._asdict())
         state, step = train_on_mixture(config, gan, mixture, measure)
-        exit_if_stopped(config.workdir, step)
-        if is_primary_process():
-            report_scores(config, gan, state, measure)
+        finish_run(config, step, partial(report_scores, config, gan, state, measure))
 
 
 def train_on_mixture(

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from jaxgan import GAN, augment, losses, make_gan, models, penalties, priors
-from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
+from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.config import PRECISIONS, AdamConfig
+from jaxgan.runs.finish import finish_run
 from jaxgan.runs.image_runner import train_on_images
 
 
@@ -70,7 +71,7 @@ def main() -> None:
     with exit_on_error():
         config = parse_cli(Config)
         _, step = train_on_images(config, build)
-        exit_if_stopped(config.workdir, step)
+        finish_run(config, step)
 
 
 if __name__ == "__main__":

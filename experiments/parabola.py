@@ -29,9 +29,10 @@ from jaxgan.evaluation.tables import format_mean_sem
 from jaxgan.metrics import parabola
 from jaxgan.plotting import figures
 from jaxgan.plotting.callbacks import make_plot_callback
-from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
+from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.config import PRECISIONS, AdamOptions
 from jaxgan.runs.console import print_line
+from jaxgan.runs.finish import finish_run
 from jaxgan.runs.runner import run_training
 from jaxgan.runs.runtime import configure_jax
 
@@ -89,9 +90,7 @@ def main() -> None:
         configure_jax(config)
         gan = build(config)
         state, step = train_on_parabolas(config, gan)
-        exit_if_stopped(config.workdir, step)
-        if is_primary_process():
-            report_distance(config, gan, state)
+        finish_run(config, step, partial(report_distance, config, gan, state))
 
 
 def train_on_parabolas(config: Config, gan: GAN) -> tuple[GANState, int]:

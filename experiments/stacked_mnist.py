@@ -46,9 +46,10 @@ from jaxgan.evaluation.samples import score_members
 from jaxgan.evaluation.tables import format_mean_sem
 from jaxgan.metrics import classes as class_metrics
 from jaxgan.plotting.callbacks import make_image_callback
-from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
+from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.config import PRECISIONS, AdamOptions
 from jaxgan.runs.console import print_line, progress_bar
+from jaxgan.runs.finish import finish_run
 from jaxgan.runs.image_runner import check_sample_shape
 from jaxgan.runs.runner import plan_training, run_training
 from jaxgan.runs.runtime import configure_jax
@@ -180,9 +181,7 @@ def main() -> None:
         configure_jax(config)
         gan, digits = build(config), load_digits(config)
         state, step = train_on_triples(config, gan, digits)
-        exit_if_stopped(config.workdir, step)
-        if is_primary_process():
-            report_scores(config, gan, state, digits)
+        finish_run(config, step, partial(report_scores, config, gan, state, digits))
 
 
 def load_digits(config: Config) -> Images:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jaxgan import augment, errors, losses, models, optimizers, penalties, priors
 from jaxgan._lazy import make_lazy_getattr
 from jaxgan.gan import GAN, make_gan
+from jaxgan.inversion import Inversion, invert
 from jaxgan.population import make_population
 from jaxgan.states import GANState, NetworkState
 from jaxgan.train_step import make_train_step
@@ -23,11 +24,13 @@ __all__ = [
     "GAN",
     "Callbacks",
     "GANState",
+    "Inversion",
     "NetworkState",
     "Run",
     "TrainOptions",
     "augment",
     "errors",
+    "invert",
     "load_run",
     "losses",
     "make_gan",

@@ -33,6 +33,7 @@ def pytest_addoption(parser):
         action="store_true",
         help="run as many kills, corruptions and random inputs as the long robustness runs do",
     )
+    parser.addoption("--browser", action="store_true", help="run the tests that need Chromium")
 
 
 def pytest_configure(config):
@@ -47,11 +48,16 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Skips the tests that are marked `stress`, unless --full is given."""
-    if not config.getoption("full"):
-        skip = pytest.mark.skip(reason="runs with --full (make stress)")
+    """Skips the tests that are marked `stress` or `browser`, unless their option is given."""
+    for marker, option, target in (
+        ("stress", "full", "make stress"),
+        ("browser", "browser", "make test-browser"),
+    ):
+        if config.getoption(option):
+            continue
+        skip = pytest.mark.skip(reason=f"runs with --{option} ({target})")
         for item in items:
-            if item.get_closest_marker("stress"):
+            if item.get_closest_marker(marker):
                 item.add_marker(skip)
 
 
@@ -111,6 +117,7 @@ def train_toy(command, offline):
     def train(workdir, *arguments, dataset="digits"):
         options = () if dataset is None else ("--dataset", dataset)
         options += ("--workdir", workdir, "--batch-size", 64, "--steps-per-block", 50)
+        options += ("--no-report",)  # it takes longer than the train steps
         return command(toy_experiment.main, *options, *arguments)
 
     return train

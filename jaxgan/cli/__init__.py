@@ -4,10 +4,15 @@ from typing import Annotated
 
 import tyro
 
-from jaxgan.cli import classifier, evaluate, sample
+from jaxgan.cli import classifier, evaluate, report, sample
 from jaxgan.runs.command_line import exit_on_error
 
-SUBCOMMANDS = {"sample": sample, "evaluate": evaluate, "classifier": classifier}
+SUBCOMMANDS = {
+    "sample": sample,
+    "evaluate": evaluate,
+    "report": report,
+    "classifier": classifier,
+}
 
 
 def main() -> None:
@@ -16,6 +21,7 @@ def main() -> None:
         config = tyro.cli(
             Annotated[sample.Config, make_subcommand("sample")]
             | Annotated[evaluate.Config, make_subcommand("evaluate")]
+            | Annotated[report.Config, make_subcommand("report")]
             | Annotated[classifier.Config, make_subcommand("classifier")],
             prog="jaxgan",
             description="Tools for runs of jaxgan.",

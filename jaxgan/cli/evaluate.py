@@ -3,7 +3,8 @@
 Draws samples several times, and compares each draw with the training images in the features of a
 network: a classifier that is trained once on these images if they have labels, otherwise
 EfficientNet-Lite0, which was trained on ImageNet. Prints the mean and standard error of every
-score, and writes them to evaluation.json in the run's directory. The column "generator" has the
+score, and writes them to evaluation.json in the run's directory. nearest.png shows samples, each
+above its nearest training image in feature space. The column "generator" has the
 scores of the generator as it was trained, "average" those of its moving average if the run keeps
 one, and "real images" those of held-out training images. For a run with --conditional, a second
 table has the Fréchet distance of each class, and its accuracy: the fraction of samples that the
@@ -22,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from jaxgan._io import write_json
+from jaxgan._io import save_array, write_json
 from jaxgan.cli.loading import load_run_with_precision
 from jaxgan.data.classes import draw_condition
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
@@ -41,8 +42,8 @@ from jaxgan.plotting import figures
 from jaxgan.runs.console import print_line
 from jaxgan.runs.image_data import reopen_dataset
 from jaxgan.runs.image_evaluation import FeaturesName, load_evaluator
-from jaxgan.runs.loading import Run, run_title
-from jaxgan.training.config_file import package_versions
+from jaxgan.runs.loading import Run
+from jaxgan.training.config_file import package_versions, run_title
 from jaxgan.training.options import check_ranges
 
 NUM_SHOWN = 32
@@ -72,8 +73,6 @@ class Config:
     """Index of the GAN in a run with --num-seeds, from 0."""
     seed: int = 0
     """Seed of the latent noise."""
-    nearest: bool = False
-    """Also draw nearest.png: samples, each above its nearest training image in feature space."""
     data_dir: Path = DEFAULT_DATA_DIR
     """Directory of the prepared data sets."""
 
@@ -133,8 +132,7 @@ def run(config: Config) -> None:
         print_line(
             format_class_table(class_names, class_scores, class_evaluator.compute_real_baseline())
         )
-    if config.nearest:
-        draw_nearest(loaded, evaluator, config)
+    draw_nearest(loaded, evaluator, config)
 
 
 def check_image_run(loaded: Run, workdir: Path) -> dict[str, Any]:
@@ -223,9 +221,10 @@ def format_table(scores: dict[str, dict[str, list[float]]], evaluator: Evaluator
 
 
 def draw_nearest(loaded: Run, evaluator: Evaluator, config: Config) -> None:
-    """Draws samples, each above its nearest training image."""
+    """Draws samples, each above its nearest training image, and saves both as arrays."""
     samples = to_pixels(loaded.sample(jax.random.key(config.seed), NUM_SHOWN))
     nearest = evaluator.reference_images[evaluator.find_nearest(samples)]
+    save_array(config.workdir / "nearest.npy", np.stack([samples, nearest]))
     rows = []
     for start in range(0, NUM_SHOWN, NUM_COLUMNS):
         shown = slice(start, start + NUM_COLUMNS)

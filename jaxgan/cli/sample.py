@@ -6,10 +6,9 @@ not its data.
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import tyro
 
@@ -19,13 +18,16 @@ from jaxgan.data.classes import find_class
 from jaxgan.data.mixture import MIXTURES
 from jaxgan.data.sources import to_pixels
 from jaxgan.errors import ConfigError
+from jaxgan.latents import draw_latents, interpolate, is_normal
 from jaxgan.metrics.mixture import HIGH_QUALITY_RADIUS
 from jaxgan.plotting import figures, images
-from jaxgan.runs.loading import Run, run_title
+from jaxgan.runs.loading import Run
+from jaxgan.training.config_file import run_title
 from jaxgan.training.options import check_ranges
 
-NUM_COLUMNS = 8
-NUM_WALK_STEPS = 8
+NUM_SAMPLES = 64
+NUM_COLUMNS, MAX_COLUMNS = 8, 32
+NUM_WALK_STEPS = 8  # from one random latent vector to the next
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,83 +36,137 @@ class Config:
 
     workdir: tyro.conf.Positional[Path]
     """Directory of the run."""
-    num: int = 64
-    """Number of samples."""
-    of_class: Annotated[str | None, tyro.conf.arg(name="class", metavar="NAME|INDEX")] = None
-    """Class of the samples of a run with --conditional: its name, or its index from 0. Unset: the
-    classes are drawn by their frequency in the training data."""
+    num: int | None = None
+    """Number of samples. Unset: 64, or the number of --seeds without --interpolate."""
+    of_class: Annotated[
+        tuple[str, ...] | None, tyro.conf.arg(name="class", metavar="NAME|INDEX [...]")
+    ] = None
+    """Class of the samples of a run with --conditional: its name, or its index from 0. Several
+    classes share the samples equally; a walk goes through them. Unset: the classes are drawn by
+    their frequency in the training data."""
     out: Path | None = None
     """File to write. .png: a grid of images, or a plot of samples that are not images. .gif: an
     animation of images. .npy: float32 [num, ...]. Unset: samples.png in the run's directory."""
     seed: int = 0
     """Seed of the latent noise."""
+    seeds: tuple[int, ...] | None = None
+    """Draw the sample of each of these seeds, or with --interpolate walk from each to the next."""
     step: int | None = None
     """Train step of the checkpoint. Unset: the latest."""
     member: int = 0
     """Index of the GAN in a run with --num-seeds, from 0."""
     interpolate: bool = False
-    """Interpolate linearly between latent vectors, about eight samples from each to the next, and
-    back to the first. For a run with --conditional, also from each class to the next, unless
-    --class is given."""
+    """Walk through the latent space: from each of --seeds to the next, or between random latent
+    vectors with about eight samples from each to the next. For a run with --conditional, also from
+    each class to the next, unless a single --class is given."""
+    path: Literal["linear", "spherical"] | None = None
+    """How a walk interpolates: along straight lines or great arcs. Unset: spherical if the prior is
+    normal, otherwise linear."""
+    loop: bool = True
+    """Go back to the start of a walk; otherwise it ends at the last seed."""
 
     def __post_init__(self):
         """Raises ConfigError at the first option that is invalid."""
         check_ranges(self)
         if self.out is not None and self.out.suffix not in (".png", ".gif", ".npy"):
             raise ConfigError(f"out is {self.out}, expected a name ending in .png, .gif or .npy")
+        if not self.interpolate and (self.path is not None or not self.loop):
+            option = "--no-loop" if self.path is None else f"--path {self.path}"
+            raise ConfigError(f"{option} concerns walks only; add --interpolate")
+        if self.seeds == () or (self.seeds is not None and min(self.seeds) < 0):
+            raise ConfigError(f"seeds are {self.seeds}, expected integers of at least 0")
+        if self.seeds is not None and not self.interpolate and self.num is not None:
+            raise ConfigError(
+                "--num and --seeds are both given; leave out --num, or add --interpolate"
+            )
 
 
 def run(config: Config) -> None:
     """Draws samples and writes the file."""
     loaded = load_run_with_precision(config.workdir, config.step, config.member)
-    if config.of_class is not None and loaded.class_names is None:
-        raise ConfigError(
-            f"--class is {config.of_class!r}, but {config.workdir} is not a run with "
-            "--conditional; leave out --class"
-        )
-    samples = draw_samples(loaded, config)
+    classes = find_classes(loaded, config)
+    if config.interpolate:
+        samples, columns = walk(loaded, config, classes)
+    else:
+        samples, columns = draw_samples(loaded, config, classes), NUM_COLUMNS
     path = config.workdir / "samples.png" if config.out is None else config.out
-    save_samples(path, samples, loaded, make_caption(loaded, config))
+    save_samples(path, samples, loaded, make_caption(loaded, config, classes), columns)
     print(f"{len(samples)} samples of step {loaded.step:,} are in {path}")
 
 
-def make_caption(loaded: Run, config: Config) -> str:
-    """Returns the caption of the figure: the run, the step, and the class if one is given."""
+def find_classes(loaded: Run, config: Config) -> list[int] | None:
+    """Returns the indices of the classes that are given, or None."""
+    if config.of_class is None:
+        return None
+    if loaded.class_names is None:
+        raise ConfigError(
+            f"--class is {' '.join(config.of_class)!r}, but {config.workdir} is not a run with "
+            "--conditional; leave out --class"
+        )
+    return [find_class(text, loaded.class_names) for text in config.of_class]
+
+
+def make_caption(loaded: Run, config: Config, classes: list[int] | None) -> str:
+    """Returns the caption of the figure: the run, the step, and what is drawn."""
     parts = [run_title(loaded.config), f"step {loaded.step:,}"]
-    if config.of_class is not None and loaded.class_names is not None:
-        index = find_class(config.of_class, loaded.class_names)
-        parts.append(f"class {loaded.class_names[index]}")
+    if classes and loaded.class_names is not None:
+        names = ", ".join(loaded.class_names[index] for index in classes)
+        parts.append(f"{'class' if len(classes) == 1 else 'classes'} {names}")
+    if config.seeds is not None:
+        parts.append(f"seeds {', '.join(map(str, config.seeds))}")
     return " · ".join(parts)
 
 
-def draw_samples(loaded: Run, config: Config) -> np.ndarray:
+def draw_samples(loaded: Run, config: Config, classes: list[int] | None) -> np.ndarray:
     """Returns float32 samples `[num, …]`; images are in [-1, 1]."""
-    key, condition = jax.random.key(config.seed), None
-    if config.of_class is not None and loaded.class_names is not None:
-        index = find_class(config.of_class, loaded.class_names)
-        condition = np.full(config.num, index, np.int32)
-    if not config.interpolate:
-        return np.asarray(loaded.sample(key, config.num, condition), np.float32)
-    num_corners = max(2, -(-config.num // NUM_WALK_STEPS))
-    z = interpolate(loaded.gan.prior(key, num_corners), config.num)
-    if condition is None and loaded.class_names is not None:
-        corners = np.arange(num_corners) % len(loaded.class_names)
-        condition = interpolate(jax.nn.one_hot(corners, len(loaded.class_names)), config.num)
+    if config.seeds is None:
+        num, condition = config.num or NUM_SAMPLES, None
+        if classes is not None:
+            condition = np.repeat(np.array(classes, np.int32), -(-num // len(classes)))[:num]
+        return np.asarray(loaded.sample(jax.random.key(config.seed), num, condition), np.float32)
+    z = draw_latents(loaded.gan.prior, config.seeds)
+    if classes is None and loaded.class_names is not None:
+        classes = list(range(len(loaded.class_names)))
+    condition = None if classes is None else np.resize(np.array(classes, np.int32), len(z))
+    return generate(loaded, z, condition)
+
+
+def walk(loaded: Run, config: Config, classes: list[int] | None) -> tuple[np.ndarray, int]:
+    """Returns the samples of a walk, float32 `[num, …]`, and how many there are per section."""
+    num = config.num or NUM_SAMPLES
+    prior, names = loaded.gan.prior, loaded.class_names
+    if classes is None and names is not None:
+        classes = list(range(len(names)))
+    num_classes = len(classes or [0])
+    if config.seeds is None:
+        num_corners = max(2, -(-num // NUM_WALK_STEPS), num_classes if config.of_class else 0)
+        corners = prior(jax.random.key(config.seed), num_corners)
+    else:
+        num_corners = max(len(config.seeds), num_classes if config.of_class else 0)
+        if num_corners < 2:
+            raise ConfigError(
+                f"seeds are {config.seeds}, but a walk needs at least two; add another seed, or "
+                "several classes for a run with --conditional"
+            )
+        corners = draw_latents(prior, np.resize(config.seeds, num_corners).tolist())
+    spherical = config.path == "spherical" or (config.path is None and is_normal(prior))
+    z = interpolate(corners, num, spherical=spherical, closed=config.loop)
+    condition = None
+    if classes is not None and num_classes == 1:
+        condition = np.full(num, classes[0], np.int32)
+    elif classes is not None and names is not None:
+        weights = jax.nn.one_hot(np.resize(classes, num_corners), len(names))
+        condition = interpolate(weights, num, closed=config.loop)
         check_takes_class_weights(loaded, z, condition)
+    num_sections = num_corners if config.loop else num_corners - 1
+    return generate(loaded, z, condition), -(-num // num_sections)
+
+
+def generate(loaded: Run, z: jax.Array, condition: Any) -> np.ndarray:
+    """Returns float32 samples of given latent vectors `[num, dim]`."""
     state = loaded.state
     variables = state.g.variables if state.g_ema is None else state.g_ema
     return np.asarray(loaded.gan.generate(variables, z, condition), np.float32)
-
-
-def interpolate(corners: jax.Array, num: int) -> jax.Array:
-    """Returns `num` evenly spaced points on the closed polygon with the given corners `[n, dim]`.
-
-    The sides of the polygon have equally many points.
-    """
-    position = jnp.linspace(0, len(corners), num, endpoint=False)
-    start = jnp.floor(position).astype(jnp.int32)
-    weight = (position - start)[:, None]
-    return corners[start] * (1 - weight) + corners[(start + 1) % len(corners)] * weight
 
 
 def check_takes_class_weights(loaded: Run, z: jax.Array, weights: jax.Array) -> None:
@@ -124,8 +180,8 @@ def check_takes_class_weights(loaded: Run, z: jax.Array, weights: jax.Array) -> 
         ) from error
 
 
-def save_samples(path: Path, samples: np.ndarray, loaded: Run, caption: str) -> None:
-    """Writes samples in the format of the path's suffix."""
+def save_samples(path: Path, samples: np.ndarray, loaded: Run, caption: str, columns: int) -> None:
+    """Writes samples in the format of the path's suffix, images with `columns` per row."""
     mixture = MIXTURES.get(loaded.config.get("data", {}).get("name"))
     if path.suffix == ".npy":
         save_array(path, samples)
@@ -143,5 +199,5 @@ def save_samples(path: Path, samples: np.ndarray, loaded: Run, caption: str) -> 
     elif path.suffix == ".gif":
         images.save_animation(path, to_pixels(samples))
     else:
-        columns = min(NUM_COLUMNS, len(samples))
+        columns = min(columns, MAX_COLUMNS, len(samples))
         figures.save_image_grid(path, to_pixels(samples), caption, columns=columns)

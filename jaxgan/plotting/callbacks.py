@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan._io import save_array, write_atomic
+from jaxgan._io import save_array, write_atomic, write_json
 from jaxgan.data.sources import to_pixels
 from jaxgan.gan import GAN
 from jaxgan.plotting import figures
@@ -50,7 +50,8 @@ def make_image_callback(
       samples, or if `condition` is given, evenly spaced ones.
     * `losses.png`, after the first step.
     * `real.png`, a grid of real images, if `real` is given.
-    * `scores.png`, if `real_baseline` has scores that `scores.jsonl` also has.
+    * `real_scores.json`, if `real_baseline` is given, and `scores.png`, if it has scores that
+      `scores.jsonl` also has.
 
     It first removes the sample files of steps after the current one, which belong to a part of
     the run that was not checkpointed. A file in `samples/` that is corrupt or has a different
@@ -99,6 +100,8 @@ def make_image_callback(
             figures.save_image_grid(workdir / "real.png", real, f"{caption} · real images")
         if step:
             figures.save_loss_curves(workdir / "losses.png", read_metrics(), caption)
+        if real_baseline is not None:
+            write_json(workdir / "real_scores.json", real_baseline)
         scores = read_scores()
         if real_baseline is not None and real_baseline.keys() & scores.keys():
             figures.save_score_curves(workdir / "scores.png", scores, real_baseline, caption)

@@ -5,7 +5,6 @@ Only this module, `option_groups` and the subcommands of `jaxgan.cli` import tyr
 
 import argparse
 import contextlib
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,7 +18,6 @@ from jaxgan.errors import ConfigError, JaxganError
 from jaxgan.runs.config import ConfigT, RunConfig
 from jaxgan.runs.console import print_line
 from jaxgan.runs.option_groups import flatten_groups, make_grouped_type
-from jaxgan.training.config_file import read_config
 
 T = TypeVar("T")
 
@@ -92,13 +90,6 @@ def exit_on_error() -> Iterator[None]:
             stderr=True,
         )
         exit_process(1)
-
-
-def exit_if_stopped(workdir: str | os.PathLike[str], step: int) -> None:
-    """Exits with status 130 if a run was stopped before its last train step."""
-    config = read_config(workdir)
-    if config is not None and step < config["train"]["options"]["steps"]:
-        sys.exit(130)
 
 
 def module_name(defined: Any) -> str:

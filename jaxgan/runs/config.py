@@ -40,6 +40,8 @@ class RunConfig(LoopOptions):
     """Total number of train steps."""
     batch_size: int = 128
     """Real samples per update of the discriminator."""
+    report: bool = True
+    """Write report.html, a page that shows what happened, when the run ends."""
     precision: Literal["float32", "bf16", "float64"] = "float32"
     """Floating point type of the computation. With bf16 the parameters stay in float32."""
     compilation_cache: bool = True

@@ -179,10 +179,3 @@ def restore_state(
                 f"{error}. The run has checkpoints of steps {steps}; load another one"
             ) from error
     return state, step
-
-
-def run_title(config: dict[str, Any]) -> str:
-    """Returns the title of a run's figures: the system, its preset and the data."""
-    system = config.get("experiment", "").rpartition(".")[-1]
-    preset, data = config.get("config", {}).get("preset"), config.get("data", {}).get("name")
-    return " · ".join(dict.fromkeys(part for part in (system, preset, data) if part))

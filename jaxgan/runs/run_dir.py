@@ -31,13 +31,14 @@ CHANGEABLE_ON_RESUME = (
         "epochs",
         "steps",
     ),
-    *("steps_per_block", "keep_every", "evaluate_every", "show_window"),
+    *("steps_per_block", "keep_every", "evaluate_every", "show_window", "report"),
     *("compilation_cache", "coordinator", "num_processes", "process_id"),
 )
 # Fields that concern one process, or one start of the run. config.json records their defaults.
 NOT_RECORDED = {
     "overwrite": False,
     "compilation_cache": True,
+    "report": True,
     "coordinator": None,
     "num_processes": None,
     "process_id": None,
@@ -46,7 +47,7 @@ RUN_FILES = (
     *("checkpoints", "metrics.jsonl", "probes.jsonl", "scores.jsonl", "timing.jsonl"),
     *("findings.json", "losses.png", "progress.png", "parabola.gif", "distance.json", "samples"),
     *("config.json", "mixture.gif", "scores.json", "scores.png", "evaluation.json", "nearest.png"),
-    *("quarantine", "real.png", "samples.png"),
+    *("quarantine", "real.png", "real_scores.json", "samples.png", "nearest.npy", "report.html"),
 )
 # A directory that contains any of these is a run directory.
 RUN_MARKS = ("config.json", "checkpoints", "metrics.jsonl")

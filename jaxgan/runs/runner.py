@@ -16,10 +16,11 @@ from jaxgan.plotting.callbacks import DrawFn
 from jaxgan.runs.command_line import module_name, python_command
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.console import print_line, progress_reporter
-from jaxgan.runs.loading import run_title
+from jaxgan.runs.finish import report_run
 from jaxgan.runs.run_dir import begin_run_dir
 from jaxgan.states import GANState
 from jaxgan.training.callbacks import Callbacks
+from jaxgan.training.config_file import run_title
 from jaxgan.training.loop import train
 from jaxgan.training.options import TrainOptions
 from jaxgan.training.program import count_steps_per_epoch, make_program
@@ -80,6 +81,7 @@ def run_training(
         except TrainingError:
             if is_primary_process():
                 monitor()
+                report_run(config)
             barrier("findings printed")
             raise
     print_line(exit_message(config, step, options.steps))

@@ -100,3 +100,10 @@ def describe_training(program: Program, options: TrainOptions) -> dict[str, Any]
 def package_versions() -> dict[str, str]:
     """Returns the versions of the packages on which the bits of a run depend."""
     return {name: importlib.import_module(name).__version__ for name in PACKAGES}
+
+
+def run_title(config: dict[str, Any]) -> str:
+    """Returns the title of a run's figures: the system, its preset and the data."""
+    system = config.get("experiment", "").rpartition(".")[-1]
+    preset, data = config.get("config", {}).get("preset"), config.get("data", {}).get("name")
+    return " · ".join(dict.fromkeys(part for part in (system, preset, data) if part))

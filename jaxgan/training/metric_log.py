@@ -20,11 +20,17 @@ def append_rows(path: str | os.PathLike[str], rows: Iterable[dict[str, Any]]) ->
         os.fsync(file.fileno())
 
 
-def read_columns(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+def read_columns(
+    path: str | os.PathLike[str], *, max_rows: int | None = None
+) -> dict[str, np.ndarray]:
     """Returns the columns of a log, such as `{"step": …, "d_loss": …}`.
+
+    A last row that is incomplete, because the run was killed or is just writing it, is left out.
 
     Args:
       path: The file, such as `workdir/metrics.jsonl`.
+      max_rows: Maximum number of rows, at least 2. Of a longer log, only so many evenly spaced rows
+        are parsed, among them the first and the last. None for all.
 
     Returns:
       An array per column, `[N]` or `[N, …]` for N rows. An empty dict if the file does not exist.
@@ -32,7 +38,15 @@ def read_columns(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Raises:
       DataError: If a row is corrupt, or rows have different keys.
     """
-    return tail(path)()
+    path = Path(path)
+    if not path.exists():
+        return {}
+    *lines, _ = path.read_bytes().split(b"\n")
+    if max_rows is not None and len(lines) > max_rows:
+        lines = [lines[i] for i in np.linspace(0, len(lines) - 1, max_rows).astype(int)]
+    rows = [parse_row(path, line) for line in lines]
+    check_keys(path, rows)
+    return to_columns(path, rows)
 
 
 def tail(path: str | os.PathLike[str]) -> Callable[[], dict[str, np.ndarray]]:
@@ -55,27 +69,32 @@ def tail(path: str | os.PathLike[str]) -> Callable[[], dict[str, np.ndarray]]:
             file.seek(end)
             rows.extend([parse_row(path, line) for line in file])  # all of them or none
             end = file.tell()
-        if row := next((row for row in rows if row.keys() != rows[0].keys()), None):
-            names = ", ".join(sorted(row.keys() ^ rows[0].keys()))
-            raise DataError(
-                f"{path}: its rows have different keys: only some have {names}, from step "
-                f"{row['step']:,} on. Either the run was continued with other callbacks or another "
-                "penalty, or the file is corrupt; fix or remove the rows that differ"
-            )
-        try:
-            return to_columns(rows)
-        except ValueError as error:
-            raise DataError(
-                f"{path} is corrupt: a key has lists of different lengths ({error}); fix or remove "
-                "the rows that differ"
-            ) from error
+        check_keys(path, rows)
+        return to_columns(path, rows)
 
     return read_new
 
 
-def to_columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+def check_keys(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Raises DataError if rows have different keys."""
+    if row := next((row for row in rows if row.keys() != rows[0].keys()), None):
+        names = ", ".join(sorted(row.keys() ^ rows[0].keys()))
+        raise DataError(
+            f"{path}: its rows have different keys: only some have {names}, from step "
+            f"{row['step']:,} on. Either the run was continued with other callbacks or another "
+            "penalty, or the file is corrupt; fix or remove the rows that differ"
+        )
+
+
+def to_columns(path: Path, rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Returns `{"step": [1, …], …}` for `[{"step": 1, …}, …]`."""
-    return {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())}
+    try:
+        return {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())}
+    except ValueError as error:
+        raise DataError(
+            f"{path} is corrupt: a key has lists of different lengths ({error}); fix or remove "
+            "the rows that differ"
+        ) from error
 
 
 def truncate_after(path: str | os.PathLike[str], step: int) -> None:

@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 from matplotlib import image as mpimg
 
-from jaxgan import cli, load_run, priors
-from jaxgan.cli import sample
+from jaxgan import cli, load_run
 from jaxgan.runs import image_data
-from tests.helpers.networks import tiny_gan
 
 
 @pytest.fixture
@@ -59,14 +57,29 @@ def test_sample_interpolates_between_latent_vectors(command, toy_run, tmp_path):
     assert differences.max() < 0.5 * np.abs(samples[0] - samples[1]).mean()
 
 
-def test_interpolate_walks_a_closed_polygon():
-    gan, key = tiny_gan(prior=priors.normal(4)), jax.random.key(0)
-    z = np.asarray(sample.interpolate(gan.prior(key, 3), 24))
-    corners = np.asarray(gan.prior(jax.random.clone(key), 3))
-    assert z.shape == (24, 4)
-    np.testing.assert_allclose(z[::8], corners, rtol=1e-6)
-    np.testing.assert_allclose(z[4], (corners[0] + corners[1]) / 2, rtol=1e-5)
-    np.testing.assert_allclose(z[22], (corners[2] + 3 * corners[0]) / 4, rtol=1e-5)
+def test_sample_draws_seeds_and_walks_between_them(command, toy_run, tmp_path):
+    out = tmp_path / "samples.npy"
+    samples = draw(command, toy_run, out, "--seeds", 3, 5)
+    run = load_run(toy_run)
+    expected = [run.sample(jax.random.key(seed), 1)[0] for seed in (3, 5)]
+    np.testing.assert_allclose(samples, expected, atol=1e-6)
+    walk = draw(command, toy_run, out, "--interpolate", "--seeds", 3, 5, "--num", 8)
+    np.testing.assert_allclose(walk[[0, 4]], expected, atol=1e-5)
+    np.testing.assert_allclose(walk[1], walk[7], atol=1e-5)  # there and back
+    options = ("--interpolate", "--seeds", 3, 5, "--num", 5, "--no-loop")
+    np.testing.assert_allclose(draw(command, toy_run, out, *options)[[0, 4]], expected, atol=1e-5)
+    options = ("--interpolate", "--seeds", 3, 5, "--num", 8)
+    linear, spherical = (
+        draw(command, toy_run, out, *options, "--path", path) for path in ("linear", "spherical")
+    )
+    np.testing.assert_array_equal(walk, linear)  # the prior is uniform
+    np.testing.assert_allclose(spherical[[0, 4]], linear[[0, 4]], atol=1e-5)
+    assert np.abs(spherical - linear).max() > 0.01
+    out = tmp_path / "walk.png"
+    options = ("--interpolate", "--seeds", 3, 5, "--num", 24, "--out", out)
+    assert command(cli.main, "sample", toy_run, *options)[0] == 0
+    width = mpimg.imread(out).shape[1]
+    assert width >= 12 * 2 * 28  # twelve images from each seed to the next
 
 
 @pytest.mark.parametrize("name", ["samples.png", "walk.gif"])
@@ -90,17 +103,30 @@ def test_sample_uses_a_member_of_a_population(command, train_toy, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "message"),
+    ("arguments", "message"),
     [
-        (("--num", 0), 2, "num is 0, expected at least 1"),
-        (("--out", "x.jpg"), 2, "out is x.jpg, expected a name ending in .png, .gif or .npy"),
-        (("--step", 3), 1, "has no checkpoint of step 3; give one of the existing steps: [60]"),
+        (("--num", 0), "num is 0, expected at least 1"),
+        (("--out", "x.jpg"), "out is x.jpg, expected a name ending in .png, .gif or .npy"),
+        (("--path", "linear"), "--path linear concerns walks only; add --interpolate"),
+        (("--no-loop",), "--no-loop concerns walks only; add --interpolate"),
+        (("--seeds", 1, "--num", 3), "--num and --seeds are both given"),
     ],
 )
-def test_sample_refuses_what_it_cannot_draw(command, toy_run, arguments, status, message):
-    found, _, error = command(cli.main, "sample", toy_run, *arguments)
-    assert found == status
+def test_sample_refuses_invalid_options(command, tmp_path, arguments, message):
+    status, _, error = command(cli.main, "sample", tmp_path, *arguments)
+    assert status == 2
     assert message in " ".join(error.replace("│", "").split())
+
+
+def test_sample_refuses_what_the_run_does_not_have(command, toy_run):
+    for arguments, message in (
+        (("--step", 3), "has no checkpoint of step 3; give one of the existing steps: [60]"),
+        (("--seeds", 1, "--interpolate"), "a walk needs at least two"),
+        (("--class", 1), "is not a run with --conditional; leave out --class"),
+    ):
+        status, _, error = command(cli.main, "sample", toy_run, *arguments)
+        assert status == 1
+        assert message in " ".join(error.split())
 
 
 def test_sample_refuses_a_directory_without_a_run(command, tmp_path):

@@ -22,6 +22,7 @@ PACKAGES = (
     "metrics",
     "models",
     "plotting",
+    "report",
     "training",
 )
 

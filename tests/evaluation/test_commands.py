@@ -38,7 +38,7 @@ def test_evaluation_during_training_and_afterwards(
     assert f"frechet_distance {json.loads(row)['frechet_distance']:.2f}" in output
     assert (workdir / "scores.png").stat().st_size > 10_000
 
-    options = ("--draws", 2, "--nearest", "--best", "--data-dir", digits_data_dir)
+    options = ("--draws", 2, "--best", "--data-dir", digits_data_dir)
     status, output, error = command(cli.main, "evaluate", workdir, *options)
     assert status == 0, error
     record = json.loads((workdir / "evaluation.json").read_text())
@@ -49,6 +49,7 @@ def test_evaluation_during_training_and_afterwards(
     assert scores["frechet_distance"][0] > 10 * baseline
     assert all(spec.label in output for spec in SCORES.values())
     assert (workdir / "nearest.png").stat().st_size > 5_000
+    assert np.load(workdir / "nearest.npy").shape == (2, 32, 28, 28, 1)
 
 
 @pytest.mark.stress

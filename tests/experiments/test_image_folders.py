@@ -77,9 +77,7 @@ def test_folder_trains_resumes_and_evaluates(command, train, folders, tmp_path, 
 
     if not evaluates:
         return
-    status, output, error = command(
-        cli.main, "evaluate", run, "--draws", 2, "--nearest", "--data-dir", data_dir
-    )
+    status, output, error = command(cli.main, "evaluate", run, "--draws", 2, "--data-dir", data_dir)
     assert (status, error) == (0, "")
     evaluation = json.loads((run / "evaluation.json").read_text())
     assert evaluation["evaluator"]["dataset"] == "digits_by_class"

@@ -6,13 +6,14 @@ LAYERS = (
     ("distributed",),
     ("losses", "penalties", "augment", "priors", "optimizers", "states"),
     ("gan",),
-    ("train_step", "population"),
+    ("train_step", "population", "inversion", "latents"),
     ("data",),
     ("metrics", "models"),
     ("training",),
     ("diagnostics",),
     ("plotting",),
     ("evaluation",),
+    ("report",),
     ("runs",),
     ("cli",),
 )
@@ -20,7 +21,9 @@ LAYERS = (
 CONFINED = {
     "orbax": ("training.checkpoints", "training.orbax_utils", "distributed.multihost"),
     "matplotlib": ("plotting.figures",),
-    "PIL": ("plotting.images", "data.image_decoding"),
+    "PIL": ("plotting.images", "data.image_decoding", "report.images"),
+    "bokeh": ("report.page",),
+    "jinja2": ("report.page",),
     "tyro": ("runs.command_line", "runs.option_groups", "cli"),
     "rich": ("runs", "cli"),  # Flax imports it, too
     "tensorflow_datasets": ("data",),

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan import GAN, losses, make_gan, optimizers, priors
-from jaxgan.runs.command_line import exit_if_stopped, exit_on_error, parse_cli
+from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.config import ImageRunConfig
+from jaxgan.runs.finish import finish_run
 from jaxgan.runs.image_runner import train_on_images
 
 
@@ -67,7 +68,7 @@ def main() -> None:
     with exit_on_error():
         config = parse_cli(Config)
         _, step = train_on_images(config, build)
-        exit_if_stopped(config.workdir, step)
+        finish_run(config, step)
 
 
 if __name__ == "__main__":

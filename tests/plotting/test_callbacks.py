@@ -1,5 +1,7 @@
 """Callbacks that draw during training."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -57,6 +59,7 @@ def test_make_image_callback_draws_all_files_in_a_workdir_given_as_a_string(tmp_
     assert not (tmp_path / "losses.png").exists()
     write_metrics(tmp_path, 10)
     draw(None, None, 10)
+    assert json.loads((tmp_path / "real_scores.json").read_text()) == baseline
     for name in ("samples/000010.png", "progress.png", "losses.png", "scores.png"):
         with Image.open(tmp_path / name) as image:
             assert min(image.size) > 30

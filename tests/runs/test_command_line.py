@@ -93,18 +93,6 @@ def test_exit_on_error_reports_the_end_of_another_process(capfd, monkeypatch):
     assert "Start all processes again to resume." in capfd.readouterr().err
 
 
-@pytest.mark.parametrize(("step", "status"), [(19, 130), (20, None)])
-def test_exit_if_stopped_exits_before_the_last_step(tmp_path, monkeypatch, step, status):
-    config = {"train": {"options": {"steps": 20}}}
-    monkeypatch.setattr(command_line, "read_config", lambda workdir: config)
-    if status is None:
-        command_line.exit_if_stopped(tmp_path, step)
-        return
-    with pytest.raises(SystemExit) as raised:
-        command_line.exit_if_stopped(tmp_path, step)
-    assert raised.value.code == status
-
-
 def test_module_name_of_a_main_module_can_be_imported(monkeypatch):
     assert command_line.module_name(toy_experiment.Config) == "tests.helpers.toy_experiment"
     monkeypatch.setattr(toy_experiment.Config, "__module__", "__main__")

@@ -9,8 +9,8 @@ import pytest
 
 from jaxgan import TrainOptions, load_run, train
 from jaxgan.errors import CheckpointError, ConfigError, CorruptCheckpointError
-from jaxgan.runs.loading import run_title
 from jaxgan.training import Callbacks
+from jaxgan.training.config_file import run_title
 from tests.helpers.networks import SHAPE, assert_same_bits, small_gan, tiny_gan, tiny_source
 
 GAN = tiny_gan()

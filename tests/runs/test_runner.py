@@ -18,13 +18,14 @@ from tests.helpers import toy_experiment
 from tests.helpers.networks import assert_same_bits
 
 SAMPLE_FILES = ("000000.npy", "000000.png", "000120.npy", "000120.png")
-# Written by other experiments, with --evaluate-every, by `jaxgan evaluate`, or for corrupt
-# checkpoints.
+# Written by other experiments, with --evaluate-every, by `jaxgan evaluate`, for corrupt
+# checkpoints, or without --no-report.
 OTHER_FILES = {
     "quarantine",
     "samples.png",
     *("parabola.gif", "distance.json", "mixture.gif", "scores.json"),
-    *("scores.jsonl", "scores.png", "evaluation.json", "nearest.png"),
+    *("scores.jsonl", "scores.png", "evaluation.json", "nearest.png", "nearest.npy"),
+    *("real_scores.json", "report.html"),
 }
 
 

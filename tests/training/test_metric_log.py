@@ -26,6 +26,19 @@ def test_read_columns_keeps_numbers_that_are_not_finite(tmp_path):
     np.testing.assert_array_equal(metric_log.read_columns(path)["loss"], values)
 
 
+def test_read_columns_leaves_out_an_incomplete_last_row(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1, "loss": 1.0}\n{"step": 2, "lo')
+    assert metric_log.read_columns(path)["step"].tolist() == [1]
+
+
+def test_read_columns_thins_out_a_long_log(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    metric_log.append_rows(path, [{"step": i} for i in range(101)])
+    assert metric_log.read_columns(path, max_rows=5)["step"].tolist() == [0, 25, 50, 75, 100]
+    assert len(metric_log.read_columns(path, max_rows=101)["step"]) == 101
+
+
 @pytest.mark.parametrize("line", ['{"step": 2, "lo', "[2]", '{"loss": 1.0}', '{"step": "2"}', ""])
 def test_read_columns_refuses_a_damaged_row(tmp_path, line):
     path = tmp_path / "metrics.jsonl"

@@ -1,0 +1,85 @@
+"""Writes a page that shows what happened in a run: one HTML file, to look at or to send.
+
+The page has the samples at every step, the losses, the findings, the scores and a latent explorer.
+It needs no server and no network. Of several runs, it shows the curves in common charts and the
+settings in which they differ.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import tyro
+
+from jaxgan.cli.loading import load_run_with_precision
+from jaxgan.errors import CheckpointError, ConfigError
+from jaxgan.report import write_comparison, write_report
+from jaxgan.report.explorer import DEFAULT_SEEDS, make_explorer
+from jaxgan.runs.console import print_line
+from jaxgan.runs.loading import Run
+from jaxgan.training.options import check_ranges
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Options of `jaxgan report`."""
+
+    workdirs: tyro.conf.Positional[tuple[Path, ...]]
+    """Directory of the run, or directories of several runs to compare."""
+    out: Path | None = None
+    """File to write, ending in .html. Unset: report.html in the run's directory; required for
+    several runs."""
+    seeds: tuple[int, int, int, int] = DEFAULT_SEEDS
+    """Seeds of the four samples between which the latent explorer begins, as those of jaxgan
+    sample --interpolate."""
+    member: int = 0
+    """Index of the GAN in a run with --num-seeds, from 0, that the latent explorer shows."""
+
+    def __post_init__(self):
+        """Raises ConfigError at the first option that is invalid."""
+        check_ranges(self)
+        if not self.workdirs:
+            raise ConfigError("no run is given; name the directory of a run")
+        if self.out is not None and self.out.suffix != ".html":
+            raise ConfigError(f"out is {self.out}, expected a name ending in .html")
+        if self.out is None and len(self.workdirs) > 1:
+            raise ConfigError(
+                f"{len(self.workdirs)} runs are given, but no file to write; add --out FILE.html"
+            )
+
+
+def run(config: Config) -> None:
+    """Writes the page and prints its path."""
+    if len(config.workdirs) > 1:
+        assert config.out is not None
+        path = write_comparison(config.workdirs, config.out)
+    else:
+        path = report_single(config.workdirs[0], config)
+    print_line(f"Report: {path}")
+
+
+def report_single(workdir: Path, config: Config) -> Path:
+    """Writes the page of one run; without a latent explorer if its GAN cannot be loaded."""
+    explorer, facts = None, {}
+    try:
+        loaded = load_run_with_precision(workdir, None, config.member)
+    except (CheckpointError, ConfigError) as error:
+        print_line(f"The page has no latent explorer: {error}")
+    else:
+        state = loaded.state
+        variables = state.g.variables if state.g_ema is None else state.g_ema
+        name = loaded.config.get("data", {}).get("name")
+        explorer = make_explorer(loaded.gan, variables, name, loaded.class_names, config.seeds)
+        facts = {"parameters": count_parameters(loaded)}
+    return write_report(workdir, config.out, explorer=explorer, facts=facts)
+
+
+def count_parameters(loaded: Run) -> str:
+    """Returns the number of parameters of both networks in words."""
+
+    def count(tree: Any) -> int:
+        return sum(int(np.size(x)) for x in jax.tree.leaves(tree))
+
+    return f"D {count(loaded.state.d.params):,}, G {count(loaded.state.g.params):,}"
