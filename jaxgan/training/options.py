@@ -45,7 +45,8 @@ class LoopOptions:
     """Generator updates per train step, all on the last batch."""
     update_order: UpdateOrder = "d_first"
     """Which network a train step updates first. With simultaneous, neither sees the other's
-    update."""
+    update. With extragradient, both are updated by the gradients at an extrapolated state; the
+    extrapolation uses the same batch, or a batch of its own with d_steps 2."""
     share_noise: bool = True
     """Whether the first generator update reuses the latent noise of the last discriminator update.
     Otherwise it draws its own."""
