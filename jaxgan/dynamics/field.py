@@ -107,11 +107,7 @@ def adam_preconditioner(opt_state: Any, b2: float, eps: float = 1e-8) -> Any:
       Kingma and Ba 2015, algorithm 1; Cohen et al. 2022, section 2 (the preconditioned Jacobian).
     """
     adam = next(
-        (
-            part
-            for part in jax.tree.leaves(opt_state, is_leaf=is_adam_state)
-            if is_adam_state(part)
-        ),
+        (part for part in jax.tree.leaves(opt_state, is_leaf=is_adam_state) if is_adam_state(part)),
         None,
     )
     if adam is None:

@@ -105,14 +105,14 @@ def max_stable_rate(
 
     # No method is stable beyond the last size |w| of the grid: there, |μ| = 1 has no solution. The
     # first size at which a direction is unstable is refined by bisection.
-    grid = np.linspace(0, 2.1 * (1 + abs(momentum)) / (1 - abs(momentum)), 4001)
+    grid = np.linspace(0, 2.1 * (1 + abs(momentum)) / (1 - abs(momentum)), 401)
     first = 1 + np.argmin([is_stable(size) for size in grid[1:]], axis=0)
     low, high = grid[first - 1], grid[first]
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         stable = is_stable(middle)
         low, high = np.where(stable, middle, low), np.where(stable, high, middle)
-    low = np.where(low > ZERO, low, 0.0)  # a factor of 1 - 1e-16 is rounded from 1
+    low = np.where(low > 1e-6, low, 0.0)  # below, factors above 1 are rounded to 1 or less
     return float(np.min(low / moduli))
 
 
@@ -163,7 +163,8 @@ def max_alternating_rate(jacobian: np.typing.ArrayLike, num_d: int) -> float:
     matrix = np.asarray(jacobian, np.float64)
     values = np.linalg.eigvals(matrix)
     scale = np.abs(values).max()
-    start = min(max_stable_rate(values) * scale / 2 or 1e-3, 1e-3) / scale
+    simultaneous = max_stable_rate(values) * scale / 2
+    start = (min(simultaneous, 1e-3) if simultaneous > ZERO else 1e-3) / scale
     margin = 1e-10 * start * scale  # rounding of a factor that is 1
 
     def is_stable(rate):

@@ -6,7 +6,7 @@ LAYERS = (
     ("distributed",),
     ("losses", "penalties", "augment", "priors", "optimizers", "states"),
     ("gan",),
-    ("train_step", "population"),
+    ("train_step", "population", "dynamics"),
     ("data",),
     ("metrics", "models"),
     ("training",),
@@ -25,4 +25,5 @@ CONFINED = {
     "rich": ("runs", "cli"),  # Flax imports it, too
     "tensorflow_datasets": ("data",),
     "grain": ("data.streaming",),
+    "matfree": ("dynamics.spectrum",),
 }
