@@ -240,8 +240,8 @@ def make_gan(
 
     References:
       Goodfellow et al. 2014, algorithm 1; Zhao et al. 2020, section 3.2 (augmentation of both
-      batches in both updates); Mescheder et al. 2017 (transformed gradients); Karras et al. 2018, appendix A (the moving average); Huang et al.
-      2024 (its half-life counted in images).
+      batches in both updates); Mescheder et al. 2017 (transformed gradients); Karras et al. 2018,
+      appendix A (the moving average); Huang et al. 2024 (its half-life counted in images).
     """
     if not isinstance(loss, GANLoss):
         raise ConfigError(

@@ -50,8 +50,8 @@ def make_train_step(
       `fold_in(key, d_steps - 1 + j)` with `share_noise`.
 
     Raises:
-      ConfigError: If `d_steps` or `g_steps` is not an integer of at least 1, `update_order` is not one
-        of the above, or these numbers do not fit `"extragradient"`.
+      ConfigError: If `d_steps` or `g_steps` is not an integer of at least 1, `update_order` is not
+        one of the above, or these numbers do not fit `"extragradient"`.
 
     References:
       Goodfellow et al. 2014, algorithm 1 (`"d_first"`); Korpelevich 1976 and Gidel et al. 2019a,

@@ -4,10 +4,15 @@ from typing import Annotated
 
 import tyro
 
-from jaxgan.cli import classifier, evaluate, sample
+from jaxgan.cli import classifier, evaluate, sample, stability
 from jaxgan.runs.command_line import exit_on_error
 
-SUBCOMMANDS = {"sample": sample, "evaluate": evaluate, "classifier": classifier}
+SUBCOMMANDS = {
+    "sample": sample,
+    "evaluate": evaluate,
+    "stability": stability,
+    "classifier": classifier,
+}
 
 
 def main() -> None:
@@ -16,6 +21,7 @@ def main() -> None:
         config = tyro.cli(
             Annotated[sample.Config, make_subcommand("sample")]
             | Annotated[evaluate.Config, make_subcommand("evaluate")]
+            | Annotated[stability.Config, make_subcommand("stability")]
             | Annotated[classifier.Config, make_subcommand("classifier")],
             prog="jaxgan",
             description="Tools for runs of jaxgan.",

@@ -12,10 +12,12 @@ Mescheder et al. and Nagarajan and Kolter write the dynamics as v = -F; their ei
 of this module with the opposite sign, and negative real parts contract.
 """
 
-from jaxgan.dynamics.field import adam_preconditioner, consensus, make_gan_field, precondition
+from jaxgan.dynamics.field import adam_preconditioner, consensus, make_gan_field
 from jaxgan.dynamics.jacobian import (
+    alternating_product,
     jacobian,
     jacobian_vector_product,
+    precondition,
     rotation,
     vector_jacobian_product,
 )
@@ -31,6 +33,7 @@ __all__ = [
     "Spectrum",
     "adam_preconditioner",
     "alternating_factor",
+    "alternating_product",
     "arnoldi",
     "consensus",
     "contraction_factor",

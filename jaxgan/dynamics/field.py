@@ -54,10 +54,10 @@ def make_gan_field(
 def consensus(gamma: float | jax.Array) -> FieldTransform:
     """Consensus optimization: F + gamma · Jᵀ F, a `field_transform` of `make_gan`.
 
-    The added term is the gradient of gamma/2 |F|², so both networks also descend the squared norm of
-    both gradients. At an equilibrium, where F = 0, the Jacobian becomes J + gamma JᵀJ, which damps
-    rotation. A large gamma also attracts training to equilibria that gradient descent leaves, such
-    as maxima of a loss, because the norm is 0 at every equilibrium.
+    The added term is the gradient of gamma/2 · |F|², so both networks also descend the squared norm
+    of both gradients. At an equilibrium, where F = 0, the Jacobian becomes J + gamma · JᵀJ, which
+    damps rotation. A large gamma also attracts training to equilibria that gradient descent leaves,
+    such as maxima of a loss, because the norm is 0 at every equilibrium.
 
     Args:
       gamma: Weight, at least 0; may be traced.
@@ -81,44 +81,39 @@ def consensus(gamma: float | jax.Array) -> FieldTransform:
     return transform
 
 
-def precondition(field_fn: Field, scale: Any) -> Field:
-    """Returns the field whose entries are multiplied by `scale`, a constant pytree like `params`."""
-    return lambda params: jax.tree.map(jnp.multiply, scale, field_fn(params))
-
-
 def adam_preconditioner(opt_state: Any, b2: float, eps: float = 1e-8) -> Any:
-    """Returns the factors 1 / (√v̂ + eps) by which Adam multiplies the averaged gradient.
+    """Returns the factors 1 / (√v̂ + eps) by which Adam or RMSprop multiplies the gradient.
 
-    They change slowly, so near an equilibrium Adam acts as gradient descent with momentum on the
-    field that `precondition` returns.
+    They change slowly, so near an equilibrium Adam acts as gradient descent with momentum whose
+    Jacobian has its rows multiplied by these factors; see `precondition`.
 
     Args:
-      opt_state: Optimizer state of a network, with Adam's second moments.
-      b2: Decay of the second moment.
-      eps: Adam's epsilon.
+      opt_state: Optimizer state of a network, with the second moments of Adam or RMSprop.
+      b2: Decay of the second moment; Adam corrects its bias.
+      eps: The epsilon of the optimizer.
 
     Returns:
       A pytree like the parameters of the network.
 
     Raises:
-      ConfigError: If the optimizer has no second moments or no count of updates.
+      ConfigError: If the optimizer has no second moments.
 
     References:
       Kingma and Ba 2015, algorithm 1; Cohen et al. 2022, section 2 (the preconditioned Jacobian).
     """
-    adam = next(
-        (part for part in jax.tree.leaves(opt_state, is_leaf=is_adam_state) if is_adam_state(part)),
-        None,
-    )
-    if adam is None:
+    parts = jax.tree.leaves(opt_state, is_leaf=has_second_moments)
+    found = next((part for part in parts if has_second_moments(part)), None)
+    if found is None:
         raise ConfigError(
-            "the optimizer state has no second moments, expected that of optax.adam or of an "
-            "optimizer made from it"
+            "the optimizer state has no second moments, expected that of optax.adam, optax.rmsprop "
+            "or of an optimizer made from them"
         )
-    correction = 1 - b2 ** jnp.maximum(adam.count, 1).astype(jnp.float32)
-    return jax.tree.map(lambda nu: 1 / (jnp.sqrt(nu / correction) + eps), adam.nu)
+    correction = jnp.ones(())
+    if isinstance(found, optax.ScaleByAdamState):
+        correction = 1 - b2 ** jnp.maximum(found.count, 1).astype(jnp.float32)
+    return jax.tree.map(lambda nu: 1 / (jnp.sqrt(nu / correction) + eps), found.nu)
 
 
-def is_adam_state(part: Any) -> bool:
-    """Returns whether a part of an optimizer state is that of Adam."""
-    return isinstance(part, optax.ScaleByAdamState)
+def has_second_moments(part: Any) -> bool:
+    """Returns whether a part of an optimizer state is that of Adam or RMSprop."""
+    return isinstance(part, optax.ScaleByAdamState | optax.ScaleByRmsState)

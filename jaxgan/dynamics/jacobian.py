@@ -4,6 +4,7 @@ All functions differentiate by reverse mode only. Forward mode would be as exact
 convolutions of `jaxgan.models` define only a reverse rule.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -70,6 +71,52 @@ def jacobian(field_fn: Field, params: Any) -> jax.Array:
         return vjp_fn(jax.nn.one_hot(i, flat.size, dtype=flat.dtype))[0]
 
     return jax.lax.map(row, jnp.arange(flat.size), batch_size=min(ROWS_AT_ONCE, flat.size))
+
+
+def precondition(product_fn: Callable[[Any], Any], scale: Any) -> Callable[[Any], Any]:
+    """Returns v ↦ √P J √P v for a diagonal P, which has the eigenvalues of P J.
+
+    P J is the Jacobian of a field whose entries are multiplied by P, as Adam does. The symmetric
+    form is less sensitive to rounding if the entries of P differ in magnitude.
+
+    Args:
+      product_fn: Maps v to J v.
+      scale: The diagonal of P, at least 0, a pytree like v; see `adam_preconditioner`.
+    """
+    root = jax.tree.map(jnp.sqrt, scale)
+
+    def scaled_product(vector):
+        product = product_fn(jax.tree.map(jnp.multiply, root, vector))
+        return jax.tree.map(jnp.multiply, root, product)
+
+    return scaled_product
+
+
+def alternating_product(
+    product_fn: Callable[[Any], Any], vector: Any, rate: float | jax.Array
+) -> Any:
+    """Returns L v, where an alternating step multiplies the error by I - rate · L.
+
+    A simultaneous step multiplies the error by I - rate · J. In an alternating step, D is updated
+    first, and G then sees its change: L v = ((J v)_D, (J v')_G), where v' is v with -rate · (J v)_D
+    added to its first part. The eigenvalues of L are therefore compared with the same region of
+    stability as those of J. Updating G first gives the same eigenvalues.
+
+    Args:
+      product_fn: Maps `(d_vector, g_vector)` to J v.
+      vector: v, `(d_vector, g_vector)`.
+      rate: The learning rate of both networks.
+
+    Returns:
+      L v, `(d_vector, g_vector)`.
+
+    References:
+      Gidel et al. 2019b; Zhang and Yu 2020 (alternating play as a linear map).
+    """
+    d_product, _ = product_fn(vector)
+    moved = jax.tree.map(lambda v, p: v - rate * p, vector[0], d_product)
+    _, g_product = product_fn((moved, vector[1]))
+    return d_product, g_product
 
 
 def rotation(field_fn: Field, params: Any) -> jax.Array:

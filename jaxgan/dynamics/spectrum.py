@@ -1,5 +1,7 @@
 """Eigenvalues of the Jacobian: all of them if it is dense, else the outer ones by Arnoldi."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 from jaxgan._checks import check_integers
 from jaxgan.dynamics.field import Field
-from jaxgan.dynamics.jacobian import jacobian, jacobian_vector_product
+from jaxgan.dynamics.jacobian import jacobian, jacobian_vector_product, squared_norm
 from jaxgan.errors import ConfigError
 
 
@@ -74,32 +76,34 @@ def spectrum(
     flat, unravel = ravel_pytree(params)
     key = jax.random.key(0) if key is None else key
     vector = unravel(jax.random.normal(key, flat.shape, flat.dtype))
-    return ritz_spectrum(
-        *jax.jit(lambda p, v: arnoldi(field_fn, p, v, num_matvecs))(params, vector)
-    )
+
+    def project(params, vector):
+        product_fn = partial(jacobian_vector_product, field_fn, params)
+        return arnoldi(product_fn, vector, num_matvecs)
+
+    return ritz_spectrum(*jax.jit(project)(params, vector))
 
 
 def arnoldi(
-    field_fn: Field, params: Any, vector: Any, num_matvecs: int
+    product_fn: Callable[[Any], Any], vector: Any, num_matvecs: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Projects the Jacobian on the span of v, J v, …, J^(k-1) v; may be jit-compiled.
+    """Projects a linear map J on the span of v, J v, …, J^(k-1) v; may be jit-compiled.
 
     Args:
-      field_fn: The field.
-      params: Where the Jacobian is taken.
-      vector: v, a pytree like `params`, not 0.
-      num_matvecs: k, from 1 to the number of parameters.
+      product_fn: Maps v to J v, such as a partial `jacobian_vector_product`.
+      vector: v, a pytree of n numbers, not all 0.
+      num_matvecs: k, from 1 to n.
 
     Returns:
-      `(hessenberg [k, k], residual)`: the projected Jacobian in the orthonormal basis, and the norm
-      of the part of J q that the span does not contain, for the last basis vector q. The arguments
+      `(hessenberg [k, k], residual)`: the matrix of the projection in an orthonormal basis, and the
+      norm of the part of J q that is outside the span, for the last basis vector q. The arguments
       of `ritz_spectrum`.
 
     Raises:
       ConfigError: If `num_matvecs` is out of its range, or the package matfree is missing.
     """
     check_integers(num_matvecs=num_matvecs)
-    size = ravel_pytree(params)[0].size
+    size = ravel_pytree(vector)[0].size
     if not 1 <= num_matvecs <= size:
         raise ConfigError(
             f"num_matvecs is {num_matvecs}, expected 1 to {size}, the number of parameters"
@@ -111,13 +115,8 @@ def arnoldi(
             "Arnoldi's method needs the package matfree; install it with: "
             "pip install 'jaxgan[dynamics]'"
         ) from error
-
-    def matvec(v, p):
-        return jacobian_vector_product(field_fn, p, v)
-
-    found = decomp.hessenberg(num_matvecs, reortho="full", custom_vjp=False)(matvec, vector, params)
-    residual = jnp.sqrt(sum(jnp.vdot(x, x) for x in jax.tree.leaves(found.residual)))
-    return found.J_small, residual
+    found = decomp.hessenberg(num_matvecs, reortho="full", custom_vjp=False)(product_fn, vector)
+    return found.J_small, jnp.sqrt(squared_norm(found.residual))
 
 
 def ritz_spectrum(hessenberg: jax.typing.ArrayLike, residual: jax.typing.ArrayLike) -> Spectrum:

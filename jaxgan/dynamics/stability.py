@@ -137,8 +137,8 @@ def alternating_factor(jacobian: np.typing.ArrayLike, num_d: int, rate: float) -
     check_integers(num_d=num_d)
     if matrix.ndim != 2 or len(set(matrix.shape)) != 1 or not 0 < num_d < len(matrix):
         raise ShapeError(
-            f"the Jacobian has shape {list(matrix.shape)} and num_d is {num_d}, expected [n, n] and "
-            "1 to n - 1; pass the return value of `jacobian` and the number of D's parameters"
+            f"the Jacobian has shape {list(matrix.shape)} and num_d is {num_d}, expected [n, n] "
+            "and 1 to n - 1; pass the return value of `jacobian` and the number of D's parameters"
         )
     d_update, g_update = np.eye(len(matrix)), np.eye(len(matrix))
     d_update[:num_d] -= rate * matrix[:num_d]
