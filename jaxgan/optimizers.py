@@ -65,8 +65,8 @@ def optimistic(tx: optax.GradientTransformation) -> optax.GradientTransformation
     """Makes an optimizer optimistic: applies 2 u_t - u_{t-1} in place of its update u_t.
 
     The difference of the last two updates predicts how the opponent will change the next one. The
-    first update is applied as it is. `optimistic(adam(rate))` is optax's `optimistic_adam_v2` if
-    the rate is constant.
+    first update is applied as it is. For a constant rate, `optimistic(adam(rate))` is optax's
+    `optimistic_adam_v2` with `nesterov=False`.
 
     Args:
       tx: The optimizer, such as `adam(3e-4)` or `optax.sgd(0.1)`.

@@ -52,7 +52,7 @@ def assert_eigenvalues(found, expected):
 @pytest.mark.parametrize(("loss", "coupling"), COUPLINGS.items())
 def test_dirac_gan_has_the_eigenvalues_of_its_loss(loss, coupling):
     # Mescheder et al. 2018, section 2 and lemma 4.1, with the opposite sign: ±c i without a
-    # penalty, γ/2 ± √(γ²/4 - c²) with R1.
+    # penalty, g/2 ± √(g²/4 - c²) with R1 of weight g.
     @jax.jit
     @jax.vmap
     def jacobian_of(r1_gamma, consensus_gamma):
@@ -65,7 +65,7 @@ def test_dirac_gan_has_the_eigenvalues_of_its_loss(loss, coupling):
     *damped, consensus = np.linalg.eigvals(jacobian_of(r1_gammas, consensus_gammas))
     for found, gamma in zip(damped, r1_gammas, strict=False):
         assert_eigenvalues(found, damped_pair(gamma, coupling))
-    # J + γJᵀJ with JᵀJ = c² I (Mescheder et al. 2017, section 4).
+    # J + g JᵀJ with JᵀJ = c² I (Mescheder et al. 2017, section 4).
     real = 0.4 * coupling**2
     assert_eigenvalues(consensus, [real - 1j * coupling, real + 1j * coupling])
 
@@ -81,8 +81,8 @@ def test_dirac_gan_with_least_squares_has_a_nilpotent_jacobian():
 
 
 def test_dirac_gan_with_instance_noise_has_the_eigenvalues_of_the_paper():
-    # Mescheder et al. 2018, section 3.2: f''(0)σ² ± √(f''(0)²σ⁴ - f'(0)²) for v = -F, where
-    # f(t) = -log(1 + exp(-t)), so f'(0) = 1/2 and f''(0) = -1/4. Noise of ±σ has the variance σ².
+    # Mescheder et al. 2018, section 3.2: f''(0)s² ± √(f''(0)²s⁴ - f'(0)²) for v = -F, where
+    # f(t) = -log(1 + exp(-t)), so f'(0) = 1/2 and f''(0) = -1/4. Noise of ±s has the variance s².
     sigma = 1.5
     gan = dirac_gan(losses.non_saturating, noise=sigma)
     found = eigenvalues_at(gan, [0.0], [0.0], jnp.array([[sigma], [-sigma]]))

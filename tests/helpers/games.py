@@ -38,7 +38,7 @@ def dirac_gan(loss=losses.wasserstein, rate=0.1, noise=0.0, tx_fn=optax.sgd, **o
 
 
 def quadratic_gan(matrix, penalty=None, curvature=0.0, rate=0.1, tx_fn=optax.sgd, **options):
-    """Returns the game with the Jacobian [[γ A Aᵀ, A], [-Aᵀ, curvature I]] for the penalty R1(γ)."""
+    """Returns the game with the Jacobian [[gamma A Aᵀ, A], [-Aᵀ, curvature I]] for R1(gamma)."""
     rows = tuple(map(tuple, np.asarray(matrix).tolist()))
     dtype = jnp.asarray(0.0).dtype
     return make_gan(
