@@ -42,12 +42,12 @@ class Spectrum(NamedTuple):
     @property
     def smallest_real(self) -> complex:
         """The eigenvalue of the smallest real part; training leaves the point if it is negative."""
-        return complex(self.eigenvalues[np.argmin(self.eigenvalues.real)])
+        return complex(self.eigenvalues[np.argmin(np.real(self.eigenvalues))])
 
     @property
     def largest_real(self) -> complex:
         """The eigenvalue of the largest real part."""
-        return complex(self.eigenvalues[np.argmax(self.eigenvalues.real)])
+        return complex(self.eigenvalues[np.argmax(np.real(self.eigenvalues))])
 
 
 def spectrum(
@@ -116,7 +116,7 @@ def arnoldi(
             "pip install 'jaxgan[dynamics]'"
         ) from error
     found = decomp.hessenberg(num_matvecs, reortho="full", custom_vjp=False)(product_fn, vector)
-    return found.J_small, jnp.sqrt(squared_norm(found.residual))
+    return jnp.asarray(found.J_small), jnp.sqrt(squared_norm(found.residual))
 
 
 def ritz_spectrum(hessenberg: jax.typing.ArrayLike, residual: jax.typing.ArrayLike) -> Spectrum:

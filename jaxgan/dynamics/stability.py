@@ -97,7 +97,7 @@ def max_stable_rate(
     if not values.size:
         return float("inf")
     if method == "simultaneous" and not momentum:
-        return max(0.0, float(np.min(2 * values.real / moduli**2)))
+        return max(0.0, float(np.min(2 * np.real(values) / moduli**2)))
     directions = values / moduli
 
     def is_stable(sizes):

@@ -118,4 +118,4 @@ def save_spectrum(
 
 def draw_points(axes: Any, values: np.ndarray, **style: Any) -> None:
     """Draws complex numbers as dots."""
-    axes.plot(values.real, values.imag, "o", color="tab:blue", markersize=4, **style)
+    axes.plot(np.real(values), np.imag(values), "o", color="tab:blue", markersize=4, **style)

@@ -118,7 +118,7 @@ def load_batch(
     mixture = MIXTURES.get(data.get("name"))
     if data.get("name") == "parabola" or mixture is not None:
         source = parabola_source(num) if mixture is None else mixture_source(mixture, num)
-        return source.batch(source.arrays, (), key, 0)
+        return source.batch(source.arrays, (), key, jnp.int32(0))
     if len(data.get("shape", ())) != 3 or "conditional" not in config["config"]:
         raise ConfigError(
             f"the run was trained on {data.get('name', 'other data')}, expected parabolas, a "
@@ -169,7 +169,7 @@ def summarize(found: list[CheckpointStability], play: Play) -> str:
     if not len(values):
         return f"Step {last.step:,}: no eigenvalue converged; use more --num-matvecs."
     shares = [each.rotation for each in found]
-    lowest = values[np.argmin(values.real)]
+    lowest = values[np.argmin(np.real(values))]
     limit = dynamics.max_stable_rate(values, play.method, play.momentum)
     return (
         f"Step {last.step:,} ({play.describe()}, learning rate {last.rate:.3g}): "
