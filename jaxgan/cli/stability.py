@@ -4,8 +4,8 @@ Computes the outer eigenvalues λ of the Jacobian of both gradients, multiplied 
 Adam or RMSprop, by Arnoldi's method on one large batch. Every eigenvalue, times the learning rate
 η, is drawn with the region in which a step contracts. Training circles if the eigenvalues are
 imaginary, and leaves the point if a real part is negative. Keep checkpoints with --keep-every.
-Writes stability.gif, stability.png (the last checkpoint) and stability.json to the directory of the
-run.
+Writes stability.gif, stability.png (three of the checkpoints) and stability.json to the directory of
+the run.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from jaxgan._io import write_json
 from jaxgan.cli.loading import load_run_with_precision
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
 from jaxgan.plotting.dynamics import save_spectrum
-from jaxgan.plotting.images import save_gif
+from jaxgan.plotting.images import save_gif, save_side_by_side
 from jaxgan.plotting.sample_files import evenly_spaced
 from jaxgan.runs.console import print_line
 from jaxgan.runs.loading import load_run, run_title
@@ -36,6 +36,8 @@ from jaxgan.runs.stability import (
 )
 from jaxgan.training.checkpoints import Checkpoints
 from jaxgan.training.options import check_ranges
+
+NUM_PANELS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,4 +130,4 @@ def draw(workdir: Path, found: list[CheckpointStability], play: Play, title: str
             converged = each.spectrum.residuals <= tolerance
             save_spectrum(path, values, converged, play.factors, limits, caption)
         save_gif(workdir / "stability.gif", frames)
-        (workdir / "stability.png").write_bytes(frames[-1].read_bytes())
+        save_side_by_side(workdir / "stability.png", evenly_spaced(frames, NUM_PANELS))

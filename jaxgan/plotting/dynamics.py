@@ -98,8 +98,8 @@ def save_spectrum(
       caption: Text above the axes.
     """
     low, high, top = limits
-    figure = new_figure(6.4, 4.8, title=caption, fontsize=9)
-    axes = figure.add_axes((0.13, 0.12, 0.84, 0.76))
+    figure = new_figure(5.0, 4.2, title=caption, fontsize=8)
+    axes = figure.add_axes((0.15, 0.12, 0.82, 0.75))
     real, imaginary = np.meshgrid(np.linspace(low, high, 300), np.linspace(-top, top, 300))
     factors = factor_fn(real + 1j * imaginary)
     axes.contourf(real, imaginary, factors, levels=[0, 1], colors=[STABLE_COLOR], alpha=0.15)

@@ -192,7 +192,7 @@ def describe_motion(values: np.ndarray, rate: float, play: Play) -> str:
     factors = play.factors(rate * values)
     fastest = values[np.argmax(factors)]
     rotating = abs(fastest.imag) > abs(fastest.real)
-    growth = f"a step multiplies the error along it by {factors.max():.4f}"
+    growth = describe_growth(factors.max())
     if rotating:
         turn = 2 * np.pi / (rate * abs(fastest.imag)) if rate else np.inf
         pair = f"the pair {format_complex(fastest)} turns once in about {turn:,.0f} steps"
@@ -211,6 +211,14 @@ def describe_motion(values: np.ndarray, rate: float, play: Play) -> str:
         f"The learning rate is too large: the eigenvalue {format_complex(fastest)} overshoots, and "
         f"{growth}."
     )
+
+
+def describe_growth(factor: float) -> str:
+    """Returns how fast an error grows or shrinks that every step multiplies by `factor`."""
+    if abs(factor - 1) < 1e-12:
+        return "the error along it stays constant"
+    verb = "grows" if factor > 1 else "shrinks"
+    return f"the error along it {verb} e-fold in about {1 / abs(np.log(factor)):,.0f} steps"
 
 
 def format_complex(value: complex) -> str:
