@@ -4,8 +4,8 @@ Computes the outer eigenvalues λ of the Jacobian of both gradients, multiplied 
 Adam or RMSprop, by Arnoldi's method on one large batch. Every eigenvalue, times the learning rate
 η, is drawn with the region in which a step contracts. Training circles if the eigenvalues are
 imaginary, and leaves the point if a real part is negative. Keep checkpoints with --keep-every.
-Writes stability.gif, stability.png (three of the checkpoints) and stability.json to the directory of
-the run.
+Writes stability.gif, stability.png (three of the checkpoints) and stability.json to the run's
+directory.
 """
 
 import dataclasses
