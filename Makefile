@@ -23,7 +23,8 @@ gallery: .venv/run
 test: .venv/test
 	$(PYTEST) --dist load -m default_xla
 	$(FAST_XLA) $(PYTEST) --dist worksteal -m "not default_xla"
-	$(FAST_XLA) JAX_ENABLE_X64=1 $(PYTEST) --dist load tests/test_losses.py tests/test_penalties.py
+	$(FAST_XLA) JAX_ENABLE_X64=1 $(PYTEST) --dist load tests/test_losses.py tests/test_penalties.py \
+		tests/dynamics/test_closed_forms.py
 
 # The tests of the report in a browser. Chromium must be installed.
 test-browser: .venv/browser

@@ -42,6 +42,7 @@ from jaxgan.runs.console import print_line
 from jaxgan.runs.finish import finish_run
 from jaxgan.runs.runner import run_training
 from jaxgan.runs.runtime import configure_jax
+from jaxgan.train_step import UpdateOrder
 
 NUM_MEASURED = 2_500
 NUM_PANELS = 5
@@ -86,7 +87,7 @@ class Config(AdamOptions):
     workdir: Path = Path("runs/mixture")
     steps: int | None = 4_000
     batch_size: int = 100
-    update_order: Literal["d_first", "g_first", "simultaneous"] = "simultaneous"
+    update_order: UpdateOrder = "simultaneous"
     steps_per_block: int = 100
     num_seeds: int | None = 10
     pack: int = 1
@@ -136,6 +137,7 @@ def build(config: Config) -> GAN:
         g_tx=g_tx,
         prior=priors.normal(2),
         penalty=penalty,
+        field_transform=config.make_field_transform(),
     )
 
 

@@ -62,6 +62,7 @@ def build(config: Config) -> GAN:
         prior=priors.uniform(config.latent_dim),
         penalty=penalty,
         augment=augment.diff_augment(config.augment or ()),
+        field_transform=config.make_field_transform(),
         ema_half_life=config.ema_half_life,
     )
 

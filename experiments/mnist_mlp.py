@@ -64,6 +64,7 @@ def build(config: Config) -> GAN:
         prior=priors.uniform(config.latent_dim),
         penalty=penalties.r1(config.r1_gamma) if config.r1_gamma else None,
         augment=augment.diff_augment(config.augment or ()),
+        field_transform=config.make_field_transform(),
         ema_half_life=config.ema_half_life,
     )
 

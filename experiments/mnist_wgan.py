@@ -19,13 +19,13 @@ from typing import ClassVar, Literal
 
 from jaxgan import GAN, augment, losses, make_gan, models, optimizers, penalties, priors
 from jaxgan.runs.command_line import exit_on_error, parse_cli
-from jaxgan.runs.config import PRECISIONS, ImageRunConfig
+from jaxgan.runs.config import PRECISIONS, GameOptions, ImageRunConfig
 from jaxgan.runs.finish import finish_run
 from jaxgan.runs.image_runner import train_on_images
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(ImageRunConfig):
+class Config(GameOptions, ImageRunConfig):
     """Options of the experiment; the defaults are those of the documented run."""
 
     preset: Literal["clip", "gradient-penalty", "tuned"] = "clip"
@@ -64,6 +64,7 @@ def build(config: Config) -> GAN:
         tx = optimizers.rmsprop(config.learning_rate)
     else:
         tx = optimizers.adam(config.learning_rate, b1=0.0, b2=0.9)
+    tx = config.make_optimistic(tx)
     widths = (config.g_width,) * config.g_layers
     return make_gan(
         generator=models.MLPGenerator(widths=widths, batch_norm=config.batch_norm, **shared),
@@ -75,6 +76,7 @@ def build(config: Config) -> GAN:
         penalty=None if clipped else penalties.gradient_penalty(config.gp_weight),
         projection=optimizers.clip_weights(config.weight_clip) if clipped else None,
         augment=augment.diff_augment(config.augment or ()),
+        field_transform=config.make_field_transform(),
         ema_half_life=config.ema_half_life,
     )
 

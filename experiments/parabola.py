@@ -35,6 +35,7 @@ from jaxgan.runs.console import print_line
 from jaxgan.runs.finish import finish_run
 from jaxgan.runs.runner import run_training
 from jaxgan.runs.runtime import configure_jax
+from jaxgan.train_step import UpdateOrder
 
 NUM_MEASURED = 10_000
 NUM_PROBED = 1_000
@@ -50,7 +51,7 @@ class Config(AdamOptions):
     workdir: Path = Path("runs/parabola")
     steps: int | None = 10_000
     batch_size: int = 64
-    update_order: Literal["d_first", "g_first", "simultaneous"] = "simultaneous"
+    update_order: UpdateOrder = "simultaneous"
     steps_per_block: int = 500
     show_window: bool = False
     """Show each new figure in a window, if there is a display."""
@@ -80,6 +81,7 @@ def build(config: Config) -> GAN:
         d_tx=d_tx,
         g_tx=g_tx,
         prior=priors.normal(config.latent_dim),
+        field_transform=config.make_field_transform(),
     )
 
 

@@ -170,6 +170,7 @@ def build(config: Config) -> GAN:
         g_tx=g_tx,
         prior=priors.uniform(100),
         penalty=penalty,
+        field_transform=config.make_field_transform(),
         ema_half_life=config.ema_half_life,
     )
 

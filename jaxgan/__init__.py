@@ -6,7 +6,7 @@ of an immutable state. `train` runs them with checkpoints and logs; `load_run` l
 
 from typing import TYPE_CHECKING
 
-from jaxgan import augment, errors, losses, models, optimizers, penalties, priors
+from jaxgan import augment, dynamics, errors, losses, models, optimizers, penalties, priors
 from jaxgan._lazy import make_lazy_getattr
 from jaxgan.gan import GAN, make_gan
 from jaxgan.inversion import Inversion, invert
@@ -29,6 +29,7 @@ __all__ = [
     "Run",
     "TrainOptions",
     "augment",
+    "dynamics",
     "errors",
     "invert",
     "load_run",

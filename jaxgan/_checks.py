@@ -184,7 +184,14 @@ def check_scalar(name: str, value: Any) -> None:
     check_floating(**{name: value})
 
 
-def check_number(name: str, value: Any, lower: float, *, below: float | None = None) -> None:
+def check_number(
+    name: str,
+    value: Any,
+    lower: float,
+    *,
+    below: float | None = None,
+    open_lower: bool = False,
+) -> None:
     """Raises ConfigError if a number is out of its range; arrays and tracers pass.
 
     Args:
@@ -192,13 +199,16 @@ def check_number(name: str, value: Any, lower: float, *, below: float | None = N
       value: The argument.
       lower: Its smallest allowed value.
       below: If given, the value must be less than this.
+      open_lower: Whether the value must be more than `lower`.
     """
     if not isinstance(value, numbers.Real):
         return
     number = float(value)
-    if not number >= lower or (below is not None and not number < below):
+    above = number > lower if open_lower else number >= lower
+    if not above or (below is not None and not number < below):
         limit = "" if below is None else f" and below {below:g}"
-        raise ConfigError(f"{name} is {value}, expected at least {lower:g}{limit}")
+        bound = "more than" if open_lower else "at least"
+        raise ConfigError(f"{name} is {value}, expected {bound} {lower:g}{limit}")
 
 
 def check_generator_output(fake: Any, real: Any) -> None:

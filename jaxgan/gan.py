@@ -36,6 +36,7 @@ from jaxgan.states import GANState, NetworkState, at_least_float32, update_ema
 EMA_RAMP_UP = 0.1
 
 Condition = jax.typing.ArrayLike | None
+FieldTransform = Callable[[Callable[[Any], tuple[Any, Any]], Any], tuple[Any, Any]]
 
 
 class InitFn(Protocol):
@@ -50,8 +51,23 @@ class UpdateFn(Protocol):
     """Type of `GAN.d_step` and `GAN.g_step`."""
 
     def __call__(
-        self, state: GANState, real: jax.Array, key: jax.Array, condition: Condition = None
+        self,
+        state: GANState,
+        real: jax.Array,
+        key: jax.Array,
+        condition: Condition = None,
+        origin: GANState | None = None,
     ) -> tuple[GANState, dict[str, jax.Array]]:
+        """See `GAN`."""
+        ...
+
+
+class VectorFieldFn(Protocol):
+    """Type of `GAN.vector_field`."""
+
+    def __call__(
+        self, state: GANState, real: jax.Array, key: jax.Array, condition: Condition = None
+    ) -> tuple[Any, Any]:
         """See `GAN`."""
         ...
 
@@ -66,6 +82,7 @@ class StepFn(Protocol):
         key: jax.Array,
         condition: Condition = None,
         simultaneous: bool = False,
+        origin: GANState | None = None,
     ) -> tuple[GANState, dict[str, dict[str, jax.Array]]]:
         """See `GAN`."""
         ...
@@ -99,6 +116,8 @@ class GAN(NamedTuple):
     *   `real`: `[B, …]`, floating point, real samples in the range of the generator's output.
     *   `condition`: None or `[B, …]`, such as class labels; passed to both networks.
     *   `key`: A typed PRNG key, which is consumed. `d_step` and `g_step` may share one key.
+    *   `origin`: The state whose parameters and moving average are updated, by gradients, optimizer
+        states and model states of `state`; None for `state` itself. Extragradient updates need it.
 
     All functions raise ShapeError or DtypeError at trace time if an argument has the wrong form, or
     if a condition is given to a network that takes none, or is missing. `sample` raises ConfigError
@@ -107,13 +126,17 @@ class GAN(NamedTuple):
     Attributes:
       init: `(key, real, condition=None) -> state`. Initializes both networks. Reads only the shapes
         of `real` and `condition`, and returns bitwise the same state for every B.
-      d_step: `(state, real, key, condition=None) -> (state, metrics)`. Updates only D.
-      g_step: `(state, real, key, condition=None) -> (state, metrics)`. Updates only G and its
-        moving average. With the same key, `d_step` and `g_step` draw the same latent vectors z.
-      step: `(state, real, key, condition=None, simultaneous=False) -> (state, {"d": metrics,
-        "g": metrics})`. Equal up to rounding to `d_step` followed by `g_step` with the same key,
-        but runs G's forward pass only once. If `simultaneous`, which is static, G is updated
-        against D as it was before D's update.
+      d_step: `(state, real, key, condition=None, origin=None) -> (state, metrics)`. Updates only D.
+      g_step: `(state, real, key, condition=None, origin=None) -> (state, metrics)`. Updates only G
+        and its moving average. With the same key, `d_step` and `g_step` draw the same latent
+        vectors z.
+      step: `(state, real, key, condition=None, simultaneous=False, origin=None) -> (state,
+        {"d": metrics, "g": metrics})`. Equal up to rounding to `d_step` followed by `g_step` with
+        the same key, but runs G's forward pass only once. If `simultaneous`, which is static, G is
+        updated against D as it was before D's update. An `origin` requires `simultaneous`.
+      vector_field: `(state, real, key, condition=None) -> (d_grads, g_grads)`. The gradients that
+        the optimizers receive in `step` with `simultaneous`: of D's loss and penalty with respect
+        to D's parameters, and of G's loss with respect to G's parameters.
       prior: `(key, num) -> z [num, dim]`. Draws latent vectors.
       sample: `(state, key, num, condition=None) -> [num, …]`. Draws samples in evaluation mode,
         with the moving average of G if there is one. `num` is static.
@@ -138,6 +161,7 @@ class GAN(NamedTuple):
     d_step: UpdateFn
     g_step: UpdateFn
     step: StepFn
+    vector_field: VectorFieldFn
     prior: Prior
     sample: SampleFn
     generate: GenerateFn
@@ -170,6 +194,7 @@ def make_gan(
     penalty: Penalty | None = None,
     projection: Callable[[Any], Any] | None = None,
     augment: Augment | None = None,
+    field_transform: FieldTransform | None = None,
     ema_half_life: float | None = None,
 ) -> GAN:
     """Builds a GAN from two networks, a loss and two optimizers.
@@ -201,6 +226,10 @@ def make_gan(
       augment: `(images [B, …], key) -> images [B, …]`, applied to the real and to the fake batch
         before D sees them, in both updates, such as `augment.diff_augment(("color", "cutout"))`.
         The penalty is computed on the augmented batches.
+      field_transform: Transforms the gradients of both networks before the optimizers receive them,
+        such as `dynamics.consensus(0.1)`: `(field_fn, params) -> (grads, aux)`, where `field_fn`
+        maps `(d_params, g_params)` to `((d_grads, g_grads), aux)`. Every update then computes the
+        gradients of both networks.
       ema_half_life: Half-life, in images, of the exponential moving average of G's variables, above
         0. Early in training it is a tenth of the images that G was trained on, so that the average
         forgets the initial parameters. None keeps no average.
@@ -215,8 +244,9 @@ def make_gan(
 
     References:
       Goodfellow et al. 2014, algorithm 1; Zhao et al. 2020, section 3.2 (augmentation of both
-      batches in both updates); Karras et al. 2018, appendix A (the moving average), and 2020, in
-      their code (its half-life in images, and the shorter one early in training).
+      batches in both updates); Mescheder et al. 2017 (transformed gradients); Karras et al. 2018,
+      appendix A (the moving average), and 2020, in their code (its half-life in images, and the
+      shorter one early in training).
     """
     if not isinstance(loss, GANLoss):
         raise ConfigError(
@@ -236,6 +266,8 @@ def make_gan(
         check_callable("projection", projection, "params")
     if augment is not None:
         check_callable("augment", augment, "images", "key")
+    if field_transform is not None:
+        check_callable("field_transform", field_transform, "field_fn", "params")
     if isinstance(ema_half_life, numbers.Real) and not 0 < float(ema_half_life) < math.inf:
         raise ConfigError(
             f"ema_half_life is {ema_half_life}, expected a finite number of images above 0, "
@@ -289,7 +321,7 @@ def make_gan(
             metrics[f"{name}_probability"] = jnp.mean(loss.probability(logits))
         return metrics
 
-    def update_d(d, real, fake, key, condition):
+    def compute_d_gradients(d, real, fake, key, condition):
         real, fake = augment_batches(real, fake, key)
         apply_key, penalty_key = jax.random.split(key)
 
@@ -316,12 +348,9 @@ def make_gan(
             return value, (metrics, model_state)
 
         grads, (metrics, model_state) = jax.grad(loss_fn, has_aux=True)(d.params)
-        d = d.apply_gradients(d_tx, grads, model_state)
-        if projection is not None:
-            d = d.replace(params=projection(d.params))
-        return d, metrics | gradient_metrics(metrics["loss"], grads)
+        return grads, (metrics, model_state)
 
-    def update_g(g, g_ema, g_pass, d, real, key, condition):
+    def compute_g_gradients(g_pass, d, real, key, condition):
         def loss_fn(fake):
             batches = augment_batches(real, fake, key)
             real_logits, fake_logits, _ = apply_d(d.params, d.model_state, *batches, key, condition)
@@ -333,37 +362,88 @@ def make_gan(
         # the VJP, so that `step` can use one forward pass of G for both updates.
         (value, fake_logits), fake_grads = jax.value_and_grad(loss_fn, has_aux=True)(g_pass.fake)
         (grads,) = g_pass.vjp_fn(fake_grads)
-        g = g.apply_gradients(g_tx, grads, g_pass.model_state)
-        if ema_half_life is not None:
-            half_life = jnp.minimum(ema_half_life, EMA_RAMP_UP * len(real) * g.step)
-            g_ema = update_ema(g_ema, g.variables, 0.5 ** (len(real) / half_life))
-        metrics = {"loss": value} | logit_metrics("fake", fake_logits)
-        return g, g_ema, metrics | gradient_metrics(value, grads)
+        return grads, ({"loss": value} | logit_metrics("fake", fake_logits), g_pass.model_state)
 
-    def d_step(state, real, key, condition=None):
-        real, condition = validate_and_shard(key, real, condition)
-        g_pass_key, d_key, _ = split_step_key(key)
-        fake = apply_g(state.g, real, g_pass_key, condition).fake
-        d, metrics = update_d(state.d, real, fake, d_key, condition)
-        return state.replace(d=d), metrics
-
-    def g_step(state, real, key, condition=None):
-        real, condition = validate_and_shard(key, real, condition)
-        g_pass_key, _, g_key = split_step_key(key)
-        g_pass = apply_g(state.g, real, g_pass_key, condition)
-        g, g_ema, metrics = update_g(state.g, state.g_ema, g_pass, state.d, real, g_key, condition)
-        return state.replace(g=g, g_ema=g_ema), metrics
-
-    def step(state, real, key, condition=None, simultaneous=False):
-        real, condition = validate_and_shard(key, real, condition)
+    def compute_field(state, real, key, condition):
+        """Returns `((d_grads, g_grads), (d_aux, g_aux))`; each aux is `(metrics, model_state)`."""
         g_pass_key, d_key, g_key = split_step_key(key)
-        g_pass = apply_g(state.g, real, g_pass_key, condition)
-        d, d_metrics = update_d(state.d, real, g_pass.fake, d_key, condition)
-        opponent = state.d if simultaneous else d
-        g, g_ema, g_metrics = update_g(
-            state.g, state.g_ema, g_pass, opponent, real, g_key, condition
-        )
+
+        def field_fn(params):
+            d, g = (
+                network.replace(params=own)
+                for network, own in zip((state.d, state.g), params, strict=True)
+            )
+            g_pass = apply_g(g, real, g_pass_key, condition)
+            d_grads, d_aux = compute_d_gradients(d, real, g_pass.fake, d_key, condition)
+            g_grads, g_aux = compute_g_gradients(g_pass, d, real, g_key, condition)
+            return (d_grads, g_grads), (d_aux, g_aux)
+
+        transform = apply_function if field_transform is None else field_transform
+        return transform(field_fn, (state.d.params, state.g.params))
+
+    def update_d(d, origin, grads, aux):
+        metrics, model_state = aux
+        d = d.apply_gradients(d_tx, grads, model_state, None if origin is None else origin.d)
+        if projection is not None:
+            d = d.replace(params=projection(d.params))
+        return d, metrics | gradient_metrics(metrics["loss"], grads)
+
+    def update_g(state, origin, grads, aux, batch_size):
+        metrics, model_state = aux
+        g = state.g.apply_gradients(g_tx, grads, model_state, None if origin is None else origin.g)
+        g_ema = (state if origin is None else origin).g_ema
+        if ema_half_life is not None:
+            half_life = jnp.minimum(ema_half_life, EMA_RAMP_UP * batch_size * g.step)
+            g_ema = update_ema(g_ema, g.variables, 0.5 ** (batch_size / half_life))
+        return g, g_ema, metrics | gradient_metrics(metrics["loss"], grads)
+
+    def d_step(state, real, key, condition=None, origin=None):
+        real, condition = validate_and_shard(key, real, condition)
+        if field_transform is None:
+            g_pass_key, d_key, _ = split_step_key(key)
+            fake = apply_g(state.g, real, g_pass_key, condition).fake
+            grads, aux = compute_d_gradients(state.d, real, fake, d_key, condition)
+        else:
+            (grads, _), (aux, _) = compute_field(state, real, key, condition)
+        d, metrics = update_d(state.d, origin, grads, aux)
+        return (state if origin is None else origin).replace(d=d), metrics
+
+    def g_step(state, real, key, condition=None, origin=None):
+        real, condition = validate_and_shard(key, real, condition)
+        if field_transform is None:
+            g_pass_key, _, g_key = split_step_key(key)
+            g_pass = apply_g(state.g, real, g_pass_key, condition)
+            grads, aux = compute_g_gradients(g_pass, state.d, real, g_key, condition)
+        else:
+            (_, grads), (_, aux) = compute_field(state, real, key, condition)
+        g, g_ema, metrics = update_g(state, origin, grads, aux, len(real))
+        return (state if origin is None else origin).replace(g=g, g_ema=g_ema), metrics
+
+    def step(state, real, key, condition=None, simultaneous=False, origin=None):
+        real, condition = validate_and_shard(key, real, condition)
+        if origin is not None and not simultaneous:
+            raise ConfigError("step is given an origin without simultaneous=True; set it")
+        if simultaneous or field_transform is not None:
+            grads, auxes = compute_field(state, real, key, condition)
+            d, d_metrics = update_d(state.d, origin, grads[0], auxes[0])
+            if not simultaneous:
+                grads, auxes = compute_field(state.replace(d=d), real, key, condition)
+            g_grads, g_aux = grads[1], auxes[1]
+        else:
+            g_pass_key, d_key, g_key = split_step_key(key)
+            g_pass = apply_g(state.g, real, g_pass_key, condition)
+            d, d_metrics = update_d(
+                state.d,
+                None,
+                *compute_d_gradients(state.d, real, g_pass.fake, d_key, condition),
+            )
+            g_grads, g_aux = compute_g_gradients(g_pass, d, real, g_key, condition)
+        g, g_ema, g_metrics = update_g(state, origin, g_grads, g_aux, len(real))
         return state.replace(d=d, g=g, g_ema=g_ema), {"d": d_metrics, "g": g_metrics}
+
+    def vector_field(state, real, key, condition=None):
+        real, condition = validate_and_shard(key, real, condition)
+        return compute_field(state, real, key, condition)[0]
 
     def sample(state, key, num, condition=None):
         check_key(key)
@@ -381,6 +461,7 @@ def make_gan(
     return GAN(
         init=jax.jit(init),
         **jit_steps(d_step, g_step, step),
+        vector_field=jax.jit(vector_field),
         prior=prior,
         sample=jax.jit(sample, static_argnames="num"),
         generate=jax.jit(generate),
@@ -394,6 +475,11 @@ def jit_steps(d_step: Callable, g_step: Callable, step: Callable) -> dict[str, C
         "g_step": jax.jit(g_step),
         "step": jax.jit(step, static_argnames="simultaneous"),
     }
+
+
+def apply_function(function, argument):
+    """Returns `function(argument)`: the field transform that changes nothing."""
+    return function(argument)
 
 
 def split_step_key(key):

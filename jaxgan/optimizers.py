@@ -22,7 +22,8 @@ def adam(
 
     Args:
       learning_rate: A scalar, which may be traced, or an optax schedule.
-      b1: Decay of the first moment, in [0, 1).
+      b1: Decay of the first moment, in (-1, 1). A negative momentum damps the rotation of
+        alternating play.
       b2: Decay of the second moment, in [0, 1).
 
     Returns:
@@ -32,10 +33,10 @@ def adam(
       ConfigError: If a number is out of its range.
 
     References:
-      Radford et al. 2016, section 4.
+      Radford et al. 2016, section 4; Gidel et al. 2019b (negative momentum).
     """
     check_number("learning_rate", learning_rate, 0)
-    check_number("b1", b1, 0, below=1)
+    check_number("b1", b1, -1, below=1, open_lower=True)
     check_number("b2", b2, 0, below=1)
     return optax.adam(learning_rate, b1=b1, b2=b2)
 
@@ -58,6 +59,25 @@ def rmsprop(
     check_number("learning_rate", learning_rate, 0)
     check_number("decay", decay, 0, below=1)
     return optax.rmsprop(learning_rate, decay=decay, eps=1e-8, eps_in_sqrt=False)
+
+
+def optimistic(tx: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Makes an optimizer optimistic: applies 2 u_t - u_{t-1} in place of its update u_t.
+
+    The difference of the last two updates predicts how the opponent will change the next one. The
+    first update is applied as it is. For a constant rate, `optimistic(adam(rate))` is optax's
+    `optimistic_adam_v2` with `nesterov=False`.
+
+    Args:
+      tx: The optimizer, such as `adam(3e-4)` or `optax.sgd(0.1)`.
+
+    Returns:
+      An optax gradient transformation.
+
+    References:
+      Popov 1980; Daskalakis et al. 2018, algorithm 1 (optimistic Adam).
+    """
+    return optax.chain(tx, optax.scale_by_optimistic_gradient())
 
 
 def clip_weights(limit: float | jax.Array) -> Callable[[Any], Any]:

@@ -52,15 +52,22 @@ def make_population(build_fn: Callable[[Any], GAN], hyperparams: Any) -> GAN:
     def init(key, real, condition=None):
         return gan.init(key, real, condition).replace(hyperparams=first_member)
 
-    def d_step(state, real, key, condition=None):
-        return build_fn(state.hyperparams).d_step(state, real, key, condition)
+    def d_step(state, real, key, condition=None, origin=None):
+        return build_fn(state.hyperparams).d_step(state, real, key, condition, origin)
 
-    def g_step(state, real, key, condition=None):
-        return build_fn(state.hyperparams).g_step(state, real, key, condition)
+    def g_step(state, real, key, condition=None, origin=None):
+        return build_fn(state.hyperparams).g_step(state, real, key, condition, origin)
 
-    def step(state, real, key, condition=None, simultaneous=False):
-        return build_fn(state.hyperparams).step(state, real, key, condition, simultaneous)
+    def step(state, real, key, condition=None, simultaneous=False, origin=None):
+        member = build_fn(state.hyperparams)
+        return member.step(state, real, key, condition, simultaneous, origin)
+
+    def vector_field(state, real, key, condition=None):
+        return build_fn(state.hyperparams).vector_field(state, real, key, condition)
 
     return gan._replace(
-        init=jax.jit(init), **jit_steps(d_step, g_step, step), hyperparams=hyperparams
+        init=jax.jit(init),
+        **jit_steps(d_step, g_step, step),
+        vector_field=jax.jit(vector_field),
+        hyperparams=hyperparams,
     )

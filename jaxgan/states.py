@@ -30,7 +30,11 @@ class NetworkState(struct.PyTreeNode):
         return {"params": self.params, **self.model_state}
 
     def apply_gradients(
-        self, tx: optax.GradientTransformation, grads: Any, model_state: dict[str, Any]
+        self,
+        tx: optax.GradientTransformation,
+        grads: Any,
+        model_state: dict[str, Any],
+        origin: "NetworkState | None" = None,
     ) -> "NetworkState":
         """Returns the state after one optimizer update.
 
@@ -38,13 +42,16 @@ class NetworkState(struct.PyTreeNode):
           tx: The optimizer that made `opt_state`.
           grads: Gradients, a pytree like `params`.
           model_state: The new `model_state`.
+          origin: The state whose parameters are updated, by an update that is computed from the
+            `opt_state` of this one; None for this one.
 
         Returns:
-          The new state, with `step` increased by 1.
+          The new state, with the `step` of `origin` increased by 1.
         """
-        updates, opt_state = tx.update(grads, self.opt_state, self.params)
-        params = optax.apply_updates(self.params, updates)
-        return NetworkState(self.step + 1, params, model_state, opt_state)
+        origin = self if origin is None else origin
+        updates, opt_state = tx.update(grads, self.opt_state, origin.params)
+        params = optax.apply_updates(origin.params, updates)
+        return NetworkState(origin.step + 1, params, model_state, opt_state)
 
 
 class GANState(struct.PyTreeNode):

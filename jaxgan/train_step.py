@@ -11,7 +11,7 @@ from jaxgan._checks import check_integers
 from jaxgan.errors import ConfigError, ShapeError
 from jaxgan.gan import GAN
 
-UpdateOrder = Literal["d_first", "g_first", "simultaneous"]
+UpdateOrder = Literal["d_first", "g_first", "simultaneous", "extragradient"]
 
 
 def make_train_step(
@@ -34,6 +34,10 @@ def make_train_step(
         `"g_first"`: all generator updates, then all discriminator updates.
         `"simultaneous"`: like `"d_first"`, but the last discriminator update and the first
         generator update start from the same state, so neither sees the other's result.
+        `"extragradient"`: a simultaneous update of both networks extrapolates to a second state.
+        The gradients there, with the optimizers' states after the extrapolation, update the first
+        state. `g_steps` must be 1. `d_steps` is the number of batches: with 1, both evaluations use
+        the same batch and the same z; with 2, the second evaluation has its own.
       share_noise: Whether the first generator update uses the latent vectors z of the last
         discriminator update, as is usual in tutorials.
 
@@ -46,11 +50,12 @@ def make_train_step(
       `fold_in(key, d_steps - 1 + j)` with `share_noise`.
 
     Raises:
-      ConfigError: If `d_steps` or `g_steps` is not an integer of at least 1, or `update_order` is
-        not one of the above.
+      ConfigError: If `d_steps` or `g_steps` is not an integer of at least 1, `update_order` is not
+        one of the above, or these numbers do not fit `"extragradient"`.
 
     References:
-      Goodfellow et al. 2014, algorithm 1 (`"d_first"`).
+      Goodfellow et al. 2014, algorithm 1 (`"d_first"`); Korpelevich 1976 and Gidel et al. 2019a,
+      algorithm 4 (`"extragradient"`); Mishchenko et al. 2020 (with the same batch).
     """
     check_integers(d_steps=d_steps, g_steps=g_steps)
     if d_steps < 1 or g_steps < 1:
@@ -61,6 +66,12 @@ def make_train_step(
         raise ConfigError(
             f"update_order is {update_order!r}, expected one of {', '.join(get_args(UpdateOrder))}"
         )
+    if update_order == "extragradient" and (d_steps > 2 or g_steps > 1):
+        raise ConfigError(
+            f"d_steps is {d_steps} and g_steps is {g_steps} with update_order extragradient, "
+            "expected d_steps 1 (one batch for both evaluations) or 2 (a batch for each), and "
+            "g_steps 1"
+        )
 
     # Each update is (d_index, g_index): the number folded into its key, or None for a network that
     # is not updated. An update with both starts them from one state or one forward pass of G.
@@ -69,7 +80,9 @@ def make_train_step(
     g_indices = range(g_start, g_start + g_steps)
     d_updates = [(d_index, None) for d_index in d_indices]
     g_updates = [(None, g_index) for g_index in g_indices]
-    if update_order == "simultaneous" or (update_order == "d_first" and share_noise):
+    if update_order == "extragradient":
+        updates = [(i, i if share_noise else d_steps + i) for i in (0, d_steps - 1)]
+    elif update_order == "simultaneous" or (update_order == "d_first" and share_noise):
         updates = [*d_updates[:-1], (d_indices[-1], g_indices[0]), *g_updates[1:]]
     elif update_order == "d_first":
         updates = d_updates + g_updates
@@ -84,23 +97,30 @@ def make_train_step(
             real_batch, condition_batch = jax.tree.map(itemgetter(batch_index), (real, condition))
             return real_batch, jax.random.fold_in(key, key_index), condition_batch
 
+        def update_both(state, d_index, g_index, origin=None):
+            if share_noise:
+                # Both updates use the same z, so one forward pass of G is enough.
+                return gan.step(
+                    state,
+                    *step_args(d_index, d_index),
+                    simultaneous=update_order != "d_first",
+                    origin=origin,
+                )
+            d_updated, d_metrics = gan.d_step(state, *step_args(d_index, d_index), origin=origin)
+            g_updated, g_metrics = gan.g_step(state, *step_args(g_index, d_index), origin=origin)
+            return g_updated.replace(d=d_updated.d), {"d": d_metrics, "g": g_metrics}
+
+        if update_order == "extragradient":
+            extrapolated, _ = update_both(state, *updates[0])
+            return update_both(extrapolated, *updates[1], origin=state)
         metrics = {}
         for d_index, g_index in updates:
             if g_index is None:
                 state, metrics["d"] = gan.d_step(state, *step_args(d_index, d_index))
             elif d_index is None:
                 state, metrics["g"] = gan.g_step(state, *step_args(g_index, -1))
-            elif share_noise:
-                # Both updates use the same z, so one forward pass of G is enough.
-                state, metrics = gan.step(
-                    state,
-                    *step_args(d_index, d_index),
-                    simultaneous=update_order == "simultaneous",
-                )
             else:
-                d_updated, metrics["d"] = gan.d_step(state, *step_args(d_index, d_index))
-                state, metrics["g"] = gan.g_step(state, *step_args(g_index, -1))
-                state = state.replace(d=d_updated.d)
+                state, metrics = update_both(state, d_index, g_index)
         return state, metrics
 
     return train_step

@@ -4,13 +4,14 @@ from typing import Annotated
 
 import tyro
 
-from jaxgan.cli import classifier, evaluate, report, sample
+from jaxgan.cli import classifier, evaluate, report, sample, stability
 from jaxgan.runs.command_line import exit_on_error
 
 SUBCOMMANDS = {
     "sample": sample,
     "evaluate": evaluate,
     "report": report,
+    "stability": stability,
     "classifier": classifier,
 }
 
@@ -22,6 +23,7 @@ def main() -> None:
             Annotated[sample.Config, make_subcommand("sample")]
             | Annotated[evaluate.Config, make_subcommand("evaluate")]
             | Annotated[report.Config, make_subcommand("report")]
+            | Annotated[stability.Config, make_subcommand("stability")]
             | Annotated[classifier.Config, make_subcommand("classifier")],
             prog="jaxgan",
             description="Tools for runs of jaxgan.",

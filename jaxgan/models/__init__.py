@@ -3,6 +3,7 @@
 from jaxgan.models.classifier import Classifier
 from jaxgan.models.conv import ConvDiscriminator, ConvGenerator
 from jaxgan.models.dcgan import DCGANDiscriminator, DCGANGenerator
+from jaxgan.models.dirac import DiracDiscriminator, DiracGenerator
 from jaxgan.models.mixture import MixtureDiscriminator, MixtureGenerator
 from jaxgan.models.mlp import MLPDiscriminator, MLPGenerator
 from jaxgan.models.pacgan import PacDCGANDiscriminator, PacDCGANGenerator
@@ -13,6 +14,8 @@ __all__ = [
     "ConvGenerator",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DiracDiscriminator",
+    "DiracGenerator",
     "MLPDiscriminator",
     "MLPGenerator",
     "MixtureDiscriminator",

@@ -9,12 +9,13 @@ from typing import Any, ClassVar, Literal, Self, TypeVar
 import jax.numpy as jnp
 import optax
 
-from jaxgan import optimizers
+from jaxgan import dynamics, optimizers
 from jaxgan.augment import AUGMENTATIONS, AugmentName
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
 from jaxgan.data.image_decoding import format_size, parse_size
 from jaxgan.distributed.multihost import validate_distributed_args
 from jaxgan.errors import ConfigError
+from jaxgan.gan import FieldTransform
 from jaxgan.training.options import LoopOptions, TrainOptions, describe_type, matches_type
 
 PRECISIONS = {
@@ -151,10 +152,30 @@ class ImageRunConfig(RunConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AdamOptions(RunConfig):
+class GameOptions(RunConfig):
+    """The options of optimizers that are made for games; see also `update_order`."""
+
+    optimistic: bool = False
+    """Make the optimizer optimistic: it adds to each update its difference from the previous one
+    (Daskalakis et al. 2018)."""
+    consensus_gamma: float = 0.0
+    """Weight gamma of consensus optimization, in which both networks also descend the squared norm
+    of both gradients (Mescheder et al. 2017). 0: none."""
+
+    def make_optimistic(self, tx: optax.GradientTransformation) -> optax.GradientTransformation:
+        """Returns an optimizer, optimistic if asked for."""
+        return optimizers.optimistic(tx) if self.optimistic else tx
+
+    def make_field_transform(self) -> FieldTransform | None:
+        """Returns the argument `field_transform` of `make_gan`: consensus, or None."""
+        return dynamics.consensus(self.consensus_gamma) if self.consensus_gamma else None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdamOptions(GameOptions):
     """The options of experiments in which Adam updates both networks.
 
-    The learning rate is above 0; `b1` and `b2` are at least 0 and below 1.
+    The learning rate is above 0; `b1` is above -1 and below 1, `b2` at least 0 and below 1.
     """
 
     learning_rate: float = 3e-4
@@ -162,21 +183,26 @@ class AdamOptions(RunConfig):
     decay_steps: int | None = None
     """Train steps over which the learning rate falls linearly to 0. Unset: it is constant."""
     b1: float = 0.5
-    """Decay rate of Adam's first moment."""
+    """Decay rate of Adam's first moment, above -1 and below 1. A negative value damps the rotation
+    of alternating updates."""
     b2: float = 0.999
     """Decay rate of Adam's second moment."""
 
     def make_optimizers(self) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
         """Returns the optimizers of D and of G: Adam, with a falling learning rate if asked for."""
         if self.decay_steps is None:
-            tx = optimizers.adam(self.learning_rate, self.b1, self.b2)
+            tx = self.make_optimistic(optimizers.adam(self.learning_rate, self.b1, self.b2))
             return tx, tx
-        # The schedule of an optimizer counts the updates of its network.
+        # The schedule of an optimizer counts its updates; an extragradient step has two of each.
+        counts = (self.d_steps, self.g_steps)
         d_schedule, g_schedule = (
             optax.linear_schedule(self.learning_rate, 0.0, self.decay_steps * num_updates)
-            for num_updates in (self.d_steps, self.g_steps)
+            for num_updates in ((2, 2) if self.update_order == "extragradient" else counts)
         )
-        d_tx, g_tx = (optimizers.adam(rate, self.b1, self.b2) for rate in (d_schedule, g_schedule))
+        d_tx, g_tx = (
+            self.make_optimistic(optimizers.adam(rate, self.b1, self.b2))
+            for rate in (d_schedule, g_schedule)
+        )
         return d_tx, g_tx
 
     def warnings(self, steps: int) -> list[str]:

@@ -48,6 +48,7 @@ RUN_FILES = (
     *("findings.json", "losses.png", "progress.png", "parabola.gif", "distance.json", "samples"),
     *("config.json", "mixture.gif", "scores.json", "scores.png", "evaluation.json", "nearest.png"),
     *("quarantine", "real.png", "real_scores.json", "samples.png", "nearest.npy", "report.html"),
+    *("stability.json", "stability.gif", "stability.png"),
 )
 # A directory that contains any of these is a run directory.
 RUN_MARKS = ("config.json", "checkpoints", "metrics.jsonl")

@@ -30,20 +30,28 @@ def skip_nonfinite_updates(gan: GAN) -> GAN:
     moving average. The metrics are those of the skipped update.
     """
 
-    def d_step(state, real, key, condition=None):
-        updated, metrics = gan.d_step(state, real, key, condition)
-        return state.replace(d=tree_where(metrics["finite"], updated.d, state.d)), metrics
+    def d_step(state, real, key, condition=None, origin=None):
+        updated, metrics = gan.d_step(state, real, key, condition, origin)
+        before = state if origin is None else origin
+        return select_d(before, updated, metrics["finite"]), metrics
 
-    def g_step(state, real, key, condition=None):
-        updated, metrics = gan.g_step(state, real, key, condition)
-        return select_g(state, updated, metrics["finite"]), metrics
+    def g_step(state, real, key, condition=None, origin=None):
+        updated, metrics = gan.g_step(state, real, key, condition, origin)
+        before = state if origin is None else origin
+        return select_g(before, updated, metrics["finite"]), metrics
 
-    def step(state, real, key, condition=None, simultaneous=False):
-        updated, metrics = gan.step(state, real, key, condition, simultaneous)
-        d = tree_where(metrics["d"]["finite"], updated.d, state.d)
-        return select_g(state, updated, metrics["g"]["finite"]).replace(d=d), metrics
+    def step(state, real, key, condition=None, simultaneous=False, origin=None):
+        updated, metrics = gan.step(state, real, key, condition, simultaneous, origin)
+        before = state if origin is None else origin
+        d = select_d(before, updated, metrics["d"]["finite"]).d
+        return select_g(before, updated, metrics["g"]["finite"]).replace(d=d), metrics
 
     return gan._replace(**jit_steps(d_step, g_step, step))
+
+
+def select_d(state: GANState, updated: GANState, finite: jax.Array) -> GANState:
+    """Returns the state with D from `updated` if finite, else unchanged."""
+    return state.replace(d=tree_where(finite, updated.d, state.d))
 
 
 def select_g(state: GANState, updated: GANState, finite: jax.Array) -> GANState:

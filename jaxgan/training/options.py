@@ -15,7 +15,8 @@ MAX_STEPS = 2**31 - 1  # compiled programs count train steps and batches in int3
 MAX_SEED = 2**32 - 1
 OPTIONS_FROM_ZERO = ("seed", "member", "process_id")
 OPTIONS_ABOVE_ZERO = ("learning_rate", "ema_half_life", "weight_clip")
-OPTIONS_BELOW_ONE = ("b1", "b2")
+OPTIONS_BELOW_ONE = ("b2",)
+OPTIONS_WITHIN_ONE = ("b1",)  # above -1 and below 1: games can be played with negative momentum
 UPPER_BOUNDS = {
     "seed": MAX_SEED,
     "g_layers": 100,  # layers and generator updates are unrolled in the compiled program
@@ -45,7 +46,8 @@ class LoopOptions:
     """Generator updates per train step, all on the last batch."""
     update_order: UpdateOrder = "d_first"
     """Which network a train step updates first. With simultaneous, neither sees the other's
-    update."""
+    update. With extragradient, both are updated by the gradients at an extrapolated state; the
+    extrapolation uses the same batch, or a batch of its own with d_steps 2."""
     share_noise: bool = True
     """Whether the first generator update reuses the latent noise of the last discriminator update.
     Otherwise it draws its own."""
@@ -107,8 +109,8 @@ def check_ranges(options: Any) -> None:
 
     Integers must be at least 1 (0 for the fields in `OPTIONS_FROM_ZERO`) and at most their bound in
     `UPPER_BOUNDS`, by default `MAX_STEPS`. Floats must be finite and at least 0, above 0 for the
-    fields in `OPTIONS_ABOVE_ZERO`, below 1 for those in `OPTIONS_BELOW_ONE`. No seed may exceed
-    `MAX_SEED`.
+    fields in `OPTIONS_ABOVE_ZERO`, below 1 for those in `OPTIONS_BELOW_ONE`; those in
+    `OPTIONS_WITHIN_ONE` must be above -1 and below 1. No seed may exceed `MAX_SEED`.
 
     Raises:
       ConfigError: At the first field that is invalid; the message names it and its value.
@@ -144,6 +146,10 @@ def check_integer(name: str, value: int, upper: int) -> None:
 
 def check_float(name: str, value: float) -> None:
     """Raises ConfigError if a floating point option is out of its range."""
+    if name in OPTIONS_WITHIN_ONE:
+        if not -1 < value < 1:
+            raise ConfigError(f"{name} is {value}, expected a number above -1 and below 1")
+        return
     if not 0 <= value < math.inf:
         raise ConfigError(f"{name} is {value}, expected a finite number of at least 0")
     if name in OPTIONS_ABOVE_ZERO and value == 0:

@@ -18,6 +18,7 @@ PACKAGES = (
     "data",
     "diagnostics",
     "distributed",
+    "dynamics",
     "evaluation",
     "metrics",
     "models",

@@ -6,7 +6,7 @@ LAYERS = (
     ("distributed",),
     ("losses", "penalties", "augment", "priors", "optimizers", "states"),
     ("gan",),
-    ("train_step", "population", "inversion", "latents"),
+    ("train_step", "population", "dynamics", "inversion", "latents"),
     ("data",),
     ("metrics", "models"),
     ("training",),
@@ -28,4 +28,5 @@ CONFINED = {
     "rich": ("runs", "cli"),  # Flax imports it, too
     "tensorflow_datasets": ("data",),
     "grain": ("data.streaming",),
+    "matfree": ("dynamics.spectrum",),
 }

@@ -1,0 +1,133 @@
+"""Draws the eigenvalues of a run's game, checkpoint by checkpoint, and says what they mean.
+
+Computes the outer eigenvalues λ of the Jacobian of both gradients, multiplied by the factors of
+Adam or RMSprop, by Arnoldi's method on one large batch. Every eigenvalue, times the learning rate
+η, is drawn with the region in which a step contracts. Training circles if the eigenvalues are
+imaginary, and leaves the point if a real part is negative. Keep checkpoints with --keep-every.
+Writes stability.gif, stability.png (three of the checkpoints) and stability.json to the run's
+directory.
+"""
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import jax
+import numpy as np
+import tyro
+
+from jaxgan import dynamics
+from jaxgan._io import write_json
+from jaxgan.cli.loading import load_run_with_precision
+from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
+from jaxgan.plotting.dynamics import save_spectrum
+from jaxgan.plotting.images import save_gif, save_side_by_side
+from jaxgan.plotting.sample_files import evenly_spaced
+from jaxgan.runs.console import print_line
+from jaxgan.runs.loading import load_run, run_title
+from jaxgan.runs.stability import (
+    CONVERGED,
+    CheckpointStability,
+    Play,
+    load_batch,
+    make_analysis,
+    read_play,
+    summarize,
+)
+from jaxgan.training.checkpoints import Checkpoints
+from jaxgan.training.options import check_ranges
+
+NUM_PANELS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Options of `jaxgan stability`."""
+
+    workdir: tyro.conf.Positional[Path]
+    """Directory of the run."""
+    num: int = 512
+    """Number of real samples in the batch."""
+    num_matvecs: int = 60
+    """Products with the Jacobian per checkpoint; as many eigenvalues are approximated."""
+    max_checkpoints: int = 12
+    """Number of checkpoints, evenly spaced over those that the run kept."""
+    seed: int = 0
+    """Seed of the batch and of the latent noise."""
+    member: int = 0
+    """Index of the GAN in a run with --num-seeds, from 0."""
+    data_dir: Path = DEFAULT_DATA_DIR
+    """Directory of the prepared data sets."""
+
+    def __post_init__(self):
+        """Raises ConfigError at the first option that is invalid."""
+        check_ranges(self)
+
+
+def run(config: Config) -> None:
+    """Analyzes the checkpoints, writes the files and prints the paragraph."""
+    loaded = load_run_with_precision(config.workdir, None, config.member)
+    play = read_play(loaded.config)
+    data_key, key = jax.random.split(jax.random.key(config.seed))
+    real, condition = load_batch(loaded.config, config.data_dir, config.num, data_key)
+    analyze = make_analysis(loaded.gan, play, config.num_matvecs)
+    found = []
+    for step in list_steps(config.workdir, config.max_checkpoints):
+        state = load_run(config.workdir, step, member=config.member, gan=loaded.gan).state
+        rate = play.rate_at(step)
+        *projection, rotation, norm = jax.device_get(
+            analyze(state, real, jax.random.clone(key), condition, rate)
+        )
+        spectrum = dynamics.ritz_spectrum(*projection)
+        found.append(CheckpointStability(step, rate, spectrum, float(rotation), float(norm)))
+        print_line(f"step {step:,}: largest modulus {abs(spectrum.largest_modulus):.3g}")
+    write_records(config.workdir, found)
+    draw(config.workdir, found, play, run_title(loaded.config))
+    print_line(summarize(found, play))
+    print_line(f"Eigenvalues by checkpoint: {config.workdir / 'stability.gif'}")
+
+
+def list_steps(workdir: Path, num: int) -> list[int]:
+    """Returns the train steps of at most `num` checkpoints."""
+    with Checkpoints(workdir / "checkpoints") as checkpoints:
+        return evenly_spaced(checkpoints.all_steps, num)
+
+
+def write_records(workdir: Path, found: list[CheckpointStability]) -> None:
+    """Writes stability.json."""
+    records = [
+        {
+            "step": each.step,
+            "learning_rate": each.rate,
+            "eigenvalues": [[v.real, v.imag] for v in each.spectrum.eigenvalues.tolist()],
+            "residuals": each.spectrum.residuals.tolist(),
+            "rotation": each.rotation,
+            "field_norm": each.field_norm,
+        }
+        for each in found
+    ]
+    write_json(workdir / "stability.json", records)
+
+
+def draw(workdir: Path, found: list[CheckpointStability], play: Play, title: str) -> None:
+    """Writes stability.gif and stability.png, with the same axes in all frames."""
+    products = [each.rate * each.spectrum.eigenvalues for each in found]
+    every = np.concatenate(products)
+    width = max(np.ptp(every.real), np.abs(every.imag).max(), 1e-6)
+    limits = (
+        min(float(every.real.min()), 0.0) - 0.1 * width,
+        float(every.real.max()) + 0.1 * width,
+        1.2 * max(float(np.abs(every.imag).max()), 0.1 * width),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        frames = [Path(folder) / f"{i}.png" for i in range(len(found))]
+        for path, each, values in zip(frames, found, products, strict=True):
+            tolerance = CONVERGED * np.abs(each.spectrum.eigenvalues).max()
+            caption = (
+                f"{title} · step {each.step:,}\n{play.describe()}, learning rate {each.rate:.2g}; "
+                "shaded: a step contracts"
+            )
+            converged = each.spectrum.residuals <= tolerance
+            save_spectrum(path, values, converged, play.factors, limits, caption)
+        save_gif(workdir / "stability.gif", frames)
+        save_side_by_side(workdir / "stability.png", evenly_spaced(frames, NUM_PANELS))
