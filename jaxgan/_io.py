@@ -59,7 +59,7 @@ def save_array(path: str | os.PathLike[str], array: np.ndarray) -> None:
     write_atomic(path, buffer.getvalue())
 
 
-def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
+def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
     """Writes named arrays to an `.npz` file atomically, without compression; see `write_atomic`."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)

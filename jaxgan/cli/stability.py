@@ -24,7 +24,7 @@ from jaxgan.plotting.dynamics import save_spectrum
 from jaxgan.plotting.images import save_gif, save_side_by_side
 from jaxgan.plotting.sample_files import evenly_spaced
 from jaxgan.runs.console import print_line
-from jaxgan.runs.loading import load_run, run_title
+from jaxgan.runs.loading import load_run
 from jaxgan.runs.stability import (
     CONVERGED,
     CheckpointStability,
@@ -35,6 +35,7 @@ from jaxgan.runs.stability import (
     summarize,
 )
 from jaxgan.training.checkpoints import Checkpoints
+from jaxgan.training.config_file import run_title
 from jaxgan.training.options import check_ranges
 
 NUM_PANELS = 3

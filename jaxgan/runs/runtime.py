@@ -26,7 +26,8 @@ def configure_jax(config: RunConfig) -> None:
       ConfigError: If the other processes do not connect.
     """
     jax.config.update("jax_enable_x64", config.precision == "float64")
-    if config.compilation_cache and jax.config.jax_compilation_cache_dir is None:
+    current = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
+    if config.compilation_cache and current is None:
         set_compilation_cache(getattr(config, "data_dir", DEFAULT_DATA_DIR))
     num_local_devices = (config.num_devices or 0) // (config.num_processes or 1)
     default = 1 if config.num_seeds is None else count_cores()
