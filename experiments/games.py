@@ -57,7 +57,7 @@ from jaxgan.training.options import check_ranges
 from jaxgan.training.rng import make_rng_streams
 
 DIRAC_RATE, DIRAC_EVALUATIONS = 0.2, 200
-NUM_MEASURED = {"parabola": 10_000, "ring": 2_500, "mnist_mlp": 10_000}
+NUM_MEASURED = {"parabola": 10_000, "ring": 2_500, "mnist_mlp": 2_500}
 
 
 class Method(NamedTuple):
@@ -128,7 +128,7 @@ class Config:
     """Gradient evaluations of each run on parabolas."""
     ring_evaluations: int = 4_000
     """Gradient evaluations of each run on the ring."""
-    mnist_evaluations: int = 1_000
+    mnist_evaluations: int = 500
     """Gradient evaluations of each run on MNIST."""
     consensus_gamma: float = 1.0
     """Weight of consensus optimization."""

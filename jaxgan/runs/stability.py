@@ -168,15 +168,17 @@ def summarize(found: list[CheckpointStability], play: Play) -> str:
     values = last.spectrum.select(CONVERGED).eigenvalues
     if not len(values):
         return f"Step {last.step:,}: no eigenvalue converged; use more --num-matvecs."
-    shares = [each.rotation for each in found]
     lowest = values[np.argmin(np.real(values))]
     limit = dynamics.max_stable_rate(values, play.method, play.momentum)
+    outside = values[play.factors(last.rate * values) > 1]
+    rotating = int(np.sum(np.abs(np.imag(outside)) > np.abs(np.real(outside))))
     return (
         f"Step {last.step:,} ({play.describe()}, learning rate {last.rate:.3g}): "
-        f"{describe_motion(values, last.rate, play)} Of {len(values)} converged eigenvalues, the "
-        f"largest modulus is that of {format_complex(values[0])}, the smallest real part that of "
-        f"{format_complex(lowest)}. Learning rates below {limit:.3g} would be stable. The share of "
-        f"rotation is {shares[-1]:.2f}; it was {shares[0]:.2f} at step {found[0].step:,}. The norm "
+        f"{describe_motion(values, last.rate, play)} Of {len(values)} converged eigenvalues, "
+        f"{len(outside)} do not contract, of which {rotating} rotate. The largest modulus is that "
+        f"of {format_complex(values[0])}, the smallest real part that of {format_complex(lowest)}; "
+        f"learning rates below {limit:.3g} would be stable. The share of rotation is "
+        f"{last.rotation:.2f}; it was {found[0].rotation:.2f} at step {found[0].step:,}. The norm "
         f"of both gradients is {last.field_norm:.3g}."
     )
 
