@@ -81,7 +81,7 @@ def invert(
     images = jnp.asarray(images)
     check_floating(images=images)
     variables = state.g.variables if state.g_ema is None else state.g_ema
-    z = jax.eval_shape(partial(gan.prior, num=max(1, len(images))), jax.random.key(0))
+    z = jax.eval_shape(lambda key: gan.prior(key, max(1, len(images))), jax.random.key(0))
     sample_shape = jax.eval_shape(gan.generate, variables, z, condition).shape
     if images.shape != sample_shape:
         raise ShapeError(

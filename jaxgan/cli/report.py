@@ -52,11 +52,11 @@ class Config:
 
 def run(config: Config) -> None:
     """Writes the page and prints its path."""
-    if len(config.workdirs) > 1:
-        assert config.out is not None
+    first, *others = config.workdirs
+    if others and config.out is not None:
         path = write_comparison(config.workdirs, config.out)
     else:
-        path = report_single(config.workdirs[0], config)
+        path = report_single(first, config)
     print_line(f"Report: {path}")
 
 

@@ -170,6 +170,6 @@ def score_label(name: str) -> str:
     return LABELS.get(name, name.replace("_", " ") if spec is None else spec.label)
 
 
-def to_number(value: float) -> float | None:
+def to_number(value: float | np.floating) -> float | None:
     """Returns a number with five significant digits; None if it is not finite."""
     return float(f"{value:.5g}") if np.isfinite(value) else None

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
@@ -204,7 +205,8 @@ def generate(
     for start in range(0, len(z_all), BATCH_SIZE):
         part = slice(start, start + BATCH_SIZE)
         condition = None if classes is None else classes[part].astype(np.int32)
-        batches.append(np.asarray(gan.generate(variables, z_all[part], condition)))
+        samples = gan.generate(variables, jnp.asarray(z_all[part]), condition)
+        batches.append(np.asarray(samples))
     return np.split(np.concatenate(batches)[:num], len(labels))
 
 

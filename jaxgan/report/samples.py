@@ -160,5 +160,6 @@ def read_nearest(run: RunFiles) -> list[tuple[str, str]]:
 
 def round_list(values: np.ndarray) -> list:
     """Returns an array as nested lists of numbers with three decimal digits; None if not finite."""
-    values = np.asarray(values, np.float64)
-    return np.where(np.isfinite(values), np.round(values, 3).astype(object), None).tolist()
+    rounded = np.round(np.asarray(values, np.float64), 3).astype(object)
+    rounded[~np.isfinite(np.asarray(values))] = None
+    return rounded.tolist()

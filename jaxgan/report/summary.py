@@ -4,8 +4,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from jaxgan.diagnostics.monitor import HEALTHY_MESSAGE, too_short_message
 from jaxgan.diagnostics.rules import is_conclusive
 from jaxgan.report.run_files import RunFiles
@@ -133,13 +131,3 @@ def format_setting(value: Any) -> str:
     if value is None:
         return MISSING
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def final_values(run: RunFiles) -> dict[str, float]:
-    """Returns the mean of each number over the last tenth of the log, by its name."""
-    last = max(1, len(run.metrics.get("step", ())) // 10)
-    return {
-        name: float(np.mean(column[-last:]))
-        for name, column in run.metrics.items()
-        if name != "step" and column.ndim == 1 and column.dtype != bool
-    }

@@ -1,5 +1,6 @@
 """Tables of scores in a report."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -141,7 +142,7 @@ def score_format(name: str) -> tuple[int, str | None]:
     return (SCORES[name].digits, SCORES[name].better) if name in SCORES else (DIGITS, None)
 
 
-def format_values(values: list[float | None], digits: int) -> str:
+def format_values(values: Sequence[float | None], digits: int) -> str:
     """Formats the mean of values and its standard error; a dash if one is missing."""
     if any(value is None for value in values):
         return MISSING
