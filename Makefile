@@ -15,7 +15,7 @@ PYTEST = $(VENV) -m pytest --numprocesses 2
 .PHONY: mnist gallery test test-browser stress lint docs
 
 mnist: .venv/run
-	@$(VENV) -m experiments.mnist_cnn --preset tuned --steps 700 --workdir runs/quick
+	@$(VENV) -m experiments.mnist_cnn --preset quick --conditional --steps 600 --workdir runs/quick
 
 gallery: .venv/run
 	@$(VENV) -m experiments.gallery
