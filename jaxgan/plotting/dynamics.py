@@ -57,7 +57,7 @@ def save_optimizer_scores(
     Args:
       path: The PNG to write.
       scores: `{title: {optimizer: [seeds]}}`, with the same optimizers in all panels. Each seed is
-        a dot, the mean a bar; values that are not above 0 are not drawn.
+        a dot, the mean of all seeds a bar; seeds at 0 have no dot.
       caption: Text above the panels.
     """
     names = list(next(iter(scores.values())))
@@ -69,7 +69,7 @@ def save_optimizer_scores(
             drawn = seeds[seeds > 0]
             axes.plot(drawn, [row] * len(drawn), "o", color="tab:blue", markersize=4, alpha=0.5)
             if len(drawn):
-                axes.plot(drawn.mean(), row, "|", color="black", markersize=14)
+                axes.plot(seeds.mean(), row, "|", color="black", markersize=14)
         axes.set(xscale="log", yticks=range(len(names)), yticklabels=names)
         axes.set_title(title, fontsize=9)
         axes.grid(alpha=0.3)
