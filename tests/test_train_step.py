@@ -102,7 +102,9 @@ def test_make_train_step_passes_each_batch_with_its_condition():
 
 
 def test_make_train_step_raises_on_an_unknown_update_order():
-    message = "update_order is 'last', expected one of d_first, g_first, simultaneous"
+    message = (
+        "update_order is 'last', expected one of d_first, g_first, simultaneous, extragradient"
+    )
     with pytest.raises(ConfigError, match=message):
         make_train_step(GAN, update_order="last")
 

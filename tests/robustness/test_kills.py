@@ -22,7 +22,8 @@ SYSTEMS = {
 }
 # With --full; fewer of those that take long to start.
 NUM_KILLS = {"parabola": 12, "mnist_mlp": 6, "mnist_mlp_bce": 5, "mnist_wgan": 4, "mnist_cnn": 3}
-CHANGING_FILES = ("timing.jsonl", "config.json", ".lock")  # have times or the name of the workdir
+# They have times or the name of the workdir.
+CHANGING_FILES = ("timing.jsonl", "config.json", ".lock", "report.html")
 
 
 def start(system, workdir):

@@ -25,7 +25,7 @@ OTHER_FILES = {
     "samples.png",
     *("parabola.gif", "distance.json", "mixture.gif", "scores.json"),
     *("scores.jsonl", "scores.png", "evaluation.json", "nearest.png", "nearest.npy"),
-    *("real_scores.json", "report.html"),
+    *("real_scores.json", "report.html", "stability.json", "stability.gif", "stability.png"),
 }
 
 

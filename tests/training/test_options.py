@@ -51,7 +51,7 @@ def test_train_options_refuses_counts_below_1(name, value):
         ("on_nonfinite", "ignore", "on_nonfinite is 'ignore', expected one of stop, skip"),
         (
             *("update_order", "last"),
-            "update_order is 'last', expected one of d_first, g_first, simultaneous",
+            "update_order is 'last', expected one of d_first, g_first, simultaneous, extragradient",
         ),
     ],
 )
