@@ -146,7 +146,7 @@ def test_help_describes_every_option(command, module):
     assert module.__doc__.splitlines()[0] in text
     for expected in (
         "--preset",
-        "--update-order {d_first,g_first,simultaneous}",
+        "--update-order {d_first,g_first,simultaneous,extragradient}",
         "Total number of train steps.",
         "--d-steps",
     ):
