@@ -2,10 +2,11 @@
 
 Close to an equilibrium x*, F(x) = J (x - x*), and every method below is linear. If it is a function
 of the gradients alone, its error along an eigenvector of J with eigenvalue λ is multiplied in each
-step by a factor μ that depends on the product w = ηλ only:
+step by a factor μ that depends on the product w = ηλ only::
 
     simultaneous    x' = x - η F(x)                       μ = 1 - w
-      with momentum m' = b m + (1 - b) F(x), x' = x - η m'   μ² - (1 + b - (1 - b) w) μ + b = 0
+    with momentum   m' = b m + (1 - b) F(x)
+                    x' = x - η m'                         μ² - (1 + b - (1 - b) w) μ + b = 0
     extragradient   x' = x - η F(x - η F(x))              μ = 1 - w + w²
     optimistic      x' = x - 2η F(x) + η F(x_previous)    μ² - (1 - 2w) μ - w = 0
 

@@ -35,6 +35,7 @@ def test_games_on_the_dirac_gan_separates_the_optimizers(command, tmp_path):
         assert distances[name] < 0.5, name
 
 
+@pytest.mark.stress
 def test_games_trains_each_method_once(command, tmp_path, monkeypatch):
     monkeypatch.setattr(games, "METHODS", {"extragradient": games.METHODS["extragradient"]})
     options = ("--games", "parabola", "--num-seeds", 2, "--parabola-evaluations", 8)

@@ -2,7 +2,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxgan import dynamics, make_population, optimizers
+from jaxgan import make_population, optimizers
 from jaxgan.errors import TrainingError
 from jaxgan.training import metric_log
 from jaxgan.training.callbacks import Callbacks
@@ -105,7 +105,7 @@ def test_train_leaves_the_hyperparams_of_the_gan_for_the_next_run(tmp_path, num_
 @pytest.mark.default_xla
 def test_train_resumes_a_population_of_a_game_optimizer_with_the_same_bits(tmp_path):
     tx = optimizers.optimistic(optimizers.adam(1e-3, b1=-0.5))
-    gan = tiny_gan(d_tx=tx, g_tx=tx, field_transform=dynamics.consensus(0.5))
+    gan = tiny_gan(d_tx=tx, g_tx=tx)
     options = {"num_seeds": 2, "update_order": "extragradient", "d_steps": 2}
     whole, _ = run(tmp_path / "whole", 4, gan=gan, options=options)
     run(tmp_path / "parts", 3, gan=gan, options=options)
