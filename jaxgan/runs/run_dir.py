@@ -49,6 +49,7 @@ RUN_FILES = (
     *("config.json", "mixture.gif", "scores.json", "scores.png", "evaluation.json", "nearest.png"),
     *("quarantine", "real.png", "real_scores.json", "samples.png", "nearest.npy", "report.html"),
     *("stability.json", "stability.gif", "stability.png"),
+    *("export",),
 )
 # A directory that contains any of these is a run directory.
 RUN_MARKS = ("config.json", "checkpoints", "metrics.jsonl")
