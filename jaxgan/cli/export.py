@@ -58,8 +58,8 @@ def run(config: Config) -> None:
     record = export_run(loaded, out, num=config.num, scores=scores)
     average = "the moving average of the generator" if record["moving_average"] else "the generator"
     print_line(
-        f"Exported {average} at step {loaded.step:,} to {out}, for {', '.join(record['platforms'])}. "
-        f"{out}/README.md has the code that loads it with JAX alone.\n"
+        f"Exported {average} at step {loaded.step:,} to {out}. {out}/README.md has the code that "
+        "loads it with JAX alone.\n"
         f"Its samples differ from those of the run by at most {record['difference']:.1g}.\n"
         f"Releases of JAX up to six months newer than {record['versions']['jax']} load it; export "
         "the run again after that."

@@ -156,7 +156,9 @@ def max_difference(run: Run, function: ExportedFunction) -> float:
     generate = jax.export.deserialize(bytearray(function.serialized)).call
     inputs = [run.gan.prior(jax.random.key(0), NUM_COMPARED)]
     inputs += [
-        jnp.zeros([NUM_COMPARED if size == BATCH else size for size in each["shape"]], each["dtype"])
+        jnp.zeros(
+            [NUM_COMPARED if size == BATCH else size for size in each["shape"]], each["dtype"]
+        )
         for each in function.record["inputs"][1:]
     ]
     expected = run.gan.generate(generator_variables(run), *inputs)
