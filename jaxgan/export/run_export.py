@@ -2,12 +2,12 @@
 
 import io
 import os
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import jaxlib
 import numpy as np
 
 from jaxgan._checks import check_instance, check_integers
@@ -140,7 +140,7 @@ def describe_export(
         "data": data or None,
         "scores": scores,
         "difference": max_difference(run, functions[GENERATE_NAME]),
-        "versions": package_versions() | {"jaxlib": jaxlib.__version__},
+        "versions": package_versions() | {"jaxlib": version("jaxlib")},
         "weights": {name: list(array.shape) for name, array in weights.items()},
     }
 
