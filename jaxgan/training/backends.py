@@ -21,7 +21,7 @@ WriterName = Literal["tensorboard", "wandb"]
 class TensorBoardWriter(Writer):
     """Writes event files to `workdir/tensorboard`, which TensorBoard reads.
 
-    TensorBoard discards the records after `step` that earlier event files contain.
+    TensorBoard discards the records after `step` that earlier files contain.
     """
 
     def __init__(self, workdir: Path, step: int, config: dict[str, Any]):
@@ -37,9 +37,8 @@ class TensorBoardWriter(Writer):
         folder.mkdir(parents=True, exist_ok=True)
         # The name has the time in seconds. The suffix distinguishes files of the same second.
         self._file = event_file_writer.EventsWriter(str(folder / "events"), f".{time.time_ns()}")
-        if step >= 0:
-            start = events.SessionLog(status=events.SessionLog.START)
-            self._write(step + 1, session_log=start)
+        start = events.SessionLog(status=events.SessionLog.START)
+        self._write(step + 1, session_log=start)  # discards the records from this step on
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """See `Writer`."""
