@@ -23,9 +23,9 @@ from jaxgan.export.functions import (
 )
 from jaxgan.export.readme import format_readme
 from jaxgan.priors import Prior
-from jaxgan.runs.loading import Run, run_title
+from jaxgan.runs.loading import Run
 from jaxgan.states import at_least_float32
-from jaxgan.training.config_file import package_versions
+from jaxgan.training.config_file import package_versions, run_title
 
 RECORD_NAME = "export.json"
 GENERATE_NAME, SAMPLE_NAME = "generate.jax_export", "sample.jax_export"
