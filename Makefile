@@ -12,7 +12,7 @@ KNOWN = $(shell { XLA_FLAGS="$(FLAGS)" $(VENV) -c 'import jax; jax.devices()'; }
 FAST_XLA = XLA_FLAGS="--xla_backend_optimization_level=0 $(KNOWN)"
 PYTEST = $(VENV) -m pytest --numprocesses 2
 
-.PHONY: mnist gallery test test-browser stress lint docs
+.PHONY: mnist gallery test test-browser stress lint docs dist
 
 mnist: .venv/run
 	@$(VENV) -m experiments.mnist_cnn --preset quick --conditional --steps 600 --workdir runs/quick
@@ -41,10 +41,19 @@ lint: .venv/test .venv/lint
 	$(VENV) -m ruff check .
 	$(VENV) -m ruff format --check .
 	$(VENV) -m pyright --pythonpath $(VENV)
+	$(dir $(VENV))zizmor --offline --persona pedantic --quiet .github
+	$(dir $(VENV))check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 docs: .venv/docs
 	$(VENV) -m sphinx -W --keep-going -q -b html docs build/site
 	@echo "The documentation is in build/site/index.html"
+
+# The wheel and the source distribution in dist/, checked, and used in an empty environment.
+dist: .venv/dist
+	rm -rf dist
+	$(VENV) -m build
+	$(VENV) -m twine check --strict dist/*
+	$(VENV) -m tests.helpers.check_dist
 
 # The file .venv/EXTRA exists if the extra is installed.
 .venv/%: pyproject.toml

@@ -455,7 +455,7 @@ def make_gan(
         return generate(variables, prior(key, num), condition)
 
     def generate(variables, z, condition=None):
-        check_condition(condition, len(z), "latent vector")
+        check_condition(condition, z.shape[0], "latent vector")
         return apply_eval(generator, variables, z, condition)
 
     return GAN(

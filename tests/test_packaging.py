@@ -7,6 +7,7 @@ import tomllib
 
 import jaxgan
 from jaxgan.__main__ import main
+from tests.helpers.check_release import find_problems
 from tests.helpers.programs import ROOT
 
 BLOCK_IMPORTS = """
@@ -39,6 +40,16 @@ def test_pyproject_declares_the_command():
     assert callable(main)
 
 
+def test_release_needs_the_tag_of_the_version_and_a_released_changelog():
+    changelog = "# Changelog\n\n## 0.3.0 (2027-01-31)\n\n## 0.2.0 (unreleased)\n\n## 0.1.0\n"
+    assert find_problems("v0.3.0", "0.3.0", changelog) == []
+    assert find_problems("v0.1.0", "0.1.0", changelog) == []
+    (problem,) = find_problems("0.3.0", "0.3.0", changelog)
+    assert "the tag is 0.3.0, expected v0.3.0" in problem
+    (problem,) = find_problems("v0.2.0", "0.2.0", changelog)
+    assert "remove '(unreleased)'" in problem
+
+
 def test_package_is_typed():
     assert (ROOT / "jaxgan" / "py.typed").exists()
 
@@ -46,7 +57,7 @@ def test_package_is_typed():
 def test_command_prints_its_help():
     done = run_command("--help")
     assert done.returncode == 0, done.stderr
-    for name in ("sample", "evaluate", "classifier"):
+    for name in ("sample", "evaluate", "export", "classifier"):
         assert name in done.stdout
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import tyro
 
-from jaxgan.cli import classifier, evaluate, report, sample, stability
+from jaxgan.cli import classifier, evaluate, export, report, sample, stability
 from jaxgan.runs.command_line import exit_on_error
 
 SUBCOMMANDS = {
@@ -12,6 +12,7 @@ SUBCOMMANDS = {
     "evaluate": evaluate,
     "report": report,
     "stability": stability,
+    "export": export,
     "classifier": classifier,
 }
 
@@ -24,6 +25,7 @@ def main() -> None:
             | Annotated[evaluate.Config, make_subcommand("evaluate")]
             | Annotated[report.Config, make_subcommand("report")]
             | Annotated[stability.Config, make_subcommand("stability")]
+            | Annotated[export.Config, make_subcommand("export")]
             | Annotated[classifier.Config, make_subcommand("classifier")],
             prog="jaxgan",
             description="Tools for runs of jaxgan.",

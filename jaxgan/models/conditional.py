@@ -88,7 +88,7 @@ def batch_norm(x, weights, *, train, **dtypes):
     if weights is None:
         return norm()(x)
     x = norm(use_scale=False, use_bias=False)(x)
-    shape = (len(x), *(1,) * (x.ndim - 2), x.shape[-1])
+    shape = (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])
     scale = embed_classes(weights, x.shape[-1], nn.initializers.ones, **dtypes)
     bias = embed_classes(weights, x.shape[-1], nn.initializers.zeros, **dtypes)
     return x * scale.reshape(shape) + bias.reshape(shape)

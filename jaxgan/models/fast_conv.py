@@ -127,7 +127,7 @@ def conv_by_patches(x, kernel, strides, padding, lhs_dilation):
     kh, kw, _, features = kernel.shape
     axes = zip(x.shape[1:3], (kh, kw), strides, padding, lhs_dilation, strict=True)
     sizes = [(dilated_size(n, d) + sum(pads) - k) // s + 1 for n, k, s, pads, d in axes]
-    shape = (len(x), *sizes, features)
+    shape = (x.shape[0], *sizes, features)
     if lhs_dilation == (1, 1):
         patches = extract_patches(pad_spatial(x, padding), (kh, kw), strides, shape)
         return lax.dot_general(patches, kernel.reshape(-1, features), (((3,), (0,)), ((), ())))
@@ -279,4 +279,4 @@ def strided_slice(x, start, shape, strides):
         first + dilated_size(size, stride)
         for first, size, stride in zip(start, shape[1:3], strides, strict=True)
     ]
-    return lax.slice(x, (0, *start, 0), (len(x), *stops, x.shape[3]), (1, *strides, 1))
+    return lax.slice(x, (0, *start, 0), (x.shape[0], *stops, x.shape[3]), (1, *strides, 1))

@@ -99,7 +99,7 @@ def conv_as_matmul(x, kernel):
       `[B, H', W', F]`.
     """
     kh, kw, _, features = kernel.shape
-    batch, rows, columns = len(x), x.shape[1] - kh + 1, x.shape[2] - kw + 1
+    batch, rows, columns = x.shape[0], x.shape[1] - kh + 1, x.shape[2] - kw + 1
     tile_width = matmul_tile_width(columns, kw)
     num_tiles, patch_width = columns // tile_width, tile_width + kw - 1
     # [B, H, tiles, patch_width * C]: the pixels of each input row that a tile depends on.

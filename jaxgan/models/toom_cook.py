@@ -88,7 +88,7 @@ def conv_by_toom_cook(x, kernel, tile_width):
       `[B, H', W', F]`.
     """
     kh, kw, channels, features = kernel.shape
-    batch, rows, columns = len(x), x.shape[1] - kh + 1, x.shape[2] - kw + 1
+    batch, rows, columns = x.shape[0], x.shape[1] - kh + 1, x.shape[2] - kw + 1
     num_tiles, n = -(-columns // tile_width), tile_width + kw - 1
     a_t, b_t, g = (jnp.asarray(m, x.dtype) for m in toom_cook_matrices(tile_width, kw))
     missing = num_tiles * tile_width - columns

@@ -24,7 +24,7 @@ NUM_PROGRESS_ROWS = 6
 NUM_PROGRESS_COLUMNS = 16
 NUM_FRAMES = 60
 
-DrawFn = Callable[[GANState, jax.Array, int], None]
+DrawFn = Callable[[GANState, jax.Array, int], dict[str, np.ndarray]]
 
 
 def make_image_callback(
@@ -71,8 +71,8 @@ def make_image_callback(
       log_fn: Receives a message about files that are left out. Each file is reported once.
 
     Returns:
-      `(state, key, step) -> None`. It raises ShapeError before it writes a file if the samples
-      are not `[N, H, W, C]` with C = 1, 3 or 4.
+      `(state, key, step) -> {"samples": picture}`, uint8 `[H, W, 3]`. It raises ShapeError before
+      it writes a file if the samples are not `[N, H, W, C]` with C = 1, 3 or 4.
     """
     workdir = Path(workdir)
     folder = workdir / "samples"
@@ -105,6 +105,7 @@ def make_image_callback(
         scores = read_scores()
         if real_baseline is not None and real_baseline.keys() & scores.keys():
             figures.save_score_curves(workdir / "scores.png", scores, real_baseline, caption)
+        return {"samples": read_rgb(folder / f"{step:06}.png")}
 
     def draw_progress(image_shape):
         paths = saved_files(folder, ".npy")
@@ -177,7 +178,7 @@ def make_plot_callback(
       log_fn: Receives a message about pictures that are left out. Each file is reported once.
 
     Returns:
-      `(state, key, step) -> None`.
+      `(state, key, step) -> {"samples": picture}`, uint8 `[H, W, 3]`.
     """
     del steps_per_epoch
     workdir = Path(workdir)
@@ -199,6 +200,7 @@ def make_plot_callback(
             figures.save_loss_curves(workdir / "losses.png", metrics, caption)
         if show_fn is not None:
             show_fn(path)
+        return {"samples": read_rgb(path)}
 
     def draw_history(path):
         paths, shape = saved_files(folder, ".png"), read_rgb(path).shape

@@ -16,6 +16,7 @@ from jaxgan.data.image_decoding import format_size, parse_size
 from jaxgan.distributed.multihost import validate_distributed_args
 from jaxgan.errors import ConfigError
 from jaxgan.gan import FieldTransform
+from jaxgan.training.backends import WriterName
 from jaxgan.training.options import LoopOptions, TrainOptions, describe_type, matches_type
 
 PRECISIONS = {
@@ -45,6 +46,10 @@ class RunConfig(LoopOptions):
     """Write report.html, a page that shows what happened, when the run ends."""
     precision: Literal["float32", "bf16", "float64"] = "float32"
     """Floating point type of the computation. With bf16 the parameters stay in float32."""
+    log: tuple[WriterName, ...] | None = None
+    """Dashboards that also receive the metrics, scores, samples and settings: tensorboard (files in
+    the workdir), wandb (Weights & Biases). Separate several by spaces. Unset: none; the logs in
+    JSON Lines format are always written."""
     compilation_cache: bool = True
     """Keep compiled programs in compilation_cache of the data directory, so that the next run with
     the same networks starts sooner. JAX_COMPILATION_CACHE_DIR sets another directory."""

@@ -20,7 +20,10 @@ GROUPS = {
         *("data_dir", "stream", "batch_size"),
     ),
     "optimization": (),
-    "output": ("evaluate_every", "keep_every", "steps_per_block", "report", "show_window"),
+    "output": (
+        *("log", "report", "evaluate_every", "keep_every"),
+        *("steps_per_block", "show_window"),
+    ),
     "process": (
         *("precision", "compilation_cache", "num_devices"),
         *("coordinator", "num_processes", "process_id"),

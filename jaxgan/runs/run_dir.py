@@ -32,7 +32,7 @@ CHANGEABLE_ON_RESUME = (
         "steps",
     ),
     *("steps_per_block", "keep_every", "evaluate_every", "show_window", "report"),
-    *("compilation_cache", "coordinator", "num_processes", "process_id"),
+    *("log", "compilation_cache", "coordinator", "num_processes", "process_id"),
 )
 # Fields that concern one process, or one start of the run. config.json records their defaults.
 NOT_RECORDED = {
@@ -49,6 +49,7 @@ RUN_FILES = (
     *("config.json", "mixture.gif", "scores.json", "scores.png", "evaluation.json", "nearest.png"),
     *("quarantine", "real.png", "real_scores.json", "samples.png", "nearest.npy", "report.html"),
     *("stability.json", "stability.gif", "stability.png"),
+    *("export", "tensorboard", "wandb", "wandb.json", "writers.json"),
 )
 # A directory that contains any of these is a run directory.
 RUN_MARKS = ("config.json", "checkpoints", "metrics.jsonl")

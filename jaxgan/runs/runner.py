@@ -19,6 +19,7 @@ from jaxgan.runs.console import print_line, progress_reporter
 from jaxgan.runs.finish import report_run
 from jaxgan.runs.run_dir import begin_run_dir
 from jaxgan.states import GANState
+from jaxgan.training.backends import find_writers
 from jaxgan.training.callbacks import Callbacks
 from jaxgan.training.config_file import run_title
 from jaxgan.training.loop import train
@@ -69,12 +70,18 @@ def run_training(
 
         def draw_and_monitor(state, key, step):
             state, key = select_member((state, key), 0) if population else (state, key)
-            draw(state, key, step)
+            pictures = draw(state, key, step)
             if step % steps_per_epoch == 0 or step == options.steps:
                 monitor()
+            return pictures
 
         callbacks = Callbacks(
-            probe=probe, evaluate=evaluate, draw=draw_and_monitor, progress=report, log=print_line
+            probe=probe,
+            evaluate=evaluate,
+            draw=draw_and_monitor,
+            progress=report,
+            log=print_line,
+            writers=find_writers(config.log or ()),
         )
         try:
             state, step = train(gan, source, config.workdir, options, callbacks)
@@ -98,6 +105,7 @@ def plan_training(config: RunConfig, gan: GAN, source: Source) -> tuple[int, Tra
     steps_per_epoch = count_steps_per_epoch(source, config)
     options = config.train_options(steps_per_epoch)
     make_program(gan, source, options)
+    find_writers(config.log or ())
     return steps_per_epoch, options
 
 

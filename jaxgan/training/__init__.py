@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from jaxgan._lazy import make_lazy_getattr
 
 if TYPE_CHECKING:
+    from jaxgan.training.backends import find_writers
     from jaxgan.training.callbacks import Callbacks
     from jaxgan.training.checkpoints import Checkpoints
     from jaxgan.training.loop import train
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from jaxgan.training.options import LoopOptions, TrainOptions
     from jaxgan.training.progress import Progress, make_line_reporter
     from jaxgan.training.rng import RngStreams, make_rng_streams
+    from jaxgan.training.writers import Writer
 
 __all__ = [
     "Callbacks",
@@ -21,6 +23,8 @@ __all__ = [
     "Progress",
     "RngStreams",
     "TrainOptions",
+    "Writer",
+    "find_writers",
     "make_line_reporter",
     "make_rng_streams",
     "read_columns",
@@ -39,6 +43,8 @@ if not TYPE_CHECKING:
             "Progress": "jaxgan.training.progress",
             "RngStreams": "jaxgan.training.rng",
             "TrainOptions": "jaxgan.training.options",
+            "Writer": "jaxgan.training.writers",
+            "find_writers": "jaxgan.training.backends",
             "make_line_reporter": "jaxgan.training.progress",
             "make_rng_streams": "jaxgan.training.rng",
             "read_columns": "jaxgan.training.metric_log",

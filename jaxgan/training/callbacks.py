@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,12 @@ from jaxgan.training.hints import data_range_hint, parameter_checksums, unchange
 from jaxgan.training.options import TrainOptions
 from jaxgan.training.program import Program
 from jaxgan.training.progress import Progress, make_line_reporter
+from jaxgan.training.writers import (
+    OpenWriterFn,
+    RunWriters,
+    block_scalars,
+    named_scalars,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,14 +47,18 @@ class Callbacks:
       evaluate: `(state, key) -> {name: number}`. Called after every `evaluate_every` epochs and at
         the end of the run. Logged to scores.jsonl. The checkpoint with the lowest first score is
         kept; one whose first score is NaN does not count.
-      draw: `(state, key, step) -> None`. Called at the start, after every epoch and at the end of
-        the run, once the checkpoint is saved, and in the first epoch after `probe_every` train
-        steps, twice as many, four times as many, and so on. If it raises an error, the error is
-        logged and training continues.
+      draw: `(state, key, step) -> None or {name: picture}`. Called at the start, after every epoch
+        and at the end of the run, once the checkpoint is saved, and in the first epoch after
+        `probe_every` train steps, twice as many, four times as many, and so on. Pictures, uint8
+        `[H, W, 3]`, are passed to the writers. If it raises an error, the error is logged and
+        training continues.
       progress: `(Progress) -> None`. Called after every block. Prints lines by default; None is
         silent.
       log: `(text) -> None`. Receives messages, for example that a run is resumed or that a
         checkpoint is corrupt. Prints them by default; None is silent.
+      writers: `{name: (workdir, step, config) -> Writer}`, such as `find_writers(["tensorboard"])`
+        returns. They receive the mean metrics of every block, scores, probes that are numbers, and
+        the pictures of `draw`. A writer that fails is reported once, and training continues.
 
     Raises:
       ConfigError: If a callback is not a function of these arguments.
@@ -56,11 +66,12 @@ class Callbacks:
 
     probe: Callable[[GANState, jax.Array], dict[str, jax.Array]] | None = None
     evaluate: Callable[[GANState, jax.Array], dict[str, float]] | None = None
-    draw: Callable[[GANState, jax.Array, int], None] | None = None
+    draw: Callable[[GANState, jax.Array, int], dict[str, np.ndarray] | None] | None = None
     progress: Callable[[Progress], None] | None = dataclasses.field(
         default_factory=make_line_reporter
     )
     log: Callable[[str], None] | None = print
+    writers: Mapping[str, OpenWriterFn] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         """Raises ConfigError at the first callback that cannot be called as `train` does."""
@@ -74,6 +85,8 @@ class Callbacks:
         for name, names in arguments.items():
             if (callback := getattr(self, name)) is not None:
                 check_callable(f"the callback {name}", callback, *names)
+        for name, open_fn in dict(self.writers).items():
+            check_callable(f"the writer {name}", open_fn, "workdir", "step", "config")
 
 
 class CallbackRunner:
@@ -91,6 +104,7 @@ class CallbackRunner:
             callbacks = Callbacks(progress=None, log=None)
         self._callbacks, self._workdir, self._options = callbacks, workdir, options
         self._program = program
+        self._writers = RunWriters(callbacks.writers, workdir, self.log)
         self._streams, self._steps_per_epoch = program.streams, program.steps_per_epoch
         self._probe = callbacks.probe and jax.jit(
             maybe_vmap(callbacks.probe, (0, 0), options.num_seeds is not None)
@@ -110,8 +124,26 @@ class CallbackRunner:
         if is_primary_process():
             metric_log.append_rows(self._workdir / name, rows)
 
-    def begin(self, state: GANState, step: int) -> None:
-        """Probes a new run, and draws the figures of the step at which training begins."""
+    def append_block(self, step: int, rows: list[dict[str, Any]], timing: dict[str, float]) -> None:
+        """Logs the metrics of the train steps of a block, the last of which is `step`."""
+        first = step - len(rows) + 1
+        self.append("metrics.jsonl", [{"step": i} | row for i, row in enumerate(rows, first)])
+        self.append("timing.jsonl", [{"step": step} | timing])
+        self._writers.scalars(step, block_scalars(rows, timing))
+
+    def close(self) -> None:
+        """Flushes and closes the writers."""
+        self._writers.close()
+
+    def begin(self, state: GANState, step: int, record: dict[str, Any]) -> None:
+        """Opens the writers, probes a new run, and draws the figures of the first step.
+
+        Args:
+          state: The state at which training begins.
+          step: Its train step.
+          record: The content of config.json.
+        """
+        self._writers.open(step, record)
         if step == 0:
             local = to_host_local(state)  # by every process, because it may all-gather
             if is_primary_process() and (hint := data_range_hint(self._program, local)):
@@ -140,11 +172,14 @@ class CallbackRunner:
         try:
             if probes and self._probe is not None:
                 values = jax.device_get(self._probe(state, jax.random.clone(self._streams.probe)))
-                self.append("probes.jsonl", [{"step": step} | to_row("probe", values, to_list)])
+                row = to_row("probe", values, to_list)
+                self.append("probes.jsonl", [{"step": step} | row])
+                self._writers.scalars(step, named_scalars("probes", row))
             if self._callbacks.evaluate is not None and self._is_evaluated(step):
                 returned = self._callbacks.evaluate(state, jax.random.clone(self._streams.eval))
                 scores = to_row("evaluate", returned, float)
                 self.append("scores.jsonl", [{"step": step} | scores])
+                self._writers.scalars(step, named_scalars("scores", scores))
                 self._scores = scores
         except Exception as error:
             self._error = error
@@ -158,6 +193,8 @@ class CallbackRunner:
         self._raise_error()
         if self._is_drawn(step):
             self._draw(state, step)
+        if self.saves_at(step):
+            self._writers.flush()
         if self._callbacks.progress is not None:
             speed, total = timing["steps"] / timing["seconds"], self._options.steps
             self._callbacks.progress(
@@ -168,7 +205,9 @@ class CallbackRunner:
         state = to_host_local(state)
         if self._callbacks.draw is not None:
             try:
-                self._callbacks.draw(state, jax.random.clone(self._streams.sample), step)
+                key = jax.random.clone(self._streams.sample)
+                if pictures := self._callbacks.draw(state, key, step):
+                    self._writers.images(step, pictures)
             except Exception as error:  # a failed figure must not stop training
                 reason = f"{type(error).__name__}: {error}"
                 self.log(f"Drawing step {step:,} failed, but training continues: {reason}")

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -107,15 +108,15 @@ def train(
         lock_workdir(workdir),
         Checkpoints(workdir / "checkpoints", keep_every=options.keep_every) as checkpoints,
         stop_on_signal() as stop,
+        closing(runner),
     ):
         state, step = init_or_restore(program, checkpoints, runner.log)
         record = begin_records(workdir, program, options, step, runner.log)
-        runner.begin(state, step)
+        runner.begin(state, step, record)
         blocks = run_blocks(program, state, plan_run(program, options, step))
         for state, rows, timing in blocks:
-            runner.append("metrics.jsonl", [{"step": step + i} | r for i, r in enumerate(rows, 1)])
             step += len(rows)
-            runner.append("timing.jsonl", [{"step": step} | timing])
+            runner.append_block(step, rows, timing)
             if failure := counter.first_failure(step - len(rows), rows):
                 raise_failure(program, options, checkpoints, failure, runner.log)
             scores = runner.measure(state, step)

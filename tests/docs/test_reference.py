@@ -20,6 +20,7 @@ PACKAGES = (
     "distributed",
     "dynamics",
     "evaluation",
+    "export",
     "metrics",
     "models",
     "plotting",

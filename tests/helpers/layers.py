@@ -15,6 +15,7 @@ LAYERS = (
     ("evaluation",),
     ("report",),
     ("runs",),
+    ("export",),
     ("cli",),
 )
 # Packages that take long to import or are not always installed, and the only modules that may.
@@ -29,4 +30,6 @@ CONFINED = {
     "tensorflow_datasets": ("data",),
     "grain": ("data.streaming",),
     "matfree": ("dynamics.spectrum",),
+    "tensorboardX": ("training.backends",),
+    "wandb": ("training.backends",),
 }

@@ -1,0 +1,5 @@
+"""The generator of a run as files that need only JAX to load."""
+
+from jaxgan.export.run_export import export_run
+
+__all__ = ["export_run"]

@@ -1,0 +1,157 @@
+"""The writers for TensorBoard and for Weights & Biases."""
+
+import importlib.util
+import json
+import secrets
+import time
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from jaxgan._io import write_json
+from jaxgan.errors import ConfigError
+from jaxgan.training.writers import OpenWriterFn, Writer
+
+WriterName = Literal["tensorboard", "wandb"]
+
+
+class TensorBoardWriter(Writer):
+    """Writes event files to `workdir/tensorboard`, which TensorBoard reads.
+
+    TensorBoard discards the records after `step` that earlier files contain.
+    """
+
+    def __init__(self, workdir: Path, step: int, config: dict[str, Any]):
+        """Opens a new event file."""
+        del config
+        # The class SummaryWriter writes in a thread, which its method `flush` does not wait for.
+        from tensorboardX import event_file_writer, summary
+        from tensorboardX.proto import event_pb2
+
+        events: Any = event_pb2  # its messages are built when it is imported
+        self._summary, self._event = summary, events.Event
+        folder = workdir / "tensorboard"
+        folder.mkdir(parents=True, exist_ok=True)
+        # The name has the time in seconds. The suffix distinguishes files of the same second.
+        self._file = event_file_writer.EventsWriter(str(folder / "events"), f".{time.time_ns()}")
+        start = events.SessionLog(status=events.SessionLog.START)
+        self._write(step + 1, session_log=start)  # discards the records from this step on
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        """See `Writer`."""
+        for name, value in values.items():
+            self._write(step, summary=self._summary.scalar(name, value))
+        self.flush()  # so that TensorBoard shows every block
+
+    def images(self, step: int, images: dict[str, np.ndarray]) -> None:
+        """See `Writer`."""
+        for name, image in images.items():
+            self._write(step, summary=self._summary.image(name, image, dataformats="HWC"))
+
+    def text(self, step: int, texts: dict[str, str]) -> None:
+        """See `Writer`."""
+        for name, text in texts.items():
+            self._write(step, summary=self._summary.text(name, text))
+
+    def flush(self) -> None:
+        """See `Writer`."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """See `Writer`."""
+        self._file.close()
+
+    def _write(self, step: int, **content: Any) -> None:
+        self._file.write_event(self._event(step=step, wall_time=time.time(), **content))
+
+
+class WandbWriter(Writer):
+    """Writes to Weights & Biases; the local files are in `workdir/wandb`.
+
+    A resumed run continues under the same id, which is in wandb.json with the last train step that
+    was sent. Records up to that step are not sent again, because they cannot be replaced.
+    The environment variables of W&B apply, such as WANDB_PROJECT, WANDB_ENTITY and WANDB_MODE.
+    """
+
+    def __init__(self, workdir: Path, step: int, config: dict[str, Any]):
+        """Starts the run, or continues it."""
+        import wandb
+
+        self._wandb, self._path = wandb, workdir / "wandb.json"
+        record = json.loads(self._path.read_text()) if step >= 0 and self._path.exists() else {}
+        self._id, self._sent = record.get("id", secrets.token_hex(4)), record.get("step", -1)
+        self._record()
+        self._run = wandb.init(
+            dir=workdir,
+            id=self._id,
+            resume="allow",
+            name=workdir.name,
+            config=config,
+            settings=wandb.Settings(init_timeout=60, console="off"),
+        )
+        self._step, self._row = self._sent, {}
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        """See `Writer`."""
+        self._add(step, values)
+
+    def images(self, step: int, images: dict[str, np.ndarray]) -> None:
+        """See `Writer`."""
+        self._add(step, {name: self._wandb.Image(image) for name, image in images.items()})
+
+    def text(self, step: int, texts: dict[str, str]) -> None:
+        """See `Writer`."""
+        html = {name: f"<pre>{escape(text)}</pre>" for name, text in texts.items()}
+        self._add(step, {name: self._wandb.Html(text) for name, text in html.items()})
+
+    def flush(self) -> None:
+        """Sends the row of the last train step; nothing can be added to it afterwards."""
+        if self._row:
+            self._run.log(self._row, step=self._step, commit=True)
+            self._sent, self._row = self._step, {}
+            self._record()
+
+    def close(self) -> None:
+        """See `Writer`."""
+        self.flush()
+        self._run.finish()
+
+    def _add(self, step: int, values: dict[str, Any]) -> None:
+        if step <= self._sent:
+            return
+        if step != self._step:
+            self.flush()
+        self._step = step
+        self._row |= values
+
+    def _record(self) -> None:
+        write_json(self._path, {"id": self._id, "step": self._sent})
+
+
+# The class and the package it needs, which the extra of the same name installs.
+BACKENDS: dict[str, tuple[OpenWriterFn, str]] = {
+    "tensorboard": (TensorBoardWriter, "tensorboardX"),
+    "wandb": (WandbWriter, "wandb"),
+}
+
+
+def find_writers(names: Iterable[str]) -> dict[str, OpenWriterFn]:
+    """Returns the argument `writers` of `Callbacks` for some of "tensorboard" and "wandb".
+
+    Raises:
+      ConfigError: If there is no such writer, or its package is not installed.
+    """
+    found = {}
+    for name in names:
+        if name not in BACKENDS:
+            raise ConfigError(f"the writer {name!r} is unknown, expected {' or '.join(BACKENDS)}")
+        found[name], package = BACKENDS[name]
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(
+                f"the writer {name} needs the package {package}; install it with: "
+                f"pip install 'jaxgan[{name}]'"
+            )
+    return found
