@@ -54,7 +54,6 @@ def test_dcgan_trains_resumes_and_samples_images_of_the_datas_shape(
     assert run.step == 3
     assert run.sample(jax.random.key(0), 2).shape == (2, *SHAPE)
     assert (run.state.g_ema is not None) == (preset == "tuned")
-    assert ("still has 99.7% of the initial parameters" in output) == (preset == "tuned")
     assert mpimg.imread(workdir / "real.png").std() > 0
     out = tmp_path / "samples.npy"
     status, _, error = command(cli.main, "sample", workdir, "--num", 2, "--out", out)
