@@ -17,15 +17,16 @@ from jaxgan.training import Checkpoints, make_rng_streams, read_columns
 from tests.helpers import toy_experiment
 from tests.helpers.networks import assert_same_bits
 
-SAMPLE_FILES = ("000000.npy", "000000.png", "000120.npy", "000120.png")
-# Written by other experiments, with --evaluate-every, by `jaxgan evaluate`, for corrupt
-# checkpoints, or without --no-report.
+SAMPLE_FILES = tuple(f"{step:06}.{kind}" for step in (0, 100, 120) for kind in ("npy", "png"))
+# Written by other experiments, with --evaluate-every, by `jaxgan evaluate` or `jaxgan export`, for
+# corrupt checkpoints, by the writers of logs, or without --no-report.
 OTHER_FILES = {
     "quarantine",
     "samples.png",
     *("parabola.gif", "distance.json", "mixture.gif", "scores.json"),
     *("scores.jsonl", "scores.png", "evaluation.json", "nearest.png", "nearest.npy"),
     *("real_scores.json", "report.html", "stability.json", "stability.gif", "stability.png"),
+    *("export", "tensorboard", "wandb", "wandb.json", "writers.json"),
 }
 
 
