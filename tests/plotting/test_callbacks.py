@@ -106,13 +106,17 @@ def test_make_image_callback_skips_unusable_files_and_reports_each_once(tmp_path
     draw = callbacks.make_image_callback(
         gan_with_samples(6, 6, 1), tmp_path, 10, "toy", log_fn=messages.append
     )
-    monkeypatch.setattr(
-        callbacks.figures,
-        "save_labeled_rows",
-        lambda path, rows, *args, **options: drawn.append((path.name, [row[0] for row in rows])),
-    )
+    save_labeled_rows = callbacks.figures.save_labeled_rows
+
+    def save(path, rows, *args, **options):
+        drawn.append((path.name, [row[0] for row in rows]))
+        save_labeled_rows(path, rows, *args, **options)
+
+    monkeypatch.setattr(callbacks.figures, "save_labeled_rows", save)
     for step in (100, 110):
-        draw(None, None, step)
+        picture = draw(None, None, step)["samples"]
+        assert picture.dtype == np.uint8
+        assert picture.shape[2] == 3
     progress = [labels for name, labels in drawn if name == "progress.png"]
     assert progress == [["epoch 10"], ["epoch 10", "epoch 11"]]
     assert len(messages) == 1
