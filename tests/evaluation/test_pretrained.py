@@ -118,6 +118,7 @@ def test_prepare_images_scales_and_centers():
     assert np.ptp(found, axis=(0, 2, 3)).max() == 0
 
 
+@pytest.mark.stress
 def test_extract_treats_gray_floats_and_parts_alike(network, monkeypatch):
     monkeypatch.setattr(pretrained, "BATCH_SIZE", 2)
     network = pretrained.load_efficientnet()
@@ -225,6 +226,7 @@ def test_features_of_real_images_are_cached(pixel_network, unlabeled, tmp_path):
     assert seen == [500]
 
 
+@pytest.mark.stress
 def test_scores_in_efficientnet_features_tell_real_images_from_noisy_ones(
     network, unlabeled, monkeypatch
 ):

@@ -81,6 +81,7 @@ def test_conditional_experiments_train_and_resume_with_the_same_bits(train, tmp_
     assert parts.sample(jax.random.key(0), 6, labels).shape == (6, 28, 28, 1)
 
 
+@pytest.mark.stress
 def test_dcgan_on_a_color_folder_with_six_classes(train, command, tmp_path, color_folder):
     options = ("--conditional", "--width", 4, "--batch-size", 8, "--steps-per-block", 1)
     workdirs = {name: tmp_path / name for name in ("whole", "parts", "streamed")}
@@ -127,6 +128,7 @@ def test_run_of_classes_samples_by_frequency_and_refuses_unknown_ones(train, tmp
     np.testing.assert_allclose(np.load(out)[::8], corners, atol=1e-5)
 
 
+@pytest.mark.stress
 def test_conditional_population_equals_single_runs(train, tmp_path):
     options = (*DIGITS, "--steps", 3)
     train(mnist_mlp, tmp_path / "two", *options, "--num-seeds", 2)

@@ -165,6 +165,7 @@ def test_image_experiments_pass_the_augmentation_to_the_gan(module, monkeypatch)
     assert module.build(module.Config(**shape)) is None
 
 
+@pytest.mark.stress
 def test_image_experiment_with_augmentation_is_resumed_to_the_bit(command, tmp_path):
     arguments = ("--dataset", "digits", "--augment", "color", "translation", "cutout")
     for name, parts in (("once", (4,)), ("resumed", (2, 4))):

@@ -103,6 +103,7 @@ def test_train_leaves_the_hyperparams_of_the_gan_for_the_next_run(tmp_path, num_
 
 
 @pytest.mark.default_xla
+@pytest.mark.stress
 def test_train_resumes_a_population_of_a_game_optimizer_with_the_same_bits(tmp_path):
     tx = optimizers.optimistic(optimizers.adam(1e-3, b1=-0.5))
     gan = tiny_gan(d_tx=tx, g_tx=tx)

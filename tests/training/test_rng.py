@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from jaxgan import penalties
 from jaxgan.data.sources import synthetic_source
@@ -70,6 +71,7 @@ def test_train_takes_its_keys_from_the_documented_streams(tmp_path):
     assert "Embed_0" in state.d.params  # the networks are given the condition
 
 
+@pytest.mark.stress
 def test_rng_streams_never_share_a_key(monkeypatch):
     """Runs op by op, and records every key that is drawn from, split, or folded into."""
     used = {"draw": Counter(), "split": set(), "fold": set()}
