@@ -139,6 +139,7 @@ def test_conditional_population_equals_single_runs(train, tmp_path):
     )
 
 
+@pytest.mark.stress
 def test_conditional_run_on_two_devices_equals_that_on_one(train, tmp_path):
     for num in (1, 2):
         train(mnist_mlp, tmp_path / str(num), *DIGITS, "--steps", 4, "--num-devices", num)

@@ -124,6 +124,7 @@ def load_mean_colors():
     return PretrainedNetwork("means", "means of parts of an image", extract, "0123")
 
 
+@pytest.mark.stress
 def test_images_without_labels_are_evaluated_with_a_pretrained_network(
     command, train, tmp_path, monkeypatch
 ):

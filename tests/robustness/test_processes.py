@@ -114,9 +114,8 @@ def test_losses_do_not_depend_on_num_processes(
 
 
 @pytest.mark.parametrize("stopped", [0, 1])
+@pytest.mark.stress
 def test_signal_to_one_process_ends_both_and_the_run_resumes(stopped, tmp_path, count):
-    if not count(stopped == 1, True):
-        pytest.skip("only with --full")
     workdir, other = tmp_path / "resumed", 1 - stopped
     system = ("parabola", "parabola_population")[stopped]
     options = {"system": system, "precision": "float64", "num-devices": count(2, 4)}
