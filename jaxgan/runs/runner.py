@@ -117,16 +117,18 @@ def plan_message(
         f"Run: {options.steps:,} train steps ({steps_per_epoch:,} per epoch{epoch_note}), batches "
         f"of {config.batch_size} samples, in {config.workdir}."
     )
-    default_steps = default_length(type(config), steps_per_epoch)
+    default_steps = default_length(config, steps_per_epoch)
     if default_steps is not None and options.steps < default_steps:
         message += f" The default run has {default_steps:,} train steps."
     return message
 
 
-def default_length(config_type: type[RunConfig], steps_per_epoch: int) -> int | None:
-    """Returns the train steps of an experiment's default run; None if it has no default."""
+def default_length(config: RunConfig, steps_per_epoch: int) -> int | None:
+    """Returns the train steps of a preset's default run; None if it has no default."""
+    preset = getattr(config, "preset", None)
+    default = type(config)() if preset is None else type(config).from_preset(preset)
     try:
-        return config_type().total_steps(steps_per_epoch)
+        return default.total_steps(steps_per_epoch)
     except ConfigError:
         return None
 

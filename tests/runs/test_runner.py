@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib import image as mpimg
 
+from experiments import mnist_cnn
 from jaxgan.data.sources import to_pixels
 from jaxgan.runs import run_dir, runner
 from jaxgan.runs.config import AdamConfig
@@ -159,5 +160,10 @@ def test_plan_message_gives_the_default_run_if_that_is_longer(tmp_path, steps):
 
 
 def test_default_length_is_none_without_default_steps_and_epochs():
-    assert runner.default_length(AdamConfig, 10) is None
-    assert runner.default_length(toy_experiment.Config, 10) == 250
+    assert runner.default_length(AdamConfig(), 10) is None
+    assert runner.default_length(toy_experiment.Config(), 10) == 250
+
+
+def test_default_length_is_that_of_the_preset():
+    assert runner.default_length(mnist_cnn.Config(epochs=3), 10) == 250
+    assert runner.default_length(mnist_cnn.Config.from_preset("quick", epochs=3), 10) == 10
