@@ -21,6 +21,10 @@ from tests.helpers.networks import (
 
 REAL = real_batch()
 LABELS = jnp.arange(8) % 10
+CONDITIONS = [
+    pytest.param(None, id="unconditional", marks=pytest.mark.stress),
+    pytest.param(LABELS, id="conditional"),
+]
 
 
 def build_and_init(seed=0, **changes):
@@ -62,8 +66,15 @@ def test_init_reads_only_the_shape_of_real():
     assert_same_bits(gan.init(jax.random.key(0), 0.3 * real_batch(31)), state)
 
 
-@pytest.mark.parametrize("simultaneous", [False, True])
-@pytest.mark.parametrize("loss", [losses.non_saturating, losses.minimax])
+@pytest.mark.parametrize(
+    ("loss", "simultaneous"),
+    [
+        (losses.non_saturating, False),
+        (losses.minimax, True),
+        pytest.param(losses.non_saturating, True, marks=pytest.mark.stress),
+        pytest.param(losses.minimax, False, marks=pytest.mark.stress),
+    ],
+)
 def test_step_equals_d_step_then_g_step_with_the_same_key(loss, simultaneous):
     gan, state = build_and_init(loss=loss, ema_half_life=100.0)
     after_d, d_metrics = gan.d_step(state, REAL, jax.random.key(1))
@@ -76,7 +87,7 @@ def test_step_equals_d_step_then_g_step_with_the_same_key(loss, simultaneous):
     chex.assert_trees_all_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("condition", [None, LABELS], ids=["unconditional", "conditional"])
+@pytest.mark.parametrize("condition", CONDITIONS)
 def test_step_in_scan_equals_single_calls(condition):
     gan = small_gan()
     state, indices = gan.init(jax.random.key(0), REAL, condition), jnp.arange(3)
@@ -92,7 +103,7 @@ def test_step_in_scan_equals_single_calls(condition):
     chex.assert_trees_all_close(scanned, state, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("condition", [None, LABELS], ids=["unconditional", "conditional"])
+@pytest.mark.parametrize("condition", CONDITIONS)
 def test_init_and_step_in_vmap_equal_single_calls(condition):
     """Every member has its own key and, if there are conditions, its own conditions."""
 
@@ -319,8 +330,8 @@ def test_finite_metric_is_false_for_nan_data():
 @pytest.mark.parametrize(
     "tx",
     [
-        optimizers.adam(1e-3),
-        optimizers.rmsprop(1e-3),
+        pytest.param(optimizers.adam(1e-3), marks=pytest.mark.stress),
+        pytest.param(optimizers.rmsprop(1e-3), marks=pytest.mark.stress),
         optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3)),
         optax.inject_hyperparams(optax.adam)(1e-3, b1=0.5),
         optax.adam(optax.cosine_decay_schedule(1e-3, 100)),

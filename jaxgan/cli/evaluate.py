@@ -43,12 +43,13 @@ from jaxgan.runs.console import print_line
 from jaxgan.runs.image_data import reopen_dataset
 from jaxgan.runs.image_evaluation import FeaturesName, load_evaluator
 from jaxgan.runs.loading import Run
+from jaxgan.runs.runtime import set_compilation_cache
 from jaxgan.training.config_file import package_versions, run_title
 from jaxgan.training.options import check_ranges
 
 NUM_SHOWN = 32
 NUM_COLUMNS = 16
-BATCH_SIZE = 1_000
+BATCH_SIZE = 250  # larger batches are slower on CPUs
 NUM_DRAWS, NUM_PRETRAINED_DRAWS = 3, 2
 
 
@@ -75,6 +76,8 @@ class Config:
     """Seed of the latent noise."""
     data_dir: Path = DEFAULT_DATA_DIR
     """Directory of the prepared data sets."""
+    compilation_cache: bool = True
+    """Keep compiled programs in compilation_cache of the data directory, as the experiments do."""
 
     def __post_init__(self):
         """Raises ConfigError at the first option that is invalid."""
@@ -85,6 +88,8 @@ class Config:
 
 def run(config: Config) -> None:
     """Evaluates a run, prints the scores, and writes evaluation.json."""
+    if config.compilation_cache:
+        set_compilation_cache(config.data_dir)
     step = "best" if config.best else config.step
     loaded = load_run_with_precision(config.workdir, step, config.member)
     data = reopen_dataset(check_image_run(loaded, config.workdir), config.data_dir)

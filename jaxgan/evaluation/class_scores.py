@@ -1,5 +1,6 @@
 """Scores of each class of a conditional GAN, together with those of real images."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -65,13 +66,17 @@ def make_class_evaluator(
     rest = [rows[num:] for rows, num in zip(class_rows, num_held_out, strict=True)]
     condition = np.repeat(np.arange(classifier.num_classes, dtype=np.int32), num_held_out)
 
+    @functools.cache
+    def reference_moments():
+        return [compute_moments(real.features[rows]) for rows in rest]
+
     def compute_distances(features):
         """Returns the Fréchet distances `[K]` of features, sorted by class as `condition` is."""
         parts = np.split(np.asarray(features), np.cumsum(num_held_out)[:-1])
         return np.array(
             [
-                compute_distance(real.features[rows], part)
-                for rows, part in zip(rest, parts, strict=True)
+                compute_distance(moments, compute_moments(jnp.asarray(part)))
+                for moments, part in zip(reference_moments(), parts, strict=True)
             ]
         )
 
@@ -84,6 +89,7 @@ def make_class_evaluator(
         ]
         return ClassScores(compute_distances(outputs.features), np.array(accuracy))
 
+    @functools.cache
     def compute_real_baseline():
         features = real.features[np.concatenate(held_out)]
         return ClassScores(compute_distances(features), np.array(classifier.class_accuracy))
@@ -91,12 +97,14 @@ def make_class_evaluator(
     return ClassEvaluator(condition, compute_scores, compute_real_baseline)
 
 
-def compute_distance(reference: jax.Array, features: np.ndarray) -> float:
-    """Returns the Fréchet distance of two sets of features; NaN if they are too few."""
-    if min(len(reference), len(features)) < MIN_SAMPLES_PER_CLASS:
-        return np.nan
-    moments = frechet.feature_moments(reference), frechet.feature_moments(jnp.asarray(features))
-    return float(frechet.frechet_distance(*moments))
+def compute_moments(features: jax.Array) -> frechet.Moments | None:
+    """Returns the moments of a class's features `[N, F]`; None if N is below 2."""
+    return None if len(features) < MIN_SAMPLES_PER_CLASS else frechet.feature_moments(features)
+
+
+def compute_distance(a: frechet.Moments | None, b: frechet.Moments | None) -> float:
+    """Returns the Fréchet distance of two sets of features; NaN if one has no moments."""
+    return np.nan if a is None or b is None else float(frechet.frechet_distance(a, b))
 
 
 def scores_to_json(scores: ClassScores) -> dict[str, list[float | None]]:

@@ -133,6 +133,7 @@ def score_outputs(
     return {name: float(values[name]) for name in SCORES if name in values}
 
 
+@jax.jit
 def score_logits(
     class_counts: jax.Array, logits: jax.Array, images: jax.Array
 ) -> dict[str, jax.Array]:

@@ -26,8 +26,7 @@ def configure_jax(config: RunConfig) -> None:
       ConfigError: If the other processes do not connect.
     """
     jax.config.update("jax_enable_x64", config.precision == "float64")
-    current = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
-    if config.compilation_cache and current is None:
+    if config.compilation_cache:
         set_compilation_cache(getattr(config, "data_dir", DEFAULT_DATA_DIR))
     num_local_devices = (config.num_devices or 0) // (config.num_processes or 1)
     default = 1 if config.num_seeds is None else count_cores()
@@ -44,8 +43,11 @@ def configure_jax(config: RunConfig) -> None:
 def set_compilation_cache(data_dir: Path) -> None:
     """Lets JAX keep compiled programs in a subdirectory of the data directory, at most 1 GiB.
 
-    Without permission to write there, nothing is kept.
+    Changes nothing if a cache is set already. Without permission to write there, nothing is kept.
     """
+    current = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
+    if current is not None:
+        return
     folder = Path(os.path.expanduser(data_dir)).absolute() / "compilation_cache"
     try:
         folder.mkdir(parents=True, exist_ok=True)

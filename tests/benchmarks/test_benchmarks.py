@@ -63,6 +63,7 @@ def test_serve_commands_rejects_an_unknown_command(monkeypatch):
         serve_commands(None)
 
 
+@pytest.mark.stress
 def test_jax_worker_shards_a_population_over_all_devices(tmp_path):
     worker = make_worker("parabola_64", tmp_path)
     worker.train(1)
@@ -149,6 +150,7 @@ def test_quality_tables_give_distances_and_times_over_seeds(tmp_path):
     assert plt.imread(tmp_path / "x.png").std() > 0
 
 
+@pytest.mark.stress
 def test_measure_point_returns_all_figures():
     point = scaling.SweepPoint("parabola", 2, scaling.build_parabola, 128, 2, "simultaneous")
     figures = scaling.measure_point(point, 0.01)
@@ -161,6 +163,7 @@ def test_measure_point_returns_all_figures():
     assert "| parabola | 2 |" in scaling_report.markdown_tables({"gans": [figures]})
 
 
+@pytest.mark.stress
 def test_convolutions_compares_all_forms(monkeypatch, capsys):
     """Every form computes the same convolution."""
     cases = (

@@ -82,7 +82,9 @@ def test_sample_draws_seeds_and_walks_between_them(command, toy_run, tmp_path):
     assert width >= 12 * 2 * 28  # twelve images from each seed to the next
 
 
-@pytest.mark.parametrize("name", ["samples.png", "walk.gif"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("samples.png", marks=pytest.mark.stress), "walk.gif"]
+)
 def test_sample_draws_figures(command, toy_run, tmp_path, name):
     out = tmp_path / name
     status, _, error = command(cli.main, "sample", toy_run, "--num", 16, "--out", out)
@@ -90,6 +92,7 @@ def test_sample_draws_figures(command, toy_run, tmp_path, name):
     assert mpimg.imread(out).std() > 0
 
 
+@pytest.mark.stress
 def test_sample_uses_a_member_of_a_population(command, train_toy, tmp_path):
     train_toy(tmp_path / "run", "--steps", 5, "--num-seeds", 2)
     first, second = (
@@ -139,6 +142,7 @@ def test_sample_refuses_a_directory_without_a_run(command, tmp_path):
     assert "config.json is corrupt" in error
 
 
+@pytest.mark.stress
 def test_sample_enables_64_bit_types_of_a_run(command, train_toy, tmp_path):
     try:
         assert train_toy(tmp_path / "run", "--steps", 2, "--precision", "float64")[0] == 0

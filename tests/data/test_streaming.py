@@ -60,6 +60,7 @@ def test_streaming_source_reads_each_image_once_per_epoch(tmp_path):
     assert epoch != sorted(epoch)
 
 
+@pytest.mark.stress
 def test_streaming_source_read_error_ends_the_run_without_loss(tmp_path):
     broken = threading.Event()
 

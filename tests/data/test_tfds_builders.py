@@ -246,6 +246,7 @@ def test_prepare_dataset_uses_what_another_process_prepared_meanwhile(
     assert [path.name for path in (data_dir / "mnist").iterdir()] == ["0.1.0"]
 
 
+@pytest.mark.stress
 def test_prepare_dataset_with_the_official_mnist_from_a_server(tmp_path, serve, mnist_files):
     serve(mnist_files)
     assert_prepared(tmp_path, mnist_files)

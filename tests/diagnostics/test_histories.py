@@ -37,6 +37,7 @@ def test_recorded_histories_cover_every_system():
     assert sum(path.stat().st_size for path in RECORDED) < 150_000
 
 
+@pytest.mark.stress
 def test_diagnose_finds_nothing_in_the_documented_parabola_run(tmp_path):
     config = parabola.Config()
     history = train_history(

@@ -31,6 +31,16 @@ EXPECTED = {
     "G does not learn": ["discriminator winning", "standstill"],
     "G takes ten steps": ["discriminator at chance", "mode collapse"],
 }
+# Failures that are trained in the suite; all of them with --full.
+QUICK = (
+    "D does not learn",
+    "the critic saturates",
+    "the critic is unconstrained",
+    "the critic is dead",
+    "D ends in a sigmoid",
+    "G does not learn",
+)
+PARAMETERS = [f if f in QUICK else pytest.param(f, marks=pytest.mark.stress) for f in EXPECTED]
 
 
 @pytest.fixture
@@ -47,7 +57,7 @@ def test_rules_are_all_exercised():
     assert {rule.name for rule in RULES} == {name for names in EXPECTED.values() for name in names}
 
 
-@pytest.mark.parametrize("failure", EXPECTED)
+@pytest.mark.parametrize("failure", PARAMETERS)
 def test_diagnose_names_the_failure(failed, failure):
     metrics, probes = failed(failure)
     assert finding_names(metrics, probes) == EXPECTED[failure]
@@ -59,7 +69,7 @@ def test_diagnose_names_the_failure(failed, failure):
         assert finding.advice
 
 
-@pytest.mark.parametrize("failure", EXPECTED)
+@pytest.mark.parametrize("failure", PARAMETERS)
 def test_diagnose_finds_nothing_in_a_short_history(failed, failure):
     metrics, probes = until(failed(failure), MIN_STEPS - 1)
     assert not is_conclusive(metrics)
@@ -114,7 +124,7 @@ def test_diagnose_applies_the_rules_whose_columns_exist(failed, failure, kept, e
     assert finding_names({name: metrics[name] for name in ("step", *kept)}, probes) == expected
 
 
-@pytest.mark.parametrize("failure", EXPECTED)
+@pytest.mark.parametrize("failure", PARAMETERS)
 def test_diagnose_without_any_one_column_finds_nothing_new(failed, failure):
     """A missing column may remove a finding, and reveal those that it takes precedence over."""
     metrics, probes = failed(failure)

@@ -20,6 +20,8 @@ PAGES = sorted(DOCS.rglob("*.md"))
 SHELL_BLOCK = re.compile(r"^```(?:sh|bash)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 MODULE = re.compile(r"python -m ([\w.]+)")
 SUBCOMMAND = re.compile(r"`jaxgan ([a-z]+)")  # in blocks, `config_type_of` finds them
+# Pages whose code takes long to compile: it runs with --full.
+LONG_PAGES = [f"guides/{name}" for name in ("populations", "dynamics", "latent_space", "devices")]
 # The module that the command line guide tells the reader to write.
 WRITTEN_BY_THE_READER = "my_experiment"
 
@@ -29,9 +31,11 @@ def page_id(path):
     return str(path.relative_to(DOCS).with_suffix(""))
 
 
-def pages_matching(pattern):
-    """Returns parameters: the pages whose text contains a pattern."""
-    return [pytest.param(p, id=page_id(p)) for p in PAGES if pattern.search(p.read_text())]
+def pages_matching(pattern, long_pages=()):
+    """Returns parameters: the pages whose text contains a pattern, `long_pages` marked `stress`."""
+    pages = {page_id(path): path for path in PAGES if pattern.search(path.read_text())}
+    marks = {name: pytest.mark.stress for name in long_pages}
+    return [pytest.param(path, id=name, marks=marks.get(name, ())) for name, path in pages.items()]
 
 
 def read_commands(path):
@@ -95,7 +99,7 @@ def option_name(field):
     return next(filter(None, names), field.name)
 
 
-@pytest.mark.parametrize("path", pages_matching(BLOCK))
+@pytest.mark.parametrize("path", pages_matching(BLOCK, LONG_PAGES))
 def test_page_code_runs(path, page_variables):
     run_page(path, shorten=True, **page_variables.get(page_id(path), {}))
 

@@ -71,6 +71,7 @@ def test_classifier_with_overwrite_is_trained_again(tmp_path, short_training):
     assert progress == 2 * [(step, 4) for step in range(1, 5)]
 
 
+@pytest.mark.stress
 def test_classifier_of_new_data_under_an_old_name_is_a_new_one(tmp_path, short_training):
     old, new = digits_subset("same_name", seed=0), digits_subset("same_name", seed=1)
     relabeled = old._replace(labels=old.labels[::-1].copy())
@@ -101,7 +102,7 @@ def test_data_checksum_depends_on_images_labels_and_shapes():
     assert len(compute_data_checksum(data)) == 8
 
 
-@pytest.mark.parametrize("offset", [-5, 1])
+@pytest.mark.parametrize("offset", [-5, pytest.param(1, marks=pytest.mark.stress)])
 def test_classifier_labels_may_be_any_integers(tmp_path, short_training, offset):
     data = digits_subset("shifted")
     plain = load_or_train_classifier("shifted", tmp_path, data=data)

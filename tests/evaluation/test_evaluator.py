@@ -80,6 +80,7 @@ def test_real_baseline_replaces_an_unusable_cache_file(
         path.write_text(content)
 
 
+@pytest.mark.stress
 def test_real_baseline_of_new_data_under_an_old_name_is_a_new_one(
     digits_classifier, tmp_path, monkeypatch
 ):

@@ -49,7 +49,11 @@ def load_photograph(name):
 
 @pytest.mark.parametrize(
     ("name", "label"),
-    [("grace_hopper", MILITARY_UNIFORM), ("china", PALACE), ("flower", DAISY)],
+    [
+        ("grace_hopper", MILITARY_UNIFORM),
+        pytest.param("china", PALACE, marks=pytest.mark.stress),
+        pytest.param("flower", DAISY, marks=pytest.mark.stress),
+    ],
 )
 def test_efficientnet_recognizes_photographs(tensors, name, label):
     image = load_photograph(name)
@@ -99,6 +103,7 @@ def apply_reference(tensors, x):
     return features, features @ np.float64(tensors["_fc.weight"]).T + tensors["_fc.bias"]
 
 
+@pytest.mark.stress
 def test_efficientnet_agrees_with_a_float64_reference(tensors):
     images = np.random.default_rng(0).normal(size=(2, 45, 64, 3))
     expected = apply_reference(tensors, images)
@@ -173,6 +178,7 @@ def unlabeled():
     return Images("plain", images, np.zeros(len(images), np.int64))
 
 
+@pytest.mark.stress
 def test_evaluator_of_a_pretrained_network_needs_no_labels(pixel_network, unlabeled):
     evaluator = make_evaluator(pixel_network, unlabeled, 200)
     assert evaluator.class_evaluator is None
@@ -187,6 +193,7 @@ def test_evaluator_of_a_pretrained_network_needs_no_labels(pixel_network, unlabe
     assert scores["frechet_distance"] > max(evaluator.real_baseline["frechet_distance"])
 
 
+@pytest.mark.stress
 def test_pretrained_network_gets_a_part_of_a_large_data_set(pixel_network, unlabeled, monkeypatch):
     seen = []
 

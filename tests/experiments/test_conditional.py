@@ -107,6 +107,7 @@ def test_dcgan_on_a_color_folder_with_six_classes(train, command, tmp_path, colo
     assert "class 'purple' is unknown, expected one of 0 blue, 1 cyan" in " ".join(error.split())
 
 
+@pytest.mark.stress
 def test_run_of_classes_samples_by_frequency_and_refuses_unknown_ones(train, tmp_path, command):
     train(mnist_mlp, tmp_path, *DIGITS, "--steps", 2)
     run = load_run(tmp_path)

@@ -7,6 +7,7 @@ import pytest
 from experiments import gallery, mnist_mlp, parabola
 
 
+@pytest.mark.stress
 @pytest.mark.usefixtures("offline")
 def test_gallery_collects_the_results_of_existing_runs(command, tmp_path):
     folder, out = tmp_path / "runs", tmp_path / "out"

@@ -93,6 +93,7 @@ def test_stream_of_a_folder_trains_to_the_same_bits(train, folders, tmp_path):
     assert memory.read_bytes() == stream.read_bytes()
 
 
+@pytest.mark.stress
 def test_resuming_with_other_images_or_options_is_refused(command, train, folders, tmp_path):
     folder, run = tmp_path / "flat", tmp_path / "run"
     shutil.copytree(folders / "flat", folder)

@@ -80,6 +80,7 @@ def test_mixture_is_measured_beside_published_values(
     assert f"{format_mean_sem(values, 3)}  {note}" in output
 
 
+@pytest.mark.stress
 def test_mixture_probes_every_member(train_mixture, tmp_path):
     train_mixture(tmp_path, "--num-seeds", 2)
     probes = read_columns(tmp_path / "probes.jsonl")

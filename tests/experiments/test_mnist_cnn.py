@@ -55,12 +55,12 @@ def test_precisions_bf16_computes_in_bf16_with_float32_parameters():
     assert "bf16" in str(program)
 
 
-def test_mnist_cnn_trains_on_mnist(tmp_path, mnist_files):
+def test_mnist_mlp_trains_on_mnist(tmp_path, mnist_files):
     workdir, data_dir = tmp_path / "run", tmp_path / "data"
     manual = data_dir / "downloads" / "manual" / "mnist"
     shutil.copytree(mnist_files, manual)
     options = ("--data-dir", data_dir, "--steps", 3, "--batch-size", 16, "--steps-per-block", 3)
-    done = run_module("experiments.mnist_cnn", "--workdir", workdir, *options)
+    done = run_module("experiments.mnist_mlp", "--workdir", workdir, *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(
         "Data: mnist, 60,000 images\nThe labels are not used; --conditional trains on them.\n"
@@ -71,7 +71,7 @@ def test_mnist_cnn_trains_on_mnist(tmp_path, mnist_files):
     shutil.rmtree(data_dir / "mnist")
     unreachable = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     arguments = ("--dataset", "mnist", "--workdir", tmp_path / "other", *options)
-    done = run_module("experiments.mnist_cnn", *arguments, **unreachable)
+    done = run_module("experiments.mnist_mlp", *arguments, **unreachable)
     assert done.returncode == 1
     assert done.stdout == ""
     for part in ("mnist", "t10k-labels-idx1-ubyte.gz", str(manual), "--dataset digits"):

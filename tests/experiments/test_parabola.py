@@ -60,6 +60,7 @@ def test_parabola_is_drawn_and_measured(command, train_parabola, tmp_path):
     assert "use a name ending in .png or .npy" in error
 
 
+@pytest.mark.stress
 def test_parabola_population_is_measured_together(command, train_parabola, tmp_path):
     status, output, _ = train_parabola(tmp_path, "--num-seeds", 3, "--preset", "tuned")
     assert status == 0
@@ -120,6 +121,7 @@ def test_run_that_is_not_finite_says_what_to_try(train_parabola, tmp_path):
     assert [finding["name"] for finding in findings] == ["not finite"]
 
 
+@pytest.mark.stress
 def test_on_nan_skip_goes_on_for_twenty_steps(train_parabola, tmp_path):
     options = ("--learning-rate", 1e30, "--on-nonfinite", "skip", "--steps", 30)
     status, _, error = train_parabola(tmp_path, *options)
@@ -134,6 +136,7 @@ def test_show_window_says_that_there_is_no_display(train_parabola, tmp_path, mon
     assert output.startswith("No window: there is no display")
 
 
+@pytest.mark.stress
 def test_show_window_shows_each_figure(train_parabola, tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(figures, "live_window", lambda title: shown.append)

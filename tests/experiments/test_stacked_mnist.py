@@ -101,7 +101,7 @@ def train_stacked(command, offline, monkeypatch):
 
 @pytest.mark.parametrize(
     ("options", "num_seeds"),
-    [pytest.param((), 1, marks=pytest.mark.stress), (("--num-seeds", 2), 2)],
+    [((), 1), pytest.param(("--num-seeds", 2), 2, marks=pytest.mark.stress)],
 )
 def test_stacked_mnist_is_measured_beside_published_values(
     train_stacked, tmp_path, options, num_seeds

@@ -164,8 +164,8 @@ def test_dcgan_discriminator_with_spectral_norm_is_1_lipschitz_per_layer():
     [
         ({"batch_norm": True}, None),
         ({"spectral_norm": True}, None),
-        ({}, penalties.subsample(penalties.r1(1.0), 2)),
-        ({}, penalties.gradient_penalty()),
+        pytest.param({}, penalties.subsample(penalties.r1(1.0), 2), marks=pytest.mark.stress),
+        pytest.param({}, penalties.gradient_penalty(), marks=pytest.mark.stress),
     ],
     ids=["batch_norm", "spectral_norm", "r1", "gradient_penalty"],
 )

@@ -95,6 +95,7 @@ def test_conv_models_have_the_documented_shape_dtype_and_range(name, dtype):
         assert float(jnp.abs(y.astype(jnp.float32)).max()) <= 1
 
 
+@pytest.mark.stress
 def test_conv_generator_rows_are_independent_in_evaluation_mode(variables):
     z = jax.random.uniform(jax.random.key(1), (3, 100), jnp.float32, -1, 1)
     generate = jax.jit(lambda z: ConvGenerator().apply(variables["g"], z, train=False))

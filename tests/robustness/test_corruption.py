@@ -20,6 +20,7 @@ def saved(tmp_path_factory):
     return folder
 
 
+@pytest.mark.stress
 def test_restore_latest_quarantines_corrupt_checkpoints(tmp_path, count):
     # In a separate process, because Orbax leaves coroutines and event loops behind when it fails.
     command = [sys.executable, "-m", "tests.helpers.corruption", str(tmp_path), str(count(30, 200))]

@@ -85,6 +85,7 @@ def test_train_ends_with_a_message_if_files_cannot_be_written(event, message, tm
     assert logs[0] == logs[1]
 
 
+@pytest.mark.stress
 def test_train_ends_with_a_message_if_the_workdir_is_read_only(tmp_path):
     workdir = tmp_path / "run"
     run(workdir, steps=5)

@@ -85,7 +85,7 @@ def check_command_lines(config_type, parse, use, monkeypatch, capfd, num, prefix
 
 @pytest.mark.parametrize("name", [*EXPERIMENTS, "compare", "gallery"])
 def test_parse_cli_accepts_or_refuses_any_words(name, monkeypatch, capfd, count):
-    module, num = importlib.import_module(f"experiments.{name}"), count(15, 500)
+    module, num = importlib.import_module(f"experiments.{name}"), count(6, 500)
 
     def use(config):
         if name in EXPERIMENTS:
@@ -100,7 +100,7 @@ def test_parse_cli_accepts_or_refuses_any_words(name, monkeypatch, capfd, count)
 
 @pytest.mark.parametrize("name", cli.SUBCOMMANDS)
 def test_subcommands_accept_or_refuse_any_words(name, monkeypatch, capfd, count):
-    module, num, parsed = cli.SUBCOMMANDS[name], count(15, 300), []
+    module, num, parsed = cli.SUBCOMMANDS[name], count(6, 300), []
     monkeypatch.setattr(module, "run", parsed.append)
 
     def parse():

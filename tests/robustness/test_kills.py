@@ -14,7 +14,7 @@ from tests.helpers.programs import ROOT, as_used
 
 DIGITS = ("--dataset", "digits", "--batch-size", 64)  # 28 train steps per epoch
 SYSTEMS = {
-    "parabola": ("--steps", 4_000),
+    "parabola": ("--steps", 1_500),
     "mnist_mlp": (*DIGITS, "--epochs", 8, "--num-seeds", 2),
     "mnist_mlp_bce": (*DIGITS, "--epochs", 8, "--keep-every", 17),
     "mnist_wgan": ("--dataset", "digits", "--batch-size", 16, "--epochs", 8, "--preset", "clip"),
@@ -55,7 +55,7 @@ def kill(system, workdir, rng):
             time.sleep(rng.uniform(0, 0.02))
             break
         if not while_saving and log.exists() and log.stat().st_size != size_before:
-            time.sleep(rng.uniform(0, 3))
+            time.sleep(rng.uniform(0, 1))
             break
         time.sleep(0.001)
     process.kill()

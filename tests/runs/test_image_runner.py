@@ -9,6 +9,7 @@ from jaxgan.data.splits import Images, Split
 from jaxgan.runs import image_data, image_evaluation
 
 
+@pytest.mark.stress
 def test_train_on_images_falls_back_to_mnist_5k_and_stays_with_it(train_toy, tmp_path):
     status, output, _ = train_toy(tmp_path, "--steps", 50, dataset=None)
     assert status == 0

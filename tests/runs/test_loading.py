@@ -71,6 +71,7 @@ def test_load_run_best_returns_the_checkpoint_with_the_lowest_first_score(tmp_pa
     assert load_run(tmp_path / "scored", gan=GAN).step == 20
 
 
+@pytest.mark.stress
 def test_load_run_selects_a_member(tmp_path):
     states = run_from_code(tmp_path, num_seeds=2)
     for member in range(2):

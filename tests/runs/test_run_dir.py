@@ -71,6 +71,7 @@ def test_find_existing_run_refuses_other_settings_and_names_them(train_toy, tmp_
         assert line in error
 
 
+@pytest.mark.stress
 def test_find_existing_run_accepts_other_lengths_and_schedules(train_toy, tmp_path):
     train_toy(tmp_path, "--steps", 50)
     options = ("--epochs", 3, "--keep-every", 70, "--num-devices", 2, "--on-nonfinite", "skip")

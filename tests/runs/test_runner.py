@@ -81,6 +81,7 @@ def test_run_training_draws_samples_of_the_same_latent_noise(train_toy, tmp_path
     np.testing.assert_array_equal(first, pixels[0, ..., 0])
 
 
+@pytest.mark.stress
 def test_run_training_ends_with_the_same_bits_if_interrupted(train_toy, tmp_path, monkeypatch):
     train_toy(tmp_path / "whole", "--steps", 200)
     original = runner.progress_reporter

@@ -201,7 +201,7 @@ def test_probe_that_raises_at_the_start_stops_the_run_before_the_first_step(tmp_
     assert saved_steps(tmp_path) == []
 
 
-@pytest.mark.parametrize("stops", [(7,), (3, 9)])
+@pytest.mark.parametrize("stops", [pytest.param((7,), marks=pytest.mark.stress), (3, 9)])
 def test_probe_values_do_not_depend_on_blocks_and_stops(tmp_path, stops):
     for workdir, ends, length in (("whole", (13,), 3), ("parts", (*stops, 13), 2)):
         for steps in ends:

@@ -47,7 +47,9 @@ def test_train_writes_logs_and_checkpoints(uninterrupted_run):
     assert saved_steps(workdir) == [10, 12]
 
 
-@pytest.mark.parametrize("stops", [(5,), (1, 7), (10, 11)])
+@pytest.mark.parametrize(
+    "stops", [(1, 7), *(pytest.param(s, marks=pytest.mark.stress) for s in ((5,), (10, 11)))]
+)
 def test_train_resumes_with_the_same_bits(uninterrupted_run, tmp_path, stops):
     for steps in (*stops, 12):
         state, step = run(tmp_path, steps, steps_per_block=2)

@@ -88,7 +88,7 @@ def test_train_stops_if_one_member_is_not_finite(tmp_path):
         assert checkpoints.all_steps == []
 
 
-@pytest.mark.parametrize("num_devices", [1, 2])
+@pytest.mark.parametrize("num_devices", [pytest.param(1, marks=pytest.mark.stress), 2])
 def test_train_leaves_the_hyperparams_of_the_gan_for_the_next_run(tmp_path, num_devices):
     def build_member(hyperparams):
         return tiny_gan(g_tx=optimizers.adam(hyperparams["learning_rate"]))
