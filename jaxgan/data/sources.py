@@ -5,7 +5,7 @@ the same batches exactly.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,8 @@ from jaxgan._checks import check_array, check_integers
 from jaxgan.errors import ConfigError, DtypeError, ShapeError
 
 EPOCH_IMAGES = 60_000
+
+ArrayT = TypeVar("ArrayT", jax.Array, np.ndarray)
 
 
 class Source(NamedTuple):
@@ -145,14 +147,14 @@ def default_repeats(num: int) -> int:
     return max(1, EPOCH_IMAGES // num)
 
 
-def from_pixels(pixels: jax.Array) -> jax.Array:
+def from_pixels(pixels: ArrayT) -> ArrayT:
     """Maps uint8 pixels, 0 to 255, to float32 in [-1, 1], exactly at both ends.
 
     Args:
-      pixels: An array of any shape.
+      pixels: A JAX or NumPy array of any shape.
 
     Returns:
-      An array of the same shape.
+      An array of the same kind and shape.
 
     Raises:
       DtypeError: If the pixels are not uint8.

@@ -51,12 +51,13 @@ def make_sample_probe(
             f"real is {real.dtype}, expected floating point in the range of the generator's "
             "output; map pixels to [-1, 1] with jaxgan.data.from_pixels"
         )
-    if bool(jnp.all(real == real[:1])):
+    # One program compiles sooner than one per operation.
+    real_std, identical = jax.jit(lambda x: (total_std(x), jnp.all(x == x[:1])))(real)
+    if bool(identical):
         raise DataError(
             f"all {len(real)} real samples are identical, expected samples that differ: the "
             "diversity of generated samples is relative to theirs; check how the data is read"
         )
-    real_std = total_std(real)
 
     def probe(state, key):
         z_key, sketch_key = jax.random.split(key)

@@ -105,7 +105,7 @@ def train_on_images(
         ),
         probe=make_sample_probe(
             gan,
-            from_pixels(jnp.asarray(examples)),
+            from_pixels(examples),
             NUM_PROBE_SAMPLES,
             condition=None if labels is None else labels[rows[spread]],
         ),

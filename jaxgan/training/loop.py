@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
@@ -37,6 +38,7 @@ from jaxgan.training.program import (
     init_or_restore,
     make_program,
     run_blocks,
+    start_compiling,
 )
 from jaxgan.training.resume import compare_training, same_versions, start_message
 from jaxgan.training.rng import make_rng_streams
@@ -109,11 +111,17 @@ def train(
         Checkpoints(workdir / "checkpoints", keep_every=options.keep_every) as checkpoints,
         stop_on_signal() as stop,
         closing(runner),
+        ThreadPoolExecutor(max_workers=1) as executor,
     ):
+        # A run that is resumed may be refused, so it is compiled after the checks.
+        is_new = not checkpoints.all_steps
+        compiling = start_compiling(program, executor) if is_new else None
         state, step = init_or_restore(program, checkpoints, runner.log)
         record = begin_records(workdir, program, options, step, runner.log)
+        if compiling is None and step < options.steps:
+            compiling = start_compiling(program, executor)
         runner.begin(state, step, record)
-        blocks = run_blocks(program, state, plan_run(program, options, step))
+        blocks = run_blocks(program, state, plan_run(program, options, step), compiling)
         for state, rows, timing in blocks:
             step += len(rows)
             runner.append_block(step, rows, timing)

@@ -3,12 +3,14 @@
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
+from jax.stages import Compiled
 
 from jaxgan.data.sources import Source
 from jaxgan.distributed.multihost import assert_equal, barrier
@@ -144,7 +146,7 @@ def zeros_like_batch(source: Source) -> Batch:
     streams = jax.eval_shape(make_rng_streams, 0)
     order = jax.eval_shape(source.order, streams.shuffle, 0)
     batch = jax.eval_shape(source.batch, source.arrays, order, streams.batch, 0)
-    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), batch)
+    return jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), batch)
 
 
 def init_or_restore(
@@ -158,16 +160,13 @@ def init_or_restore(
       CheckpointError: If the checkpoint belongs to other networks, optimizers or hyperparameters.
     """
     gan, batch = program.gan, zeros_like_batch(program.source)
-    init = maybe_vmap(gan.init, (0, None, None), is_population_mesh(program.mesh))
-    sharding = state_sharding(program.mesh)
-    shapes = jax.eval_shape(init, program.streams.init, *batch)
-    like = jax.tree.map(lambda x: x.update(sharding=sharding), shapes)
-    restored = checkpoints.restore_latest(like, log_fn)
+    restored = checkpoints.restore_latest(abstract_state(program), log_fn)
     if restored is None:
+        init = maybe_vmap(gan.init, (0, None, None), is_population_mesh(program.mesh))
         # Copied, because the state is donated, and the hyperparameters serve every run of the GAN.
         hyperparams = jax.tree.map(jnp.copy, gan.hyperparams)
         state = init(program.streams.init, *batch).replace(hyperparams=hyperparams)
-        return to_global(state, sharding), 0
+        return to_global(state, state_sharding(program.mesh)), 0
     saved = to_host_local(restored[0].hyperparams)
     if not jax.tree.all(jax.tree.map(np.array_equal, saved, gan.hyperparams)):
         raise CheckpointError(
@@ -177,27 +176,72 @@ def init_or_restore(
     return restored
 
 
+def start_compiling(program: Program, executor: Executor) -> Future[Compiled] | None:
+    """Traces the train block, and compiles it in another thread.
+
+    Meanwhile, the first networks and figures are made: XLA compiles each program on one core.
+
+    Returns:
+      The compiled train block, as a future. None for a streaming source, whose arrays are not known
+      before the first block; `run_blocks` compiles it then.
+    """
+    if program.source.stream is not None:
+        return None
+    sharding = state_sharding(program.mesh)
+    replicated = NamedSharding(program.mesh, REPLICATED)
+    state = abstract_state(program)
+    order = jax.eval_shape(make_order_fn(program), program.streams.shuffle, np.int32(0))
+    streams, order = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+        (program.streams, order),
+    )
+    arrays = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated), program.source.arrays
+    )
+    position = (np.int32(0),) * 3
+    with jax.set_mesh(program.mesh):
+        lowered = program.train_block.lower(state, streams, arrays, order, *position)
+    return executor.submit(lowered.compile)
+
+
+def abstract_state(program: Program) -> GANState:
+    """Returns the shapes, dtypes and sharding of a run's state, as `ShapeDtypeStruct`."""
+    batch = zeros_like_batch(program.source)
+    init = maybe_vmap(program.gan.init, (0, None, None), is_population_mesh(program.mesh))
+    shapes = jax.eval_shape(init, program.streams.init, *batch)
+    return jax.tree.map(lambda x: x.update(sharding=state_sharding(program.mesh)), shapes)
+
+
+def make_order_fn(program: Program) -> Callable:
+    """Returns the compiled function `order` of a source, for every member of a population."""
+    return jax.jit(
+        maybe_vmap(program.source.order, (0, None), is_population_mesh(program.mesh)),
+        out_shardings=state_sharding(program.mesh),
+    )
+
+
 def run_blocks(
-    program: Program, state: GANState, blocks: Iterable[tuple[int, int, int]]
+    program: Program,
+    state: GANState,
+    blocks: Iterable[tuple[int, int, int]],
+    compiling: Future[Compiled] | None = None,
 ) -> Iterator[tuple[GANState, list[dict[str, Any]], dict[str, float]]]:
-    """Runs blocks of train steps; compiles the program before the first.
+    """Runs blocks of train steps.
 
     Args:
       program: See `Program`.
       state: The state, sharded as `init_or_restore` returns it; donated.
       blocks: The blocks, as `plan_blocks` yields them.
+      compiling: The return value of `start_compiling`. None compiles before the first block.
 
     Yields:
       After each block the state, one row of metrics per train step, and the block's timing:
-      `steps`, `seconds`, `compile_seconds`.
+      `steps`, `seconds`, and `compile_seconds`, the time spent waiting for the compiler.
     """
-    source, sharding, compiled = program.source, state_sharding(program.mesh), None
-    order_fn = jax.jit(
-        maybe_vmap(source.order, (0, None), is_population_mesh(program.mesh)),
-        out_shardings=sharding,
-    )
+    compiled = None
+    order_fn = make_order_fn(program)
     # Through jit, because `to_global` cannot place keys on the devices of other processes.
-    streams = jax.jit(identity, out_shardings=sharding)(program.streams)
+    streams = jax.jit(identity, out_shardings=state_sharding(program.mesh))(program.streams)
     for (epoch, index, count), arrays in feed_blocks(program, blocks):
         if compiled is None or index == 0:
             order = order_fn(program.streams.shuffle, np.int32(epoch))
@@ -205,8 +249,11 @@ def run_blocks(
         timing = {"steps": count, "compile_seconds": 0.0}
         start = time.perf_counter()
         if compiled is None:
-            with jax.set_mesh(program.mesh):
-                compiled = program.train_block.lower(*arguments).compile()
+            if compiling is None:
+                with jax.set_mesh(program.mesh):
+                    compiled = program.train_block.lower(*arguments).compile()
+            else:
+                compiled = compiling.result()
             barrier("train block compiled")
             timing["compile_seconds"] = time.perf_counter() - start
         state, metrics = compiled(*arguments)

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import jax
 import numpy as np
 import pytest
@@ -8,7 +10,13 @@ from jaxgan.training.callbacks import Callbacks
 from jaxgan.training.checkpoints import Checkpoints
 from jaxgan.training.loop import train
 from jaxgan.training.options import TrainOptions
-from jaxgan.training.program import init_or_restore, make_program, run_blocks, zeros_like_batch
+from jaxgan.training.program import (
+    init_or_restore,
+    make_program,
+    run_blocks,
+    start_compiling,
+    zeros_like_batch,
+)
 from tests.helpers.networks import SHAPE, assert_same_bits, small_gan, tiny_gan, tiny_source
 
 SOURCE = tiny_source()  # 5 train steps per epoch
@@ -46,6 +54,28 @@ def test_run_blocks_compiles_once_and_times_every_block(tmp_path):
     timings = [timing for _, _, timing in results]
     assert [timing["steps"] for timing in timings] == [2, 1]
     assert [timing["compile_seconds"] > 0 for timing in timings] == [True, False]
+
+
+@pytest.mark.parametrize("num_seeds", [None, 2])
+def test_start_compiling_compiles_the_program_of_the_first_block(tmp_path, num_seeds):
+    gan = tiny_gan(ema_half_life=100.0)
+    options, results = TrainOptions(steps=3, num_seeds=num_seeds), []
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints, ThreadPoolExecutor() as executor:
+        for compile_fn in (lambda *arguments: None, start_compiling):
+            program = make_program(gan, SOURCE, options)
+            compiling = compile_fn(program, executor)
+            state, _ = init_or_restore(program, checkpoints)
+            results.append(list(run_blocks(program, state, [(0, 0, 2), (0, 2, 1)], compiling)))
+    (before, rows_before, _), (after, rows_after, _) = (result[-1] for result in results)
+    assert_same_bits(after, before)
+    assert rows_after == rows_before
+
+
+def test_start_compiling_leaves_streaming_sources_to_the_first_block():
+    source = SOURCE._replace(stream=lambda *arguments: iter(()))
+    program = make_program(tiny_gan(), source, TrainOptions(steps=1))
+    with ThreadPoolExecutor() as executor:
+        assert start_compiling(program, executor) is None
 
 
 def test_make_program_shortens_the_block_to_the_epoch():
