@@ -25,7 +25,7 @@ from jaxgan.errors import ConfigError
 from jaxgan.evaluation import SCORES, Evaluator, format_mean_sem, markdown_table
 from jaxgan.losses import GANLoss
 from jaxgan.penalties import Penalty
-from jaxgan.plotting import figures
+from jaxgan.plotting import figures, learning_curves
 from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.config import ImageRunConfig
 from jaxgan.runs.console import print_line
@@ -239,7 +239,7 @@ def write_report(
     distances = {name: np.array(values["frechet_distance"]) for name, values in ranked.items()}
     baseline = float(np.mean(evaluator.real_baseline["frechet_distance"]))
     caption = f"{config.dataset} · {config.num_seeds} seeds, {images:,} images each"
-    figures.save_seed_scores(config.workdir / "frechet.png", distances, baseline, caption)
+    learning_curves.save_seed_scores(config.workdir / "frechet.png", distances, baseline, caption)
     labeled_samples = []
     for name, values in distances.items():
         samples = np.load(config.workdir / name / "samples.npy")

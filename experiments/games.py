@@ -24,40 +24,23 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.game_definitions import NUM_MEASURED, Game, mnist_game, parabola_game, ring_game
 from experiments.shared import train_or_exit, write_protocol
-from jaxgan import (
-    GAN,
-    GANState,
-    dynamics,
-    losses,
-    make_gan,
-    make_train_step,
-    models,
-    optimizers,
-    priors,
-)
+from jaxgan import GAN, dynamics, losses, make_gan, make_train_step, models, optimizers, priors
 from jaxgan._io import write_atomic
-from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, load_split
-from jaxgan.data.mixture import RING, mixture_source
-from jaxgan.data.parabola import parabola_source
-from jaxgan.data.sources import Source, array_source, default_repeats
+from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
 from jaxgan.errors import ConfigError
-from jaxgan.evaluation import format_mean_sem, markdown_table, measure_samples
-from jaxgan.evaluation.samples import score_members
-from jaxgan.metrics import mixture_scores, parabola_distance
+from jaxgan.evaluation import format_mean_sem, markdown_table
 from jaxgan.plotting import dynamics as game_figures
 from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.config import RunConfig
 from jaxgan.runs.console import print_line
-from jaxgan.runs.image_evaluation import load_evaluator
 from jaxgan.runs.runtime import configure_jax
 from jaxgan.train_step import UpdateOrder
 from jaxgan.training import TrainOptions
 from jaxgan.training.options import check_ranges
-from jaxgan.training.rng import make_rng_streams
 
 DIRAC_RATE, DIRAC_EVALUATIONS = 0.2, 200
-NUM_MEASURED = {"parabola": 10_000, "ring": 2_500, "mnist_mlp": 2_500}
 
 
 class Method(NamedTuple):
@@ -94,24 +77,6 @@ METHODS = {
     "extragradient": Method("extragradient", evaluations=2),
     "consensus": Method("simultaneous", consensus=True, evaluations=2),
 }
-
-
-class Game(NamedTuple):
-    """Networks, data and scores of a game.
-
-    Attributes:
-      networks: `(generator, discriminator, loss, prior)`.
-      source: The data.
-      learning_rate: Learning rate of Adam for both networks.
-      evaluations: Gradient evaluations of a run.
-      score_fn: `(gan, states) -> {title: [num_seeds]}`.
-    """
-
-    networks: tuple
-    source: Source
-    learning_rate: float
-    evaluations: int
-    score_fn: Callable[[GAN, GANState], dict[str, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,83 +185,16 @@ def play_trajectories(method: Method, gamma: float, starts: jax.Array) -> jax.Ar
 
 def train_game(name: str, config: Config) -> dict[str, dict[str, np.ndarray]]:
     """Returns `{method: {title: [num_seeds]}}` of a game that is trained with Adam."""
-    game = {"parabola": parabola_game, "ring": ring_game, "mnist_mlp": mnist_game}[name](config)
+    make_game = {
+        "parabola": partial(parabola_game, config.parabola_evaluations),
+        "ring": partial(ring_game, config.ring_evaluations),
+        "mnist_mlp": partial(mnist_game, config.mnist_evaluations, config.dataset, config.data_dir),
+    }[name]
+    game = make_game()
     return {
         method_name: train_and_score(name, game, method_name, method, config)
         for method_name, method in METHODS.items()
     }
-
-
-def parabola_game(config: Config) -> Game:
-    """Returns the game of `experiments.parabola`."""
-    generator = models.MLPGenerator(shape=(15,), widths=(128,), output=jax.nn.identity)
-    networks = (
-        generator,
-        models.MLPDiscriminator(widths=(128,), hidden=jax.nn.relu),
-        losses.non_saturating,
-        priors.normal(5),
-    )
-
-    def score(gan, states):
-        measured = measure(
-            gan, states, "parabola", lambda x: parabola_distance(x)._asdict(), config
-        )
-        return {"parabola: W2²": measured["w2_squared"]}
-
-    return Game(networks, parabola_source(64), 1e-3, config.parabola_evaluations, score)
-
-
-def ring_game(config: Config) -> Game:
-    """Returns a game of small MLPs on eight Gaussians."""
-    generator = models.MLPGenerator(shape=(2,), widths=(64, 64), output=jax.nn.identity)
-    networks = (
-        generator,
-        models.MLPDiscriminator(widths=(64, 64)),
-        losses.non_saturating,
-        priors.normal(2),
-    )
-
-    def score(gan, states):
-        found = measure(gan, states, "ring", lambda x: mixture_scores(x, RING)._asdict(), config)
-        return {
-            "ring: modes of 8": found["modes_found"].astype(float),
-            "ring: % within 3 sigma": 100 * found["high_quality"],
-        }
-
-    return Game(networks, mixture_source(RING, 128), 1e-3, config.ring_evaluations, score)
-
-
-def mnist_game(config: Config) -> Game:
-    """Returns the game of `experiments.mnist_mlp`."""
-    data = load_split(config.dataset, config.data_dir)
-    num = min(NUM_MEASURED["mnist_mlp"], len(data.images) // 2)
-    evaluator = load_evaluator(data, config.data_dir, num, features="classifier")
-    source = array_source(data.images, 128, repeats=default_repeats(len(data.images)))
-    networks = (
-        models.MLPGenerator(),
-        models.MLPDiscriminator(),
-        losses.non_saturating,
-        priors.uniform(100),
-    )
-
-    def score(gan, states):
-        def score_member(state, key):
-            return evaluator.compute_scores(gan.sample(state, key, evaluator.num_samples))
-
-        keys = make_rng_streams(config.seed, config.num_seeds).eval
-        found = score_members(score_member, states, keys, config.num_seeds)
-        return {f"{config.dataset}: Fréchet distance": found["frechet_distance"]}
-
-    return Game(networks, source, 3e-4, config.mnist_evaluations, score)
-
-
-def measure(
-    gan: GAN, states: GANState, name: str, measure_fn: Callable, config: Config
-) -> dict[str, np.ndarray]:
-    """Returns `{name: [num_seeds]}`, measured on samples of every member."""
-    return measure_samples(
-        gan, states, NUM_MEASURED[name], measure_fn, seed=config.seed, num_seeds=config.num_seeds
-    )
 
 
 def train_and_score(
@@ -317,7 +215,8 @@ def train_and_score(
         update_order=method.update_order,
         steps_per_block=100,
     )
-    scores = game.score_fn(gan, train_or_exit(gan, game.source, folder, options))
+    states = train_or_exit(gan, game.source, folder, options)
+    scores = game.score_fn(gan, states, config.seed, config.num_seeds)
     write_atomic(path, json.dumps({k: v.tolist() for k, v in scores.items()}).encode())
     return scores
 

@@ -18,7 +18,7 @@ from experiments.shared import run_experiment
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR, load_split
 from jaxgan.errors import ConfigError
 from jaxgan.evaluation import SCORES, format_mean_sem, markdown_table
-from jaxgan.plotting import figures, images
+from jaxgan.plotting import images, learning_curves
 from jaxgan.plotting.sample_files import saved_files
 from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.config import ImageRunConfig
@@ -85,7 +85,7 @@ def main() -> None:
         real_baseline = load_evaluator(data, config.data_dir, features="classifier").real_baseline
         scores = {preset: train_and_load_scores(preset, config) for preset in config.presets}
         distances_path = config.workdir / f"{config.system}.png"
-        figures.save_score_bands(
+        learning_curves.save_score_bands(
             distances_path,
             scores,
             "frechet_distance",

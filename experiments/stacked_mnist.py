@@ -21,30 +21,21 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from experiments import stacked_scores
 from jaxgan import GAN, GANState, losses, make_gan, models, penalties, priors
 from jaxgan._io import write_json
-from jaxgan.data.classes import find_classes, index_labels
+from jaxgan.data.classes import find_classes
 from jaxgan.data.image_datasets import BUNDLED_DATASETS, DEFAULT_DATA_DIR, load_split
 from jaxgan.data.sources import from_pixels
 from jaxgan.data.splits import Images
-from jaxgan.data.stacked_mnist import (
-    NUM_TRIPLES,
-    draw_triples,
-    stack_images,
-    stack_labels,
-    stacked_source,
-)
+from jaxgan.data.stacked_mnist import NUM_TRIPLES, draw_triples, stack_images, stacked_source
 from jaxgan.diagnostics.probes import make_sample_probe
 from jaxgan.distributed.multihost import is_primary_process
 from jaxgan.errors import ConfigError, DataError
 from jaxgan.evaluation.classifier import TrainedClassifier, load_or_train_classifier
 from jaxgan.evaluation.samples import score_members
-from jaxgan.evaluation.tables import format_mean_sem
-from jaxgan.metrics import classes as class_metrics
 from jaxgan.plotting.callbacks import make_image_callback
 from jaxgan.runs.command_line import exit_on_error, parse_cli
 from jaxgan.runs.config import PRECISIONS, AdamOptions
@@ -55,30 +46,8 @@ from jaxgan.runs.runner import plan_training, run_training
 from jaxgan.runs.runtime import configure_jax
 from jaxgan.training.rng import make_rng_streams
 
-NUM_MEASURED = 26_000
-NUM_PER_BATCH = 1_000
 NUM_PROBE_IMAGES = 1_000
-NUM_CLASSES = 10
-REAL_SEED, EXAMPLE_SEED = 1, 2  # of triples for the real baseline, and for figures and probes
-
-# Modes of 1,000 and KL in nats, as printed; ± is a standard error.
-VEEGAN = "Srivastava et al. 2017, table 2: 5 runs"
-PACGAN = "Lin et al. 2018, table 2: 10 runs of 100,000 steps"
-R3GAN = "Huang et al. 2024, table 3: their own run, 32x32, 7 hours on 8 GPUs"
-REPRINTED = "Huang et al. 2024, table 3: collected from other papers"
-PUBLISHED = (
-    ("DCGAN", "99", "3.40", VEEGAN),
-    ("ALI", "16", "5.40", VEEGAN),
-    ("Unrolled GAN", "48.7", "4.32", VEEGAN),
-    ("VEEGAN", "150", "2.95", VEEGAN),
-    ("DCGAN", "78.9 ± 6.5", "4.50 ± 0.13", PACGAN),
-    ("PacDCGAN2", "1000.0 ± 0.0", "0.06 ± 0.00", PACGAN),
-    ("WGAN-GP", "959", "0.73", REPRINTED),
-    ("StyleGAN2", "940", "0.42", REPRINTED),
-    ("PacGAN", "992", "0.28", REPRINTED),
-    ("MEG", "1000", "0.031", REPRINTED),
-    ("R3GAN", "1000", "0.029", R3GAN),
-)
+EXAMPLE_SEED = 2  # of triples for figures and probes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -189,7 +158,7 @@ def load_digits(config: Config) -> Images:
     """Returns the training split of the digits. Raises DataError if it is unsuitable."""
     digits = load_split(config.dataset, config.data_dir)
     num_classes = len(find_classes(digits.labels).labels)
-    if digits.images.shape[1:] != (28, 28, 1) or num_classes != NUM_CLASSES:
+    if digits.images.shape[1:] != (28, 28, 1) or num_classes != stacked_scores.NUM_CLASSES:
         raise DataError(
             f"{digits.name} has images of shape {list(digits.images.shape[1:])} in {num_classes} "
             "classes, expected [28, 28, 1] in 10; use mnist, fashion_mnist, kmnist, mnist_5k or "
@@ -208,7 +177,10 @@ def train_on_triples(config: Config, gan: GAN, digits: Images) -> tuple[GANState
     evaluate = None
     if config.evaluate_every is not None and is_primary_process():
         evaluate = partial(
-            evaluate_gan, gan, load_digit_classifier(config, digits), config.num_seeds
+            stacked_scores.evaluate_gan,
+            gan,
+            load_digit_classifier(config, digits),
+            config.num_seeds,
         )
     data = {"name": f"stacked {config.dataset}", "num_images": NUM_TRIPLES, "shape": [28, 28, 3]}
     return run_training(
@@ -241,83 +213,17 @@ def load_digit_classifier(config: Config, digits: Images) -> TrainedClassifier:
         return load_or_train_classifier(config.dataset, config.data_dir, update, data=digits)
 
 
-def classify_stacked(classifier: TrainedClassifier, images: jax.typing.ArrayLike) -> np.ndarray:
-    """Returns the mode of each image, int `[B]` from 0 to 999.
-
-    Args:
-      classifier: The classifier of the digits.
-      images: `[B, 28, 28, 3]`, uint8, or floating in [-1, 1].
-    """
-    channels = jnp.moveaxis(jnp.asarray(images), -1, 0).reshape(-1, 28, 28, 1)
-    labels = np.argmax(np.asarray(classifier.extract(channels).logits), axis=1)
-    return stack_labels(labels.reshape(3, -1).T, NUM_CLASSES)
-
-
-def compute_scores(modes: np.ndarray) -> dict[str, float]:
-    """Returns the scores of N samples; the first score selects the best checkpoint.
-
-    Args:
-      modes: int `[N]`, the mode of each sample, from 0 to 999.
-    """
-    num_modes = NUM_CLASSES**3
-    counts = class_metrics.class_counts(jnp.asarray(modes), num_modes)
-    return {
-        "kl_divergence": float(class_metrics.kl_divergence(counts, jnp.ones(num_modes))),
-        "modes_found": int(class_metrics.count_modes(counts)),
-    }
-
-
-def evaluate_gan(
-    gan: GAN,
-    classifier: TrainedClassifier,
-    num_seeds: int | None,
-    state: GANState,
-    key: jax.Array,
-) -> dict[str, float]:
-    """Returns the scores of a GAN's samples; for a population, their means over the members."""
-    scores = score_members(partial(score_gan, gan, classifier), state, key, num_seeds)
-    return {name: float(np.mean(values)) for name, values in scores.items()}
-
-
-def score_gan(
-    gan: GAN, classifier: TrainedClassifier, state: GANState, key: jax.Array
-) -> dict[str, float]:
-    """Returns the scores of the samples of a single GAN."""
-    modes = [
-        classify_stacked(classifier, gan.sample(state, batch_key, NUM_PER_BATCH))
-        for batch_key in jax.random.split(key, NUM_MEASURED // NUM_PER_BATCH)
-    ]
-    return compute_scores(np.concatenate(modes))
-
-
-def score_real_images(
-    classifier: TrainedClassifier, digits: Images
-) -> tuple[dict[str, float], float]:
-    """Returns the scores of real triples, and the fraction that is classified correctly.
-
-    The triples are drawn from the training split, on which the classifier was trained.
-    """
-    triples = draw_triples(len(digits.images), NUM_MEASURED, REAL_SEED)
-    batches = np.split(triples, NUM_MEASURED // NUM_PER_BATCH)
-    modes = [classify_stacked(classifier, stack_images(digits.images, batch)) for batch in batches]
-    labels = index_labels(digits.labels, find_classes(digits.labels).labels)
-    is_correct = np.concatenate(modes) == stack_labels(labels[triples], NUM_CLASSES)
-    return compute_scores(np.concatenate(modes)), float(np.mean(is_correct))
-
-
 def report_scores(config: Config, gan: GAN, state: GANState, digits: Images) -> None:
     """Measures samples of each GAN, prints a table with published values, writes scores.json."""
     classifier = load_digit_classifier(config, digits)
     key = make_rng_streams(config.seed, config.num_seeds).eval
-    scores = score_members(partial(score_gan, gan, classifier), state, key, config.num_seeds)
-    real, accuracy = score_real_images(classifier, digits)
-    num_modes = NUM_CLASSES**3
-    expected = {
-        "kl_divergence": class_metrics.expected_kl(num_modes, NUM_MEASURED),
-        "modes_found": class_metrics.expected_modes(num_modes, NUM_MEASURED),
-    }
+    scores = score_members(
+        partial(stacked_scores.score_gan, gan, classifier), state, key, config.num_seeds
+    )
+    real, accuracy = stacked_scores.score_real_images(classifier, digits)
+    expected = stacked_scores.compute_expected_scores()
     record = {
-        "num_samples": NUM_MEASURED,
+        "num_samples": stacked_scores.NUM_MEASURED,
         "scores": {name: values.tolist() for name, values in scores.items()},
         "real": real,
         "expected": expected,
@@ -325,50 +231,16 @@ def report_scores(config: Config, gan: GAN, state: GANState, digits: Images) -> 
         "triples_correct": accuracy,
         "published": [
             dict(zip(("system", "modes_found", "kl_divergence", "source"), row, strict=True))
-            for row in PUBLISHED
+            for row in stacked_scores.PUBLISHED
         ],
     }
     write_json(config.workdir / "scores.json", record, ensure_ascii=False)
-    print_line(format_scores(config, scores, real, expected))
+    label = f"this {config.preset} run" + (f", pack {config.pack}" if config.pack > 1 else "")
+    print_line(stacked_scores.format_scores(label, scores, real, expected))
     print_line(
         f"The classifier is correct for {classifier.accuracy:.2%} of the test digits and for "
         f"{accuracy:.2%} of real triples, which are drawn from the training split."
     )
-
-
-def format_scores(
-    config: Config,
-    scores: dict[str, np.ndarray],
-    real: dict[str, float],
-    expected: dict[str, float],
-) -> str:
-    """Returns a table: scores of this run `[num_seeds]`, of real triples, and published ones."""
-    seeds = len(scores["modes_found"])
-    own = (
-        format_mean_sem(scores["modes_found"], 1 if seeds > 1 else 0),
-        format_mean_sem(scores["kl_divergence"], 4),
-    )
-    label = f"this {config.preset} run" + (f", pack {config.pack}" if config.pack > 1 else "")
-    rows = [
-        ("", "modes of 1,000", "KL (nats)", ""),
-        (label, *own, f"{seeds} seeds" if seeds > 1 else "one seed"),
-        (
-            "real triples",
-            f"{real['modes_found']}",
-            f"{real['kl_divergence']:.4f}",
-            "classified as the samples are",
-        ),
-        (
-            "exact sampler",
-            f"{expected['modes_found']:.0f}",
-            f"{expected['kl_divergence']:.4f}",
-            "mean for uniform modes, without errors of a classifier",
-        ),
-        *PUBLISHED,
-    ]
-    lines = [f"{r[0]:<24}{r[1]:>15}{r[2]:>16}  {r[3]}".rstrip() for r in rows]
-    title = f"Scores of {NUM_MEASURED:,} samples per GAN; ± is a standard error:"
-    return "\n".join([title, *lines])
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import numpy as np
 import tyro
 
 from jaxgan._io import save_array, write_json
-from jaxgan.cli.loading import load_run_with_precision
+from jaxgan.cli.loading import choose_step, load_run_with_precision
 from jaxgan.data.classes import draw_condition
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
 from jaxgan.data.sources import to_pixels
@@ -82,15 +82,14 @@ class Config:
     def __post_init__(self):
         """Raises ConfigError at the first option that is invalid."""
         check_ranges(self)
-        if self.best and self.step is not None:
-            raise ConfigError(f"--best and --step {self.step} are both given; leave out one")
+        choose_step(self.step, self.best)
 
 
 def run(config: Config) -> None:
     """Evaluates a run, prints the scores, and writes evaluation.json."""
     if config.compilation_cache:
         set_compilation_cache(config.data_dir)
-    step = "best" if config.best else config.step
+    step = choose_step(config.step, config.best)
     loaded = load_run_with_precision(config.workdir, step, config.member)
     data = reopen_dataset(check_image_run(loaded, config.workdir), config.data_dir)
     images = data.read(range(data.num))

@@ -15,8 +15,7 @@ from typing import Any
 
 import tyro
 
-from jaxgan.cli.loading import load_run_with_precision
-from jaxgan.errors import ConfigError
+from jaxgan.cli.loading import choose_step, load_run_with_precision
 from jaxgan.export import export_run
 from jaxgan.runs.console import print_line
 from jaxgan.runs.loading import Run
@@ -45,13 +44,12 @@ class Config:
     def __post_init__(self):
         """Raises ConfigError at the first option that is invalid."""
         check_ranges(self)
-        if self.best and self.step is not None:
-            raise ConfigError(f"--best and --step {self.step} are both given; leave out one")
+        choose_step(self.step, self.best)
 
 
 def run(config: Config) -> None:
     """Exports a run, and prints where the files are."""
-    step = "best" if config.best else config.step
+    step = choose_step(config.step, config.best)
     loaded = load_run_with_precision(config.workdir, step, config.member)
     out = config.workdir / "export" if config.out is None else config.out
     scores = find_scores(config.workdir, loaded, config.member)

@@ -1,10 +1,11 @@
-"""Loading of runs, shared by the subcommands."""
+"""Loading of runs, and the choice of a checkpoint, shared by the subcommands."""
 
 from pathlib import Path
 from typing import Literal
 
 import jax
 
+from jaxgan.errors import ConfigError
 from jaxgan.runs.loading import Run, load_run
 from jaxgan.training.config_file import read_config
 
@@ -14,3 +15,14 @@ def load_run_with_precision(workdir: Path, step: int | Literal["best"] | None, m
     config = read_config(workdir) or {}
     jax.config.update("jax_enable_x64", config.get("train", {}).get("x64", False))
     return load_run(workdir, step, member=member)
+
+
+def choose_step(step: int | None, best: bool) -> int | Literal["best"] | None:
+    """Returns the checkpoint that --step and --best choose, in the form that `load_run` takes.
+
+    Raises:
+      ConfigError: If both are given.
+    """
+    if best and step is not None:
+        raise ConfigError(f"--best and --step {step} are both given; leave out one")
+    return "best" if best else step

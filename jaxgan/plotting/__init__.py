@@ -8,15 +8,17 @@ from jaxgan.plotting.figures import (
     live_window,
     save_image_grid,
     save_labeled_rows,
-    save_loss_curves,
     save_parabola_samples,
     save_parabolas,
     save_points,
+)
+from jaxgan.plotting.images import save_animation, save_gif, save_quantized, save_side_by_side
+from jaxgan.plotting.learning_curves import (
+    save_loss_curves,
     save_score_bands,
     save_score_curves,
     save_seed_scores,
 )
-from jaxgan.plotting.images import save_animation, save_gif, save_quantized, save_side_by_side
 from jaxgan.plotting.sample_files import saved_files
 
 __all__ = [

@@ -11,7 +11,7 @@ import numpy as np
 from jaxgan._io import save_array, write_atomic, write_json
 from jaxgan.data.sources import to_pixels
 from jaxgan.gan import GAN
-from jaxgan.plotting import figures
+from jaxgan.plotting import figures, learning_curves
 from jaxgan.plotting.images import check_image_shape, read_rgb, save_gif, save_side_by_side
 from jaxgan.plotting.sample_files import load_pixels, make_loader, remove_after, saved_files
 from jaxgan.states import GANState
@@ -99,12 +99,14 @@ def make_image_callback(
         if real is not None:
             figures.save_image_grid(workdir / "real.png", real, f"{caption} · real images")
         if step:
-            figures.save_loss_curves(workdir / "losses.png", read_metrics(), caption)
+            learning_curves.save_loss_curves(workdir / "losses.png", read_metrics(), caption)
         if real_baseline is not None:
             write_json(workdir / "real_scores.json", real_baseline)
         scores = read_scores()
         if real_baseline is not None and real_baseline.keys() & scores.keys():
-            figures.save_score_curves(workdir / "scores.png", scores, real_baseline, caption)
+            learning_curves.save_score_curves(
+                workdir / "scores.png", scores, real_baseline, caption
+            )
         return {"samples": read_rgb(folder / f"{step:06}.png")}
 
     def draw_progress(image_shape):
@@ -197,7 +199,7 @@ def make_plot_callback(
         save_fn(path, samples, last_row(metrics), last_row(read_probes()), title)
         draw_history(path)
         if step:
-            figures.save_loss_curves(workdir / "losses.png", metrics, caption)
+            learning_curves.save_loss_curves(workdir / "losses.png", metrics, caption)
         if show_fn is not None:
             show_fn(path)
         return {"samples": read_rgb(path)}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib import image as mpimg
 
-from experiments import stacked_mnist
+from experiments import stacked_mnist, stacked_scores
 from jaxgan import losses, make_gan, models
 from jaxgan.errors import ConfigError
 from jaxgan.evaluation.classifier import NetworkOutputs, TrainedClassifier
@@ -33,10 +33,10 @@ CLASSIFIER = TrainedClassifier("brightness", label_by_brightness, 10, 1.0, (1.0,
 
 
 def test_scores_of_modes_have_closed_forms():
-    everything = stacked_mnist.compute_scores(np.repeat(np.arange(1_000), 3))
+    everything = stacked_scores.compute_scores(np.repeat(np.arange(1_000), 3))
     assert everything["modes_found"] == 1_000
     assert abs(everything["kl_divergence"]) < 1e-5
-    few = stacked_mnist.compute_scores(np.repeat(np.arange(99) * 10, 3))
+    few = stacked_scores.compute_scores(np.repeat(np.arange(99) * 10, 3))
     assert few["modes_found"] == 99
     np.testing.assert_allclose(few["kl_divergence"], np.log(1_000 / 99), rtol=1e-5)
 
@@ -45,8 +45,8 @@ def test_classify_stacked_labels_each_channel():
     """The first channel is the hundreds of the mode; uint8 and floating images agree."""
     levels = np.array([[0, 120, 250], [250, 0, 0]], np.uint8)
     images = np.broadcast_to(levels[:, None, None], (2, 28, 28, 3))
-    assert stacked_mnist.classify_stacked(CLASSIFIER, images).tolist() == [49, 900]
-    assert stacked_mnist.classify_stacked(CLASSIFIER, images / 127.5 - 1).tolist() == [49, 900]
+    assert stacked_scores.classify_stacked(CLASSIFIER, images).tolist() == [49, 900]
+    assert stacked_scores.classify_stacked(CLASSIFIER, images / 127.5 - 1).tolist() == [49, 900]
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def build_mlp(config):
 @pytest.fixture
 def train_stacked(command, offline, monkeypatch):
     """Returns `(workdir, *options) -> result`, of 2 train steps on stacked digits."""
-    monkeypatch.setattr(stacked_mnist, "NUM_MEASURED", NUM_MEASURED)
-    monkeypatch.setattr(stacked_mnist, "NUM_PER_BATCH", NUM_PER_BATCH)
+    monkeypatch.setattr(stacked_scores, "NUM_MEASURED", NUM_MEASURED)
+    monkeypatch.setattr(stacked_scores, "NUM_PER_BATCH", NUM_PER_BATCH)
     monkeypatch.setattr(stacked_mnist, "build", build_mlp)
     monkeypatch.setattr(stacked_mnist, "load_or_train_classifier", lambda *a, **k: CLASSIFIER)
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from jaxgan.errors import ShapeError
-from jaxgan.plotting import figures
+from jaxgan.plotting import figures, learning_curves
 from tests.helpers.programs import ROOT
 
 SCORES = (
@@ -37,10 +37,10 @@ def drawn(monkeypatch):
 
 
 def test_running_mean_is_centered_and_narrower_at_the_ends():
-    np.testing.assert_allclose(figures.running_mean(np.arange(5.0)), np.arange(5.0))
+    np.testing.assert_allclose(learning_curves.running_mean(np.arange(5.0)), np.arange(5.0))
     values = np.random.default_rng(0).normal(size=300)
     expected = [values[max(i - 3, 0) : i + 4].mean() for i in range(300)]
-    np.testing.assert_allclose(figures.running_mean(values), expected)
+    np.testing.assert_allclose(learning_curves.running_mean(values), expected)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_save_loss_curves_labels_each_curve(tmp_path, drawn, output, labels):
         "step": 1,
     }
     metrics = {name: np.full(1, value) for name, value in columns.items()}
-    figures.save_loss_curves(tmp_path / "x.png", metrics, "toy")
+    learning_curves.save_loss_curves(tmp_path / "x.png", metrics, "toy")
     [figure] = drawn
     assert isinstance(figure, Figure)
     values = {
@@ -75,7 +75,7 @@ def test_save_loss_curves_labels_each_curve(tmp_path, drawn, output, labels):
 def test_save_score_curves_titles_are_the_keys(tmp_path, drawn, names):
     scores = {"step": np.array([0, 10])} | {name: np.array([2.0, 1.0]) for name in names}
     baseline = {name: [0.4, 0.6] for name in names} | {"not_computed": [1.0]}
-    figures.save_score_curves(tmp_path / "x.png", scores, baseline, "toy")
+    learning_curves.save_score_curves(tmp_path / "x.png", scores, baseline, "toy")
     panels = [axes for axes in drawn[0].axes if axes.get_lines()]
     assert [axes.get_title().replace(" ", "_") for axes in panels] == list(names)
     for axes in panels:
@@ -90,8 +90,10 @@ def test_save_score_bands_and_save_seed_scores_draw_the_mean_over_seeds(tmp_path
         "step": np.array([[0, 10], [0, 10]]),
         "frechet_distance": np.array([[30.0, 2.0], [10.0, 4.0]]),
     }
-    figures.save_score_bands(tmp_path / "x.png", {"toy": columns}, "frechet_distance", 1.0, "toy")
-    figures.save_seed_scores(tmp_path / "x.png", {"toy": np.array([2.0, 4.0])}, 1.0, "toy")
+    learning_curves.save_score_bands(
+        tmp_path / "x.png", {"toy": columns}, "frechet_distance", 1.0, "toy"
+    )
+    learning_curves.save_seed_scores(tmp_path / "x.png", {"toy": np.array([2.0, 4.0])}, 1.0, "toy")
     bands, seeds = (figure.axes[0] for figure in drawn)
     assert bands.get_ylabel() == "frechet distance"
     assert list(bands.get_lines()[0].get_ydata()) == [20, 3]
