@@ -111,7 +111,7 @@ def interpolate_pair(
 
 
 @partial(jax.jit, static_argnames=("size", "spherical"))
-def plane_between(corners: jax.Array, size: int, *, spherical: bool = False) -> jax.Array:
+def interpolate_grid(corners: jax.Array, size: int, *, spherical: bool = False) -> jax.Array:
     """Returns a grid of latent vectors between four corners.
 
     Args:

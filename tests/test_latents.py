@@ -60,9 +60,9 @@ def test_spherical_interpolation_of_parallel_vectors_is_linear(factor):
 
 
 @pytest.mark.parametrize("spherical", [False, True])
-def test_plane_between_has_the_corners(spherical):
+def test_interpolate_grid_has_the_corners(spherical):
     corners = jax.random.normal(jax.random.key(1), (4, 5))
-    plane = latents.plane_between(corners, 3, spherical=spherical)
+    plane = latents.interpolate_grid(corners, 3, spherical=spherical)
     assert plane.shape == (3, 3, 5)
     np.testing.assert_allclose(plane[::2, ::2].reshape(4, 5), corners, rtol=1e-5)
     if not spherical:

@@ -14,7 +14,7 @@ from flax import linen as nn
 
 from jaxgan.data.sources import to_pixels
 from jaxgan.gan import GAN
-from jaxgan.latents import draw_latents, is_normal, plane_between
+from jaxgan.latents import draw_latents, interpolate_grid, is_normal
 from jaxgan.plotting.images import check_image_shape
 from jaxgan.report.images import encode_grid, limit_size
 from jaxgan.report.samples import describe_curves, describe_points, round_list
@@ -102,7 +102,7 @@ def describe_kind(samples: np.ndarray, data_name: str | None) -> dict[str, Any] 
 def corner_plane(gan: GAN, seeds: Sequence[int], size: int) -> Plane:
     """Returns the plane between the latent vectors of four seeds."""
     spherical = is_normal(gan.prior)
-    z = plane_between(draw_latents(gan.prior, seeds), size, spherical=spherical)
+    z = interpolate_grid(draw_latents(gan.prior, seeds), size, spherical=spherical)
     kind = "spherical" if spherical else "linear"
     return Plane(
         "between four samples",
