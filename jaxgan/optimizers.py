@@ -23,7 +23,7 @@ def adam(
     Args:
       learning_rate: A scalar, which may be traced, or an optax schedule.
       b1: Decay of the first moment, in (-1, 1). A negative momentum damps the rotation of
-        alternating play.
+        alternating updates.
       b2: Decay of the second moment, in [0, 1).
 
     Returns:

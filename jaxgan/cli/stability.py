@@ -1,11 +1,11 @@
-"""Draws the eigenvalues of a run's game, checkpoint by checkpoint, and says what they mean.
+"""Draws the eigenvalues of the Jacobian of both gradients at the checkpoints of a run.
 
-Computes the outer eigenvalues λ of the Jacobian of both gradients, multiplied by the factors of
-Adam or RMSprop, by Arnoldi's method on one large batch. Every eigenvalue, times the learning rate
-η, is drawn with the region in which a step contracts. Training circles if the eigenvalues are
-imaginary, and leaves the point if a real part is negative. Keep checkpoints with --keep-every.
-Writes stability.gif, stability.png (three of the checkpoints) and stability.json to the run's
-directory.
+Arnoldi's method approximates the outer eigenvalues λ of the Jacobian, preconditioned by the factors
+of Adam or RMSprop, on one large batch. Every ηλ, where η is the learning rate, is drawn with the
+region in which a step contracts; a printed summary interprets those of the last checkpoint.
+Training circles along eigenvalues with a large imaginary part, and leaves the point along those
+with a negative real part. Train with --keep-every to keep several checkpoints. Writes
+stability.gif, stability.png (three of the checkpoints) and stability.json to the run's directory.
 """
 
 import dataclasses
@@ -26,12 +26,12 @@ from jaxgan.plotting.sample_files import evenly_spaced
 from jaxgan.runs.console import print_line
 from jaxgan.runs.loading import load_run
 from jaxgan.runs.stability import (
-    CONVERGED,
+    RESIDUAL_TOLERANCE,
     CheckpointStability,
-    Play,
+    UpdateRule,
     load_batch,
     make_analysis,
-    read_play,
+    read_update_rule,
     summarize,
 )
 from jaxgan.training.checkpoints import Checkpoints
@@ -50,9 +50,9 @@ class Config:
     num: int = 512
     """Number of real samples in the batch."""
     num_matvecs: int = 60
-    """Products with the Jacobian per checkpoint; as many eigenvalues are approximated."""
+    """Number of products with the Jacobian per checkpoint, and of approximate eigenvalues."""
     max_checkpoints: int = 12
-    """Number of checkpoints, evenly spaced over those that the run kept."""
+    """Maximum number of checkpoints, evenly spaced among those that the run kept."""
     seed: int = 0
     """Seed of the batch and of the latent noise."""
     member: int = 0
@@ -66,16 +66,16 @@ class Config:
 
 
 def run(config: Config) -> None:
-    """Analyzes the checkpoints, writes the files and prints the paragraph."""
+    """Analyzes the checkpoints, writes the files and prints a summary."""
     loaded = load_run_with_precision(config.workdir, None, config.member)
-    play = read_play(loaded.config)
+    rule = read_update_rule(loaded.config)
     data_key, key = jax.random.split(jax.random.key(config.seed))
     real, condition = load_batch(loaded.config, config.data_dir, config.num, data_key)
-    analyze = make_analysis(loaded.gan, play, config.num_matvecs)
+    analyze = make_analysis(loaded.gan, rule, config.num_matvecs)
     found = []
     for step in list_steps(config.workdir, config.max_checkpoints):
         state = load_run(config.workdir, step, member=config.member, gan=loaded.gan).state
-        rate = play.rate_at(step)
+        rate = rule.rate_at(step)
         *projection, rotation, norm = jax.device_get(
             analyze(state, real, jax.random.clone(key), condition, rate)
         )
@@ -83,13 +83,13 @@ def run(config: Config) -> None:
         found.append(CheckpointStability(step, rate, spectrum, float(rotation), float(norm)))
         print_line(f"step {step:,}: largest modulus {abs(spectrum.largest_modulus):.3g}")
     write_records(config.workdir, found)
-    draw(config.workdir, found, play, run_title(loaded.config))
-    print_line(summarize(found, play))
+    draw(config.workdir, found, rule, run_title(loaded.config))
+    print_line(summarize(found, rule))
     print_line(f"Eigenvalues by checkpoint: {config.workdir / 'stability.gif'}")
 
 
 def list_steps(workdir: Path, num: int) -> list[int]:
-    """Returns the train steps of at most `num` checkpoints."""
+    """Returns the train steps of at most `num` evenly spaced checkpoints."""
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         return evenly_spaced(checkpoints.all_steps, num)
 
@@ -110,7 +110,7 @@ def write_records(workdir: Path, found: list[CheckpointStability]) -> None:
     write_json(workdir / "stability.json", records)
 
 
-def draw(workdir: Path, found: list[CheckpointStability], play: Play, title: str) -> None:
+def draw(workdir: Path, found: list[CheckpointStability], rule: UpdateRule, title: str) -> None:
     """Writes stability.gif and stability.png, with the same axes in all frames."""
     products = [each.rate * each.spectrum.eigenvalues for each in found]
     every = np.concatenate(products)
@@ -123,12 +123,12 @@ def draw(workdir: Path, found: list[CheckpointStability], play: Play, title: str
     with tempfile.TemporaryDirectory() as folder:
         frames = [Path(folder) / f"{i}.png" for i in range(len(found))]
         for path, each, values in zip(frames, found, products, strict=True):
-            tolerance = CONVERGED * np.abs(each.spectrum.eigenvalues).max()
+            tolerance = RESIDUAL_TOLERANCE * np.abs(each.spectrum.eigenvalues).max()
             caption = (
-                f"{title} · step {each.step:,}\n{play.describe()}, learning rate {each.rate:.2g}; "
+                f"{title} · step {each.step:,}\n{rule.describe()}, learning rate {each.rate:.2g}; "
                 "shaded: a step contracts"
             )
             converged = each.spectrum.residuals <= tolerance
-            save_spectrum(path, values, converged, play.factors, limits, caption)
+            save_spectrum(path, values, converged, rule.factors, limits, caption)
         save_gif(workdir / "stability.gif", frames)
         save_side_by_side(workdir / "stability.png", evenly_spaced(frames, NUM_PANELS))

@@ -1,4 +1,4 @@
-"""Vector fields: that of a GAN, and fields made from others.
+"""Vector fields: the gradients of a GAN, consensus optimization, and Adam's preconditioner.
 
 A field is a function `params -> grads`, from a pytree to one of the same structure. For a GAN,
 `params` is `(d_params, g_params)`. The other modules of this package take any field.
@@ -26,17 +26,19 @@ def make_gan_field(
     key: jax.Array,
     condition: jax.typing.ArrayLike | None = None,
 ) -> tuple[Field, Any]:
-    """Returns the field of a GAN on one batch, and the parameters of a state.
+    """Returns the vector field of a GAN on one batch, and the parameters of a state.
 
-    The field has the randomness of `key`, so it is a deterministic function. Its Jacobian is that
-    of the losses on this batch; a large batch is close to the expectation.
+    The batch and the key are fixed, so the field is a deterministic function of the parameters. Its
+    Jacobian is that of the losses on this batch, which approximates the expectation if the batch is
+    large.
 
     Args:
       gan: The GAN.
-      state: Its parameters are returned; its batch statistics and the like are held constant.
+      state: The state whose parameters are returned; its other variables, such as batch statistics,
+        are held constant.
       real: `[B, …]`, see `GAN`.
-      key: See `GAN`.
-      condition: See `GAN`.
+      key: A typed PRNG key, which is consumed; see `GAN`.
+      condition: None or `[B, …]`, see `GAN`.
 
     Returns:
       `(field_fn, params)`: `field_fn` maps `(d_params, g_params)` to `(d_grads, g_grads)` by
@@ -55,9 +57,9 @@ def consensus(gamma: float | jax.Array) -> FieldTransform:
     """Consensus optimization: F + gamma · Jᵀ F, a `field_transform` of `make_gan`.
 
     The added term is the gradient of gamma/2 · |F|², so both networks also descend the squared norm
-    of both gradients. At an equilibrium, where F = 0, the Jacobian becomes J + gamma · JᵀJ, which
-    damps rotation. A large gamma also attracts training to equilibria that gradient descent leaves,
-    such as maxima of a loss, because the norm is 0 at every equilibrium.
+    of both gradients. At a stationary point, where F = 0, the Jacobian becomes J + gamma · JᵀJ,
+    which damps rotation. A large gamma also attracts training to stationary points that gradient
+    descent leaves, such as maxima of a loss, because |F|² is 0 at all of them.
 
     Args:
       gamma: Weight, at least 0; may be traced.
@@ -84,13 +86,14 @@ def consensus(gamma: float | jax.Array) -> FieldTransform:
 def adam_preconditioner(opt_state: Any, b2: float, eps: float = 1e-8) -> Any:
     """Returns the factors 1 / (√v̂ + eps) by which Adam or RMSprop multiplies the gradient.
 
-    They change slowly, so near an equilibrium Adam acts as gradient descent with momentum whose
-    Jacobian has its rows multiplied by these factors; see `precondition`.
+    The factors change slowly. With fixed factors, Adam is gradient descent with momentum on a field
+    whose Jacobian has its rows multiplied by them; see `precondition`.
 
     Args:
       opt_state: Optimizer state of a network, with the second moments of Adam or RMSprop.
-      b2: Decay of the second moment; Adam corrects its bias.
-      eps: The epsilon of the optimizer.
+      b2: Decay of the second moment, in [0, 1), used for Adam's bias correction only.
+      eps: Epsilon of the optimizer, added outside the square root, as optax.adam and
+        `jaxgan.optimizers.rmsprop` do; optax.rmsprop adds it inside by default.
 
     Returns:
       A pytree like the parameters of the network.
@@ -99,14 +102,16 @@ def adam_preconditioner(opt_state: Any, b2: float, eps: float = 1e-8) -> Any:
       ConfigError: If the optimizer has no second moments.
 
     References:
-      Kingma and Ba 2015, algorithm 1; Cohen et al. 2022, section 2 (the preconditioned Jacobian).
+      Kingma and Ba 2015, algorithm 1; Cohen et al. 2022, "Adaptive gradient methods at the edge of
+      stability" (the preconditioned Hessian of a minimization).
     """
     parts = jax.tree.leaves(opt_state, is_leaf=has_second_moments)
     found = next((part for part in parts if has_second_moments(part)), None)
     if found is None:
         raise ConfigError(
-            "the optimizer state has no second moments, expected that of optax.adam, optax.rmsprop "
-            "or of an optimizer made from them"
+            "the optimizer state has no second moments, expected the state of optax.adam, "
+            "optax.rmsprop or a chain that contains one of them; analyze other optimizers without "
+            "a preconditioner"
         )
     correction = jnp.ones(())
     if isinstance(found, optax.ScaleByAdamState):

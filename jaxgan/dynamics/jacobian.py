@@ -1,7 +1,7 @@
-"""Products with the Jacobian of a field, and the Jacobian itself where it is small.
+"""Products with the Jacobian of a vector field, and the dense Jacobian of a small one.
 
-All functions differentiate by reverse mode only. Forward mode would be as exact, but the fast
-convolutions of `jaxgan.models` define only a reverse rule.
+All functions use reverse-mode differentiation only, because the fast convolutions of
+`jaxgan.models` define a `custom_vjp`, which forward mode cannot differentiate.
 """
 
 from collections.abc import Callable
@@ -24,21 +24,20 @@ def vector_jacobian_product(field_fn: Field, params: Any, vector: Any) -> Any:
 
 
 def jacobian_vector_product(field_fn: Field, params: Any, vector: Any) -> Any:
-    """Returns J v, the derivative of the field along `vector`, by reverse over reverse mode.
+    """Returns J v, the derivative of the field along `vector`, by reverse mode applied twice.
 
-    w ↦ Jᵀ w is linear, and its own vector-Jacobian product maps v to J v. It is evaluated at w = 0,
-    since the derivative of a linear function is the same everywhere.
+    w ↦ Jᵀ w is linear, so its own vector-Jacobian product, taken at w = 0, maps v to J v.
 
     Args:
       field_fn: The field.
-      params: Where the Jacobian is taken.
-      vector: A pytree like `params`.
+      params: The point at which J is evaluated.
+      vector: v, a pytree like `params`.
 
     Returns:
       A pytree like `params`.
 
     References:
-      Pearlmutter 1994 (products without the matrix).
+      Pearlmutter 1994 (products with a matrix of derivatives that is never formed).
     """
     field, vjp_fn = jax.vjp(field_fn, params)
     _, transpose_fn = jax.vjp(lambda w: vjp_fn(w)[0], jax.tree.map(jnp.zeros_like, field))
@@ -50,7 +49,7 @@ def jacobian(field_fn: Field, params: Any) -> jax.Array:
 
     Args:
       field_fn: The field.
-      params: Where the Jacobian is taken, n numbers.
+      params: The point at which the Jacobian is evaluated, n parameters in all.
 
     Returns:
       `[n, n]`; entry (i, j) is the derivative of the field's entry i with respect to parameter j,
@@ -76,12 +75,15 @@ def jacobian(field_fn: Field, params: Any) -> jax.Array:
 def precondition(product_fn: Callable[[Any], Any], scale: Any) -> Callable[[Any], Any]:
     """Returns v ↦ √P J √P v for a diagonal P, which has the eigenvalues of P J.
 
-    P J is the Jacobian of a field whose entries are multiplied by P, as Adam does. The symmetric
-    form is less sensitive to rounding if the entries of P differ in magnitude.
+    P J is the Jacobian of a field whose entries are multiplied by P, as by Adam. The similar matrix
+    √P J √P is less sensitive to rounding if the entries of P differ in magnitude.
 
     Args:
       product_fn: Maps v to J v.
       scale: The diagonal of P, at least 0, a pytree like v; see `adam_preconditioner`.
+
+    Returns:
+      `v -> √P J √P v`.
     """
     root = jax.tree.map(jnp.sqrt, scale)
 
@@ -93,41 +95,48 @@ def precondition(product_fn: Callable[[Any], Any], scale: Any) -> Callable[[Any]
 
 
 def alternating_product(
-    product_fn: Callable[[Any], Any], vector: Any, rate: float | jax.Array
+    product_fn: Callable[[Any], Any], vector: Any, learning_rate: float | jax.Array
 ) -> Any:
-    """Returns L v, where an alternating step multiplies the error by I - rate · L.
+    """Returns L v, where an alternating step multiplies the error by I - ηL.
 
-    A simultaneous step multiplies the error by I - rate · J. In an alternating step, D is updated
-    first, and G then sees its change: L v = ((J v)_D, (J v')_G), where v' is v with -rate · (J v)_D
-    added to its first part. The eigenvalues of L are therefore compared with the same region of
-    stability as those of J. Updating G first gives the same eigenvalues.
+    A simultaneous step multiplies the error by I - ηJ. In an alternating step, D is updated first,
+    and G's gradient is taken at the updated D: L v = ((J v)_D, (J v')_G), where v' is v with
+    -η (J v)_D added to its D part. The eigenvalues of L therefore have the same region of stability
+    as those of J. Updating G first gives the same eigenvalues.
 
     Args:
       product_fn: Maps `(d_vector, g_vector)` to J v.
       vector: v, `(d_vector, g_vector)`.
-      rate: The learning rate of both networks.
+      learning_rate: η, the learning rate of both networks; may be traced.
 
     Returns:
       L v, `(d_vector, g_vector)`.
 
     References:
-      Gidel et al. 2019b; Zhang and Yu 2020 (alternating play as a linear map).
+      Gidel et al. 2019b; Zhang and Yu 2020 (alternating updates as a linear map). See
+      `jaxgan.dynamics.stability` for the titles.
     """
     d_product, _ = product_fn(vector)
-    moved = jax.tree.map(lambda v, p: v - rate * p, vector[0], d_product)
+    moved = jax.tree.map(lambda v, p: v - learning_rate * p, vector[0], d_product)
     _, g_product = product_fn((moved, vector[1]))
     return d_product, g_product
 
 
-def rotation(field_fn: Field, params: Any) -> jax.Array:
-    """Returns the share of rotation: |A F|² / (|S F|² + |A F|²).
+def rotation_fraction(field_fn: Field, params: Any) -> jax.Array:
+    """Returns how much of the dynamics is rotation: |A F|² / (|S F|² + |A F|²).
 
-    S = (J + Jᵀ)/2 and A = (J - Jᵀ)/2 are the symmetric and the antisymmetric part of the Jacobian.
-    S F turns the field as in a minimization, A F as in a circular motion.
+    S = (J + Jᵀ)/2 and A = (J - Jᵀ)/2 are the symmetric and the antisymmetric part of the Jacobian:
+    the Jacobians of a potential game, which is a minimization, and of a Hamiltonian game, which
+    rotates.
+
+    Args:
+      field_fn: The field F.
+      params: The point at which F and J are evaluated.
 
     Returns:
       Scalar in [0, 1]: 0 for a potential game, in which F is the gradient of one function; 1 for a
-      Hamiltonian game, whose simultaneous flow keeps |F| constant. NaN where J F and Jᵀ F are 0.
+      Hamiltonian game, in which |F| is constant along the flow x' = -F(x). NaN if J F and Jᵀ F are
+      both 0.
 
     References:
       Balduzzi et al. 2018, section 2 (potential and Hamiltonian games).

@@ -1,4 +1,4 @@
-"""Eigenvalues of the Jacobian: all of them if it is dense, else the outer ones by Arnoldi."""
+"""Eigenvalues of the Jacobian: all of a dense one, or the outer ones by Arnoldi's method."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,14 +21,14 @@ class Spectrum(NamedTuple):
     Attributes:
       eigenvalues: Complex `[k]`, by descending modulus.
       residuals: `[k]`, |J v - λ v| of the approximate unit eigenvectors v; 0 for a dense Jacobian.
-        An eigenvalue is within its residual of an eigenvalue of a matrix that differs from J by no
-        more than that.
+        Each λ is an exact eigenvalue of a matrix whose distance from J, in the spectral norm, is
+        its residual (the backward error).
     """
 
     eigenvalues: np.ndarray
     residuals: np.ndarray
 
-    def select(self, tolerance: float = 1e-3) -> "Spectrum":
+    def converged(self, tolerance: float = 1e-3) -> "Spectrum":
         """Returns the part whose residuals are at most `tolerance` times the largest modulus."""
         limit = tolerance * np.abs(self.eigenvalues).max()
         kept = self.residuals <= limit
@@ -36,12 +36,12 @@ class Spectrum(NamedTuple):
 
     @property
     def largest_modulus(self) -> complex:
-        """The eigenvalue of the largest modulus, which limits the learning rate."""
+        """The eigenvalue of the largest modulus |λ|, which bounds the stable learning rates."""
         return complex(self.eigenvalues[0])
 
     @property
     def smallest_real(self) -> complex:
-        """The eigenvalue of the smallest real part; training leaves the point if it is negative."""
+        """The eigenvalue of the smallest real part; the point is unstable if that is negative."""
         return complex(self.eigenvalues[np.argmin(np.real(self.eigenvalues))])
 
     @property
@@ -57,18 +57,23 @@ def spectrum(
 
     Args:
       field_fn: The field.
-      params: Where the Jacobian is taken.
-      num_matvecs: Products with the Jacobian, from 1 to the number of parameters; as many
-        eigenvalues are returned. Those of large modulus and at the edges converge first. None
-        computes all eigenvalues from the dense Jacobian, which takes n³ operations.
-      key: Draws the first vector of Arnoldi's method; None uses `jax.random.key(0)`.
+      params: The point at which the Jacobian is evaluated, n parameters in all.
+      num_matvecs: Number of products with the Jacobian, from 1 to n. Eigenvalues of large modulus
+        and at the edge of the spectrum converge first. None computes all eigenvalues from the dense
+        Jacobian, which takes O(n³) operations.
+      key: A typed PRNG key, which is consumed; it draws the first vector of Arnoldi's method. None
+        uses `jax.random.key(0)`.
+
+    Returns:
+      `num_matvecs` approximate eigenvalues with their residuals, or all n.
 
     Raises:
       ConfigError: If the dense Jacobian is too large, `num_matvecs` is out of its range, or the
         package matfree is missing.
 
     References:
-      Saad 2011, section 6.2 (Arnoldi's method, Ritz values and their residuals).
+      Saad 2011, "Numerical methods for large eigenvalue problems", section 6.2 (Arnoldi's method,
+      Ritz values and their residuals).
     """
     if num_matvecs is None:
         matrix = np.asarray(jax.jit(lambda p: jacobian(field_fn, p))(params), np.float64)
@@ -87,17 +92,17 @@ def spectrum(
 def arnoldi(
     product_fn: Callable[[Any], Any], vector: Any, num_matvecs: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Projects a linear map J on the span of v, J v, …, J^(k-1) v; may be jit-compiled.
+    """Projects a linear map J onto the Krylov space of v, J v, …, J^(k-1) v; works under `jit`.
 
     Args:
       product_fn: Maps v to J v, such as a partial `jacobian_vector_product`.
-      vector: v, a pytree of n numbers, not all 0.
+      vector: v, a pytree of n numbers that are not all 0.
       num_matvecs: k, from 1 to n.
 
     Returns:
-      `(hessenberg [k, k], residual)`: the matrix of the projection in an orthonormal basis, and the
-      norm of the part of J q that is outside the span, for the last basis vector q. The arguments
-      of `ritz_spectrum`.
+      `(hessenberg [k, k], residual)`, the arguments of `ritz_spectrum`: the matrix of the
+      projection in an orthonormal basis, and the norm of the component of J q that is orthogonal to
+      the space, where q is the last basis vector.
 
     Raises:
       ConfigError: If `num_matvecs` is out of its range, or the package matfree is missing.
@@ -120,16 +125,23 @@ def arnoldi(
 
 
 def ritz_spectrum(hessenberg: jax.typing.ArrayLike, residual: jax.typing.ArrayLike) -> Spectrum:
-    """Returns the eigenvalues of the projected Jacobian, with their residuals.
+    """Returns the Ritz values, which are the eigenvalues of the projected Jacobian.
 
-    The residual of an eigenvector y of the projection is `residual` times the modulus of its last
-    entry.
+    The residual of a Ritz value is `residual` times the modulus of the last entry of its unit
+    eigenvector. Computed by NumPy on the host, so not under `jit`.
+
+    Args:
+      hessenberg: `[k, k]`, see `arnoldi`.
+      residual: Scalar, see `arnoldi`.
+
+    References:
+      Saad 2011, section 6.2 (Ritz values and their residuals).
     """
     values, vectors = np.linalg.eig(np.asarray(hessenberg, np.float64))
     return sort_spectrum(values, float(np.asarray(residual)) * np.abs(vectors[-1]))
 
 
 def sort_spectrum(eigenvalues: np.ndarray, residuals: np.ndarray) -> Spectrum:
-    """Returns a spectrum by descending modulus."""
+    """Returns a spectrum, sorted by descending modulus."""
     order = np.argsort(-np.abs(eigenvalues), kind="stable")
     return Spectrum(eigenvalues[order].astype(complex), residuals[order])

@@ -1,4 +1,4 @@
-"""Figures of games: trajectories, scores of optimizers, and eigenvalues with stability regions."""
+"""Figures of the game's dynamics: trajectories, scores of optimizers, eigenvalues."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxgan.plotting.figures import new_figure, save_figure, use_plain_log_labels
 
-PANEL = 2.6  # inches
+PANEL_SIDE = 2.6  # inches
 STABLE_COLOR = "tab:green"
 
 
@@ -19,18 +19,18 @@ def save_phase_portraits(
     limit: float = 2.0,
     columns: int = 3,
 ) -> None:
-    """Draws trajectories of a game of two parameters, one panel per optimizer.
+    """Draws trajectories of a game with two parameters, one panel per optimizer.
 
     Args:
       path: The PNG to write.
-      trajectories: `{optimizer: [trajectories, steps, 2]}`, points (θ, ψ). The first trajectory
-        has a line; the others are drawn faintly.
+      trajectories: `{optimizer: [trajectories, steps, 2]}`, points (θ, ψ). The first trajectory is
+        drawn as a strong line, the others faintly.
       caption: Text above the panels.
       limit: The axes extend from -limit to limit.
       columns: Panels per row.
     """
     rows = -(-len(trajectories) // columns)
-    size = (PANEL * columns, PANEL * rows + 0.4)
+    size = (PANEL_SIDE * columns, PANEL_SIDE * rows + 0.4)
     figure = new_figure(*size, title=caption, layout="constrained")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes, (name, points) in zip(panels.flat, trajectories.items(), strict=False):
@@ -61,7 +61,7 @@ def save_optimizer_scores(
       caption: Text above the panels.
     """
     names = list(next(iter(scores.values())))
-    size = (2.2 + PANEL * len(scores), 0.32 * len(names) + 1.3)
+    size = (2.2 + PANEL_SIDE * len(scores), 0.32 * len(names) + 1.3)
     figure = new_figure(*size, title=caption, layout="constrained")
     panels = figure.subplots(1, len(scores), sharey=True, squeeze=False)
     for axes, (title, values) in zip(panels.flat, scores.items(), strict=True):
@@ -87,14 +87,15 @@ def save_spectrum(
     limits: tuple[float, float, float],
     caption: str,
 ) -> None:
-    """Draws eigenvalues, multiplied by the learning rate, and the region in which a step contracts.
+    """Draws eigenvalues times the learning rate, and the region in which a step contracts.
 
     Args:
       path: The PNG to write.
       products: Complex `[k]`, eigenvalues times the learning rate.
-      converged: `[k]`, whether an eigenvalue is exact enough; others are drawn hollow.
-      factor_fn: Maps products to the factors by which a step multiplies the error.
-      limits: The lowest and the highest real part, and the highest imaginary part, of the axes.
+      converged: `[k]`, whether the residual of an eigenvalue is small; others are drawn hollow.
+      factor_fn: Maps products to |μ|, the factors by which a step multiplies the error.
+      limits: Limits of the axes: the lowest and the highest real part, and the highest imaginary
+        part; the lowest is its negative.
       caption: Text above the axes.
     """
     low, high, top = limits

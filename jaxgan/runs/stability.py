@@ -1,4 +1,4 @@
-"""The stability of a run's checkpoints: eigenvalues of the game that its optimizers play."""
+"""The stability of a run's checkpoints, from the eigenvalues of the preconditioned Jacobian."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,15 +15,17 @@ from jaxgan.data.mixture import MIXTURES, mixture_source
 from jaxgan.data.parabola import parabola_source
 from jaxgan.data.sources import from_pixels
 from jaxgan.dynamics.jacobian import squared_norm
-from jaxgan.dynamics.stability import PlayMethod
+from jaxgan.dynamics.stability import UpdateMethod
 from jaxgan.errors import ConfigError
 from jaxgan.gan import GAN
 from jaxgan.runs.image_data import read_classes, reopen_dataset
 
-CONVERGED = 1e-2  # largest residual of an eigenvalue that is used, relative to the largest modulus
+RESIDUAL_TOLERANCE = (
+    1e-2  # largest residual of an eigenvalue that is used, relative to the largest modulus
+)
 
 
-class Play(NamedTuple):
+class UpdateRule(NamedTuple):
     """How a run updates its networks, as far as the stability of a step depends on it.
 
     Attributes:
@@ -31,11 +33,11 @@ class Play(NamedTuple):
       alternating: Whether the networks are updated in turn.
       learning_rate: The learning rate at the start.
       decay_steps: Train steps over which it falls linearly to 0; None if it is constant.
-      momentum: Decay of the first moment; 0 for methods other than simultaneous play.
+      momentum: Decay of the first moment; 0 for methods other than simultaneous updates.
       b2: Decay of the second moment.
     """
 
-    method: PlayMethod
+    method: UpdateMethod
     alternating: bool
     learning_rate: float
     decay_steps: int | None
@@ -53,9 +55,9 @@ class Play(NamedTuple):
         return dynamics.contraction_factor(products, 1.0, self.method, self.momentum)
 
     def describe(self) -> str:
-        """Returns a short description, such as `alternating play, momentum 0.5`."""
+        """Returns a short description, such as `alternating updates, momentum 0.5`."""
         name = "alternating" if self.alternating else self.method
-        return f"{name} play, momentum {self.momentum:g}"
+        return f"{name} updates, momentum {self.momentum:g}"
 
 
 class CheckpointStability(NamedTuple):
@@ -64,9 +66,9 @@ class CheckpointStability(NamedTuple):
     Attributes:
       step: The train step.
       rate: The learning rate.
-      spectrum: Eigenvalues of the preconditioned Jacobian; for alternating play, of its effective
-        Jacobian (see `alternating_product`).
-      rotation: The share of rotation in the gradients' field, see `dynamics.rotation`.
+      spectrum: Eigenvalues of the preconditioned Jacobian; for alternating updates, of the matrix L
+        of `dynamics.alternating_product`.
+      rotation: See `dynamics.rotation_fraction`.
       field_norm: Euclidean norm of both gradients.
     """
 
@@ -77,7 +79,7 @@ class CheckpointStability(NamedTuple):
     field_norm: float
 
 
-def read_play(config: dict[str, Any]) -> Play:
+def read_update_rule(config: dict[str, Any]) -> UpdateRule:
     """Returns how a run updates its networks, from its config.json.
 
     Raises:
@@ -90,12 +92,12 @@ def read_play(config: dict[str, Any]) -> Play:
             "RMSprop; analyze it in Python with jaxgan.dynamics"
         )
     order = config["train"]["options"]["update_order"]
-    method: PlayMethod = "simultaneous"
+    method: UpdateMethod = "simultaneous"
     if order == "extragradient":
         method = "extragradient"
     elif options.get("optimistic"):
         method = "optimistic"
-    return Play(
+    return UpdateRule(
         method=method,
         alternating=order in ("d_first", "g_first"),
         learning_rate=options["learning_rate"],
@@ -133,7 +135,7 @@ def load_batch(
     return real, jnp.asarray(read_classes(images)[0][rows])
 
 
-def make_analysis(gan: GAN, play: Play, num_matvecs: int) -> Callable:
+def make_analysis(gan: GAN, rule: UpdateRule, num_matvecs: int) -> Callable:
     """Returns the jit-compiled analysis of a state.
 
     Returns:
@@ -144,54 +146,54 @@ def make_analysis(gan: GAN, play: Play, num_matvecs: int) -> Callable:
     def analyze(state, real, key, condition, rate):
         field_fn, params = dynamics.make_gan_field(gan, state, real, key, condition)
         scale = tuple(
-            dynamics.adam_preconditioner(network.opt_state, play.b2)
+            dynamics.adam_preconditioner(network.opt_state, rule.b2)
             for network in (state.d, state.g)
         )
         product_fn = dynamics.precondition(
             partial(dynamics.jacobian_vector_product, field_fn, params), scale
         )
-        if play.alternating:
-            product_fn = partial(dynamics.alternating_product, product_fn, rate=rate)
+        if rule.alternating:
+            product_fn = partial(dynamics.alternating_product, product_fn, learning_rate=rate)
         flat, unravel = ravel_pytree(params)
-        # The product removes directions in which nothing moves.
+        # The product removes the components along which nothing moves.
         vector = product_fn(unravel(jax.random.normal(jax.random.key(0), flat.shape, flat.dtype)))
         hessenberg, residual = dynamics.arnoldi(product_fn, vector, num_matvecs)
         norm = jnp.sqrt(squared_norm(field_fn(params)))
-        return hessenberg, residual, dynamics.rotation(field_fn, params), norm
+        return hessenberg, residual, dynamics.rotation_fraction(field_fn, params), norm
 
     return analyze
 
 
-def summarize(found: list[CheckpointStability], play: Play) -> str:
+def summarize(found: list[CheckpointStability], rule: UpdateRule) -> str:
     """Returns a paragraph that says what was seen at the last checkpoint, and before."""
     last = found[-1]
-    values = last.spectrum.select(CONVERGED).eigenvalues
+    values = last.spectrum.converged(RESIDUAL_TOLERANCE).eigenvalues
     if not len(values):
         return f"Step {last.step:,}: no eigenvalue converged; use more --num-matvecs."
     lowest = values[np.argmin(np.real(values))]
-    limit = dynamics.max_stable_rate(values, play.method, play.momentum)
-    outside = values[play.factors(last.rate * values) > 1]
+    limit = dynamics.max_stable_learning_rate(values, rule.method, rule.momentum)
+    outside = values[rule.factors(last.rate * values) > 1]
     rotating = int(np.sum(np.abs(np.imag(outside)) > np.abs(np.real(outside))))
     return (
-        f"Step {last.step:,} ({play.describe()}, learning rate {last.rate:.3g}): "
-        f"{describe_motion(values, last.rate, play)} Of {len(values)} converged eigenvalues, "
+        f"Step {last.step:,} ({rule.describe()}, learning rate {last.rate:.3g}): "
+        f"{describe_motion(values, last.rate, rule)} Of {len(values)} converged eigenvalues, "
         f"{len(outside)} do not contract, of which {rotating} rotate. The largest modulus is that "
         f"of {format_complex(values[0])}, the smallest real part that of {format_complex(lowest)}; "
-        f"learning rates below {limit:.3g} would be stable. The share of rotation is "
+        f"{describe_limit(limit)}. The rotation fraction is "
         f"{last.rotation:.2f}; it was {found[0].rotation:.2f} at step {found[0].step:,}. The norm "
         f"of both gradients is {last.field_norm:.3g}."
     )
 
 
-def describe_motion(values: np.ndarray, rate: float, play: Play) -> str:
+def describe_motion(values: np.ndarray, rate: float, rule: UpdateRule) -> str:
     """Returns what the fastest growing of the converged eigenvalues does: circle, leave, converge.
 
     Args:
       values: `[k]`, the eigenvalues.
       rate: The learning rate.
-      play: How the run updates its networks.
+      rule: How the run updates its networks.
     """
-    factors = play.factors(rate * values)
+    factors = rule.factors(rate * values)
     fastest = values[np.argmax(factors)]
     rotating = abs(fastest.imag) > abs(fastest.real)
     growth = describe_growth(factors.max())
@@ -213,6 +215,13 @@ def describe_motion(values: np.ndarray, rate: float, play: Play) -> str:
         f"The learning rate is too large: the eigenvalue {format_complex(fastest)} overshoots, and "
         f"{growth}."
     )
+
+
+def describe_limit(limit: float) -> str:
+    """Returns which learning rates would make the error contract."""
+    if limit <= 0:
+        return "no learning rate would be stable"
+    return f"learning rates below {limit:.3g} would be stable"
 
 
 def describe_growth(factor: float) -> str:

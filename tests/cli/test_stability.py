@@ -25,4 +25,4 @@ def test_stability_draws_the_eigenvalues_of_every_checkpoint(command, tmp_path):
     with Image.open(tmp_path / "stability.gif") as animation:
         assert animation.n_frames == 3
     assert (tmp_path / "stability.png").exists()
-    assert "Step 6 (alternating play, momentum 0.9, learning rate 0.0001)" in output
+    assert "Step 6 (alternating updates, momentum 0.9, learning rate 0.0001)" in output

@@ -49,7 +49,7 @@ def test_residuals_are_those_of_the_ritz_vectors():
         order = np.argsort(-np.abs(values), kind="stable")
         np.testing.assert_allclose(np.abs(found.eigenvalues), np.abs(values)[order], rtol=1e-7)
         np.testing.assert_allclose(found.residuals, expected[order], rtol=1e-6)
-        kept = found.select(0.1)
+        kept = found.converged(0.1)
         assert (kept.residuals <= 0.1 * np.abs(found.eigenvalues).max()).all()
 
 
@@ -79,7 +79,7 @@ def test_arnoldi_agrees_with_the_dense_jacobian_of_two_networks(width):
             value, expected = getattr(found, name), getattr(dense, name)
             assert abs(value.real - expected.real) < 1e-6, name
             assert abs(abs(value.imag) - abs(expected.imag)) < 1e-6, name
-        converged = found.select(1e-9)
+        converged = found.converged(1e-9)
         assert len(converged.eigenvalues) >= 10
         distances = np.abs(converged.eigenvalues[:, None] - dense.eigenvalues).min(1)
         assert distances.max() < 1e-6

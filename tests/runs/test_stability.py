@@ -7,7 +7,7 @@ from jaxgan.data.parabola import parabolas
 from jaxgan.errors import ConfigError
 from jaxgan.runs import stability
 
-PLAY = stability.Play("simultaneous", False, 0.1, None, 0.0, 0.9)
+PLAY = stability.UpdateRule("simultaneous", False, 0.1, None, 0.0, 0.9)
 
 
 def found_at(*eigenvalues, residuals=None, rate=0.1):
@@ -35,7 +35,7 @@ def found_at(*eigenvalues, residuals=None, rate=0.1):
 def test_summarize_says_what_the_fastest_eigenvalue_does(eigenvalues, expected):
     text = stability.summarize([found_at(1.0), found_at(*eigenvalues)], PLAY)
     assert expected in text
-    assert "simultaneous play, momentum 0, learning rate 0.1" in text
+    assert "simultaneous updates, momentum 0, learning rate 0.1" in text
     assert ("grows e-fold in about 10 steps" in text) == ("moves away" in text)
 
 
@@ -50,16 +50,16 @@ def config_of(update_order="simultaneous", **options):
     return {"config": options, "train": {"options": {"update_order": update_order}}}
 
 
-def test_read_play_follows_the_configuration():
-    play = stability.read_play(config_of("g_first", decay_steps=100))
-    assert play == stability.Play("simultaneous", True, 1e-3, 100, 0.5, 0.999)
+def test_read_update_rule_follows_the_configuration():
+    rule = stability.read_update_rule(config_of("g_first", decay_steps=100))
+    assert rule == stability.UpdateRule("simultaneous", True, 1e-3, 100, 0.5, 0.999)
     np.testing.assert_allclose(
-        [play.rate_at(1), play.rate_at(51), play.rate_at(200)], [1e-3, 5e-4, 0]
+        [rule.rate_at(1), rule.rate_at(51), rule.rate_at(200)], [1e-3, 5e-4, 0]
     )
-    assert stability.read_play(config_of("extragradient")).method == "extragradient"
-    assert stability.read_play(config_of(optimistic=True)).momentum == 0
+    assert stability.read_update_rule(config_of("extragradient")).method == "extragradient"
+    assert stability.read_update_rule(config_of(optimistic=True)).momentum == 0
     with pytest.raises(ConfigError, match="records no learning rate"):
-        stability.read_play({"config": {}})
+        stability.read_update_rule({"config": {}})
 
 
 def test_load_batch_draws_samples_of_the_runs_data(offline, tmp_path):
