@@ -1,4 +1,4 @@
-"""Inversion of a generator: the latent vectors from which it reproduces given samples."""
+"""GAN inversion: finds the latent vectors from which a generator reproduces given samples."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,9 +18,9 @@ class Inversion(NamedTuple):
     """The result of an inversion of N samples.
 
     Attributes:
-      z: `[N, dim]`, for each sample the latent vector of the best start.
-      samples: `[N, …]`, what the generator makes of `z`.
-      error: `[N]`, the remaining mean squared error; for images in [-1, 1], from 0 to 4.
+      z: `[N, dim]`, the best latent vector of each sample.
+      samples: `[N, …]`, the samples that the generator makes of `z`.
+      error: `[N]`, mean squared error of `samples`; from 0 to 4 for images in [-1, 1].
     """
 
     z: jax.Array
@@ -42,25 +42,25 @@ def invert(
 ) -> Inversion:
     """Finds latent vectors from which the generator reproduces given images or other samples.
 
-    Minimizes the mean squared error of each image by Adam on z, from several starts at once, and
-    keeps the best. The learning rate falls to 0 along a cosine. Uses the moving average of the
-    generator if there is one.
+    Adam minimizes the mean squared error of each image over z, from several starting points at
+    once; the result with the smallest error is kept. The learning rate falls to 0 by a cosine
+    schedule. Uses the moving average of the generator if there is one.
 
     Args:
       gan: The GAN.
-      state: Its state; not that of a population.
+      state: The state of a single GAN, not of a population.
       images: `[N, …]`, floating, in the range of the generator's output.
-      key: A typed PRNG key, which is consumed. It determines the starts, which are samples of the
-        prior.
-      condition: `[N, …]`, the conditions of a conditional GAN.
-      num_starts: Starts of each image, at least 1.
-      steps: Updates of Adam, at least 1.
-      learning_rate: The first learning rate, above 0.
+      key: A typed PRNG key, which is consumed. It draws the starting points from the prior.
+      condition: `[N, …]`, the condition of each image; None for an unconditional GAN.
+      num_starts: Number of starting points per image, at least 1.
+      steps: Number of Adam updates, at least 1.
+      learning_rate: The initial learning rate, above 0.
       projection: `z [N, dim] -> z [N, dim]`, applied after each update, for example
-        `lambda z: jnp.clip(z, -1, 1)` to stay in the support of a uniform prior. None for none.
+        `lambda z: jnp.clip(z, -1, 1)` to stay in the support of a uniform prior. None: no
+        projection.
 
     Returns:
-      The latent vectors, what the generator makes of them, and the remaining errors.
+      The latent vectors, the samples that the generator makes of them, and their errors.
 
     Raises:
       ShapeError: If the images do not have the shape of the samples, or a condition is missing or
@@ -69,7 +69,9 @@ def invert(
       ConfigError: If a number is out of range.
 
     References:
-      Creswell and Bharath 2018 (inversion by gradient descent on z); Zhu et al. 2016, section 3.1.
+      Creswell and Bharath 2018, "Inverting the generator of a generative adversarial network"
+      (gradient descent on z); Zhu et al. 2016, "Generative visual manipulation on the natural image
+      manifold", section 4.1.
     """
     check_key(key)
     check_integers(num_starts=num_starts, steps=steps)
@@ -89,11 +91,13 @@ def invert(
             f"{list(sample_shape[1:])}; pass images [N, …] of that shape"
         )
     options = (num_starts, steps, learning_rate)
-    return search(gan.generate, gan.prior, projection, options, variables, images, key, condition)
+    return optimize_latents(
+        gan.generate, gan.prior, projection, options, variables, images, key, condition
+    )
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def search(
+def optimize_latents(
     generate: Callable,
     prior: Callable,
     projection: Callable | None,
@@ -103,7 +107,18 @@ def search(
     key: jax.Array,
     condition: jax.Array | None,
 ) -> Inversion:
-    """Runs the optimization of `invert`, whose arguments are valid."""
+    """Runs the optimization of `invert`.
+
+    Args:
+      generate: `GAN.generate`.
+      prior: `GAN.prior`.
+      projection: See `invert`.
+      options: `(num_starts, steps, learning_rate)`, see `invert`.
+      variables: Variables of the generator.
+      images: `[N, …]`.
+      key: Consumed.
+      condition: `[N, …]` or None.
+    """
     num_starts, steps, learning_rate = options
     tx = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
 
@@ -113,7 +128,7 @@ def search(
 
     def update(carry, _):
         z, opt_state = carry
-        # A row of z affects only its own error, so the gradient of the sum has that of each.
+        # Each row of z affects only its own error, so one gradient of the sum serves all rows.
         grads = jax.grad(lambda z: jnp.sum(errors(z)))(z)
         updates, opt_state = tx.update(grads, opt_state, z)
         z = optax.apply_updates(z, updates)

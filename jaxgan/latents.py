@@ -1,4 +1,4 @@
-"""Points, walks and planes in the latent space of a generator."""
+"""Interpolation between latent vectors: lines and grids in the latent space of a generator."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,32 +10,35 @@ import numpy as np
 from jaxgan.errors import ConfigError, ShapeError
 from jaxgan.priors import Prior
 
-NUM_TESTED = 4_096
-KURTOSIS_TOLERANCE = 0.5  # normal: 3, uniform: 1.8
-MIN_SIN_ANGLE = 1e-3  # below it, two vectors are parallel in float32
+NUM_PRIOR_SAMPLES = 4_096
+KURTOSIS_TOLERANCE = 0.5  # around 3, the kurtosis of a normal distribution; uniform: 1.8
+MIN_SIN_ANGLE = 1e-3  # below it, vectors count as parallel, since the division is inaccurate
 
 
 def draw_latents(prior: Prior, seeds: Sequence[int]) -> jax.Array:
-    """Returns the first latent vector of each seed, `[len(seeds), dim]`.
+    """Returns one latent vector per seed.
 
-    The first sample of `Run.sample(jax.random.key(seed), num)` of an unconditional GAN comes from
-    the same latent vector if `num` is 1.
+    For an unconditional GAN, it is the latent vector of `Run.sample(jax.random.key(seed), 1)`.
 
     Args:
       prior: The prior of the GAN, `gan.prior`.
       seeds: Integers, at least one.
+
+    Returns:
+      `[len(seeds), dim]`, float32.
     """
     draw = jax.jit(lambda key: prior(key, 1)[0])
     return jnp.stack([draw(jax.random.key(seed)) for seed in seeds])
 
 
 def is_normal(prior: Prior) -> bool:
-    """Returns whether a prior is normal with mean 0, judged by moments of 4,096 latent vectors.
+    """Returns whether a prior is normal with mean 0, estimated from 4,096 latent vectors.
 
-    Normal latent vectors lie close to a sphere, so walks between them should be spherical: a
-    straight line between two of them passes through vectors that are much shorter.
+    The mean and the kurtosis are compared with those of a normal distribution. Normal latent
+    vectors of many dimensions lie close to a sphere, and a straight line between two of them passes
+    through vectors that are much shorter, so interpolation between them should be spherical.
     """
-    z = np.asarray(prior(jax.random.key(0), NUM_TESTED))
+    z = np.asarray(prior(jax.random.key(0), NUM_PRIOR_SAMPLES))
     kurtosis = np.mean((z / np.std(z)) ** 4)
     centered = abs(np.mean(z)) < 0.1 * np.std(z)
     return bool(centered and abs(kurtosis - 3) < KURTOSIS_TOLERANCE)
@@ -45,29 +48,32 @@ def is_normal(prior: Prior) -> bool:
 def interpolate(
     points: jax.Array, num: int, *, spherical: bool = False, closed: bool = False
 ) -> jax.Array:
-    """Returns evenly spaced points of a walk from each given point to the next.
+    """Interpolates from each point to the next, piecewise.
 
-    Every section, from one point to the next, has equally many points of the walk, up to rounding.
+    Each section, from one point to the next, has the same number of results, up to rounding.
 
     Args:
-      points: `[n, dim]`, floating, at least two; latent vectors, or weights of classes.
-      num: Number of points of the walk, at least 1.
+      points: `[n, dim]`, floating, n at least 2; latent vectors, or weights of classes.
+      num: Number of results, at least 1.
       spherical: Whether to interpolate along great arcs instead of straight lines, see
         `interpolate_pair`.
-      closed: Whether the walk goes back to the first point, which is not repeated at its end.
-        Otherwise it ends at the last point.
+      closed: Whether to interpolate from the last point back to the first, which is not repeated
+        at the end. Otherwise the last result is the last point.
 
     Returns:
-      `[num, dim]`; the first is `points[0]`.
+      `[num, dim]`; the first row is `points[0]`.
 
     Raises:
       ShapeError: If `points` is not `[n, dim]` with n at least 2.
       ConfigError: If `num` is below 1.
     """
     if points.ndim != 2 or len(points) < 2:
-        raise ShapeError(f"points have shape {list(points.shape)}, expected [n, dim], n at least 2")
+        raise ShapeError(
+            f"points have shape {list(points.shape)}, expected [n, dim] with n at least 2; pass at "
+            "least two points"
+        )
     if num < 1:
-        raise ConfigError(f"num is {num}, expected at least 1 point of the walk")
+        raise ConfigError(f"num is {num}, expected at least 1")
     last = len(points) if closed else len(points) - 1
     position = jnp.linspace(0, last, num, endpoint=not closed)
     start = jnp.minimum(jnp.floor(position).astype(jnp.int32), last - 1)
@@ -86,15 +92,17 @@ def interpolate_pair(
       start: `[N, dim]`.
       end: `[N, dim]`.
       weight: `[N]`, 0 for `start` to 1 for `end`.
-      spherical: Whether to interpolate along the great arc: with the angle ω between the vectors,
-        `sin((1 - t) ω) / sin ω · start + sin(t ω) / sin ω · end`. Vectors that are parallel or
-        opposite, which have no unique arc, are interpolated linearly.
+      spherical: Whether to interpolate along the great arc (slerp): for the weight t and the angle
+        ω between the vectors, `sin((1 - t) ω) / sin ω · start + sin(t ω) / sin ω · end`. Vectors
+        that are parallel or opposite, for which sin ω is 0, are interpolated linearly. Otherwise
+        `(1 - t) · start + t · end`.
 
     Returns:
       `[N, dim]`.
 
     References:
-      Shoemake 1985 (slerp); White 2016, section 2.1 (of latent vectors).
+      Shoemake 1985 (slerp); White 2016, "Sampling generative networks", section 2.1 (slerp of
+      latent vectors).
     """
     weight = weight[:, None]
     linear = (1 - weight) * start + weight * end
@@ -112,16 +120,27 @@ def interpolate_pair(
 
 @partial(jax.jit, static_argnames=("size", "spherical"))
 def interpolate_grid(corners: jax.Array, size: int, *, spherical: bool = False) -> jax.Array:
-    """Returns a grid of latent vectors between four corners.
+    """Interpolates between four corners of a grid: first along the sides, then along each row.
 
     Args:
-      corners: `[4, dim]`: top left, top right, bottom left, bottom right.
+      corners: `[4, dim]`, floating: top left, top right, bottom left, bottom right.
       size: Number of rows and of columns, at least 2.
       spherical: See `interpolate_pair`.
 
     Returns:
       `[size, size, dim]`, by row and column.
+
+    Raises:
+      ShapeError: If `corners` is not `[4, dim]`.
+      ConfigError: If `size` is below 2.
     """
+    if corners.ndim != 2 or len(corners) != 4:
+        raise ShapeError(
+            f"corners have shape {list(corners.shape)}, expected [4, dim]; pass the latent vectors "
+            "at the top left, top right, bottom left and bottom right"
+        )
+    if size < 2:
+        raise ConfigError(f"size is {size}, expected at least 2")
     left = interpolate(corners[jnp.array([0, 2])], size, spherical=spherical)
     right = interpolate(corners[jnp.array([1, 3])], size, spherical=spherical)
     weight = jnp.linspace(0, 1, size)

@@ -69,7 +69,18 @@ def test_interpolate_grid_has_the_corners(spherical):
         np.testing.assert_allclose(plane[1, 1], corners.mean(0), rtol=1e-4, atol=1e-6)
 
 
-def test_interpolate_refuses_what_is_no_walk():
+@pytest.mark.parametrize("num", [2, 3, 5])
+def test_interpolate_grid_refuses_other_than_four_corners(num):
+    with pytest.raises(ShapeError, match=rf"corners have shape \[{num}, 5\], expected \[4, dim\]"):
+        latents.interpolate_grid(jnp.ones((num, 5)), 3)
+
+
+def test_interpolate_grid_refuses_a_single_row():
+    with pytest.raises(ConfigError, match="size is 1, expected at least 2"):
+        latents.interpolate_grid(jnp.ones((4, 5)), 1)
+
+
+def test_interpolate_refuses_one_point_and_no_results():
     with pytest.raises(ShapeError, match="n at least 2"):
         latents.interpolate(CORNERS[:1], 5)
     with pytest.raises(ConfigError, match="num is 0"):

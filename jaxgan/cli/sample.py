@@ -1,4 +1,4 @@
-"""Draws samples from a run.
+"""Draws samples from a run, or interpolates between them.
 
 Uses the moving average of the generator if the run keeps one. Needs only the directory of the run,
 not its data.
@@ -27,7 +27,7 @@ from jaxgan.training.options import check_ranges
 
 NUM_SAMPLES = 64
 NUM_COLUMNS, MAX_COLUMNS = 8, 32
-NUM_WALK_STEPS = 8  # from one random latent vector to the next
+SAMPLES_PER_SECTION = 8  # of a walk, from one random latent vector to the next
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,22 +48,22 @@ class Config:
     """File to write. .png: a grid of images, or a plot of samples that are not images. .gif: an
     animation of images. .npy: float32 [num, ...]. Unset: samples.png in the run's directory."""
     seed: int = 0
-    """Seed of the latent noise."""
+    """Seed of the latent vectors."""
     seeds: tuple[int, ...] | None = None
-    """Draw the sample of each of these seeds, or with --interpolate walk from each to the next."""
+    """Draw one sample per seed, or with --interpolate, interpolate from each to the next."""
     step: int | None = None
     """Train step of the checkpoint. Unset: the latest."""
     member: int = 0
     """Index of the GAN in a run with --num-seeds, from 0."""
     interpolate: bool = False
-    """Walk through the latent space: from each of --seeds to the next, or between random latent
-    vectors with about eight samples from each to the next. For a run with --conditional, also from
-    each class to the next, unless a single --class is given."""
+    """Interpolate in the latent space (a walk): from each of --seeds to the next, or between random
+    latent vectors with about eight samples from each to the next. For a run with --conditional,
+    also from each class to the next, unless a single --class is given."""
     path: Literal["linear", "spherical"] | None = None
-    """How a walk interpolates: along straight lines or great arcs. Unset: spherical if the prior is
-    normal, otherwise linear."""
+    """Interpolation along straight lines or great arcs. Unset: spherical if the prior is normal,
+    otherwise linear."""
     loop: bool = True
-    """Go back to the start of a walk; otherwise it ends at the last seed."""
+    """Whether a walk returns to its start. With --no-loop, it ends at the last latent vector."""
 
     def __post_init__(self):
         """Raises ConfigError at the first option that is invalid."""
@@ -72,12 +72,13 @@ class Config:
             raise ConfigError(f"out is {self.out}, expected a name ending in .png, .gif or .npy")
         if not self.interpolate and (self.path is not None or not self.loop):
             option = "--no-loop" if self.path is None else f"--path {self.path}"
-            raise ConfigError(f"{option} concerns walks only; add --interpolate")
+            raise ConfigError(f"{option} is given without --interpolate; add --interpolate")
         if self.seeds == () or (self.seeds is not None and min(self.seeds) < 0):
-            raise ConfigError(f"seeds are {self.seeds}, expected integers of at least 0")
+            raise ConfigError(f"seeds is {self.seeds}, expected one or more integers of at least 0")
         if self.seeds is not None and not self.interpolate and self.num is not None:
             raise ConfigError(
-                "--num and --seeds are both given; leave out --num, or add --interpolate"
+                f"--num {self.num} and --seeds are both given, but there is one sample per seed; "
+                "leave out --num, or add --interpolate"
             )
 
 
@@ -132,20 +133,20 @@ def draw_samples(loaded: Run, config: Config, classes: list[int] | None) -> np.n
 
 
 def walk(loaded: Run, config: Config, classes: list[int] | None) -> tuple[np.ndarray, int]:
-    """Returns the samples of a walk, float32 `[num, …]`, and how many there are per section."""
+    """Returns the samples of a walk, float32 `[num, …]`, and their number per section."""
     num = config.num or NUM_SAMPLES
     prior, names = loaded.gan.prior, loaded.class_names
     if classes is None and names is not None:
         classes = list(range(len(names)))
     num_classes = len(classes or [0])
     if config.seeds is None:
-        num_corners = max(2, -(-num // NUM_WALK_STEPS), num_classes if config.of_class else 0)
+        num_corners = max(2, -(-num // SAMPLES_PER_SECTION), num_classes if config.of_class else 0)
         corners = prior(jax.random.key(config.seed), num_corners)
     else:
         num_corners = max(len(config.seeds), num_classes if config.of_class else 0)
         if num_corners < 2:
             raise ConfigError(
-                f"seeds are {config.seeds}, but a walk needs at least two; add another seed, or "
+                f"seeds is {config.seeds}, but a walk needs at least two; add another seed, or "
                 "several classes for a run with --conditional"
             )
         corners = draw_latents(prior, np.resize(config.seeds, num_corners).tolist())
@@ -170,13 +171,13 @@ def generate(loaded: Run, z: jax.Array, condition: Any) -> np.ndarray:
 
 
 def check_takes_class_weights(loaded: Run, z: jax.Array, weights: jax.Array) -> None:
-    """Raises ConfigError if the generator takes class indices, but no weights of the classes."""
+    """Raises ConfigError if the generator accepts class indices, but no weights of the classes."""
     try:
         jax.eval_shape(loaded.gan.generate, loaded.state.g.variables, z, weights)
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            "the generator takes no weights of the classes, so it cannot interpolate between "
-            f"classes ({error}); give one --class"
+            "the generator accepts class indices, but no float weights [num, classes], so it "
+            f"cannot interpolate between classes ({error}); give one --class"
         ) from error
 
 

@@ -110,9 +110,9 @@ def test_sample_uses_a_member_of_a_population(command, train_toy, tmp_path):
     [
         (("--num", 0), "num is 0, expected at least 1"),
         (("--out", "x.jpg"), "out is x.jpg, expected a name ending in .png, .gif or .npy"),
-        (("--path", "linear"), "--path linear concerns walks only; add --interpolate"),
-        (("--no-loop",), "--no-loop concerns walks only; add --interpolate"),
-        (("--seeds", 1, "--num", 3), "--num and --seeds are both given"),
+        (("--path", "linear"), "--path linear is given without --interpolate; add --interpolate"),
+        (("--no-loop",), "--no-loop is given without --interpolate; add --interpolate"),
+        (("--seeds", 1, "--num", 3), "--num 3 and --seeds are both given"),
     ],
 )
 def test_sample_refuses_invalid_options(command, tmp_path, arguments, message):
