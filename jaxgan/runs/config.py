@@ -16,7 +16,7 @@ from jaxgan.data.image_decoding import format_size, parse_size
 from jaxgan.distributed.multihost import validate_distributed_args
 from jaxgan.errors import ConfigError
 from jaxgan.gan import FieldTransform
-from jaxgan.training.backends import WriterName
+from jaxgan.training.dashboards import WriterName
 from jaxgan.training.options import LoopOptions, TrainOptions, describe_type, matches_type
 
 PRECISIONS = {

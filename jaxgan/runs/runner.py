@@ -19,9 +19,9 @@ from jaxgan.runs.console import print_line, progress_reporter
 from jaxgan.runs.finish import report_run
 from jaxgan.runs.run_dir import begin_run_dir
 from jaxgan.states import GANState
-from jaxgan.training.backends import find_writers
 from jaxgan.training.callbacks import Callbacks
 from jaxgan.training.config_file import run_title
+from jaxgan.training.dashboards import find_writers
 from jaxgan.training.loop import train
 from jaxgan.training.options import TrainOptions
 from jaxgan.training.program import count_steps_per_epoch, make_program

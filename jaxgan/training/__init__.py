@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from jaxgan._lazy import make_lazy_getattr
 
 if TYPE_CHECKING:
-    from jaxgan.training.backends import find_writers
     from jaxgan.training.callbacks import Callbacks
     from jaxgan.training.checkpoints import Checkpoints
+    from jaxgan.training.dashboards import find_writers
     from jaxgan.training.loop import train
     from jaxgan.training.metric_log import read_columns
     from jaxgan.training.nonfinite import skip_nonfinite_updates
@@ -44,7 +44,7 @@ if not TYPE_CHECKING:
             "RngStreams": "jaxgan.training.rng",
             "TrainOptions": "jaxgan.training.options",
             "Writer": "jaxgan.training.writers",
-            "find_writers": "jaxgan.training.backends",
+            "find_writers": "jaxgan.training.dashboards",
             "make_line_reporter": "jaxgan.training.progress",
             "make_rng_streams": "jaxgan.training.rng",
             "read_columns": "jaxgan.training.metric_log",

@@ -1,12 +1,12 @@
-"""Writers: copies of a run's records for dashboards, such as TensorBoard.
+"""Writers: copy the records of a run to dashboards, such as TensorBoard.
 
-The logs in JSON Lines format are the records of a run, and are always written. Writers receive the
-same values: the mean metrics of every block, scores, probes that are numbers, pictures of samples,
-and the settings. A writer that fails is reported once and not used any more; training continues.
+The logs in JSON Lines format are always written. Writers receive the same values: the mean metrics
+of every block, scores, scalar probes, images of samples, and the settings. A writer that fails is
+reported once and then disabled; training continues.
 
 `writers.json` contains, for each writer, the last train steps whose scalars and images are on disk.
-When a run is resumed, records after the checkpoint are replaced, and records that are missing are
-copied from the logs, so that there are neither gaps nor doubles.
+When a run is resumed, records after the checkpoint are replaced, and missing records are copied
+from the logs, so that there are neither gaps nor duplicates.
 """
 
 import json
@@ -27,23 +27,23 @@ class Writer(Protocol):
     """Writes the records of a run to a dashboard. All methods may raise any exception."""
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
-        """Writes numbers by name, such as `{"metrics/d_loss": 0.7}`, of a train step."""
+        """Writes scalars of a train step by name, such as `{"metrics/d_loss": 0.7}`."""
         ...
 
     def images(self, step: int, images: dict[str, np.ndarray]) -> None:
-        """Writes pictures by name, uint8 `[H, W, 3]`, of a train step."""
+        """Writes images of a train step by name, uint8 `[H, W, 3]`."""
         ...
 
     def text(self, step: int, texts: dict[str, str]) -> None:
-        """Writes texts in Markdown by name, of a train step."""
+        """Writes Markdown texts of a train step by name."""
         ...
 
     def flush(self) -> None:
-        """Returns once everything is written, so that it survives the end of the process."""
+        """Blocks until all records are on disk or sent, so that they survive a killed process."""
         ...
 
     def close(self) -> None:
-        """Flushes and releases the resources."""
+        """Flushes the records and releases the resources."""
         ...
 
 
@@ -51,17 +51,17 @@ OpenWriterFn = Callable[[Path, int, dict[str, Any]], Writer]
 
 
 class RunWriters:
-    """The writers of a run. No method raises an exception of a writer."""
+    """The writers of a run. Exceptions of a writer are reported, not raised."""
 
     def __init__(
         self, open_fns: Mapping[str, OpenWriterFn], workdir: Path, log_fn: Callable[[str], None]
     ):
-        """Opens nothing yet.
+        """Stores the arguments; `open` opens the writers.
 
         Args:
-          open_fns: For each writer, by its name, `(workdir, step, config) -> Writer`. Records of
-            train steps after `step` must be removed, or be ignored when they are written again;
-            `step` is -1 if there are no records. `config` is the content of config.json.
+          open_fns: `{name: (workdir, step, config) -> Writer}`. A writer must remove its existing
+            records of train steps after `step`, or ignore them when they are written again; `step`
+            is -1 if there are no records. `config` is the content of config.json.
           workdir: Directory of the run.
           log_fn: Receives a message about a writer that fails.
         """
@@ -70,11 +70,17 @@ class RunWriters:
         self._steps: dict[str, dict[str, int]] = {}
 
     def open(self, step: int, config: dict[str, Any]) -> None:
-        """Opens the writers at the train step at which training begins, and fills their gaps."""
+        """Opens the writers and copies missing records from the logs.
+
+        Args:
+          step: The train step at which training starts or resumes.
+          config: The content of config.json.
+        """
         recorded = read_record(self._workdir / RECORD_NAME) if self._open_fns else {}
         for name, open_fn in self._open_fns.items():
             kept = {
-                kind: min(step or -1, recorded.get(name, {}).get(kind, -1))  # 0 is written again
+                # A run that starts from step 0 replaces all records.
+                kind: min(step or -1, recorded.get(name, {}).get(kind, -1))
                 for kind in ("scalars", "images")
             }
             self._steps[name] = kept
@@ -92,13 +98,13 @@ class RunWriters:
             self._steps[name]["scalars"] = step
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
-        """Passes numbers to every writer."""
+        """Passes scalars to every writer."""
         for name, writer in [*self._writers.items()]:
             if self._guard(name, writer.scalars, step, values):
                 self._steps[name]["scalars"] = step
 
     def images(self, step: int, images: dict[str, np.ndarray]) -> None:
-        """Passes pictures to every writer that has none of this train step yet."""
+        """Passes images to every writer that has none of this train step yet."""
         for name, writer in [*self._writers.items()]:
             if step > self._steps[name]["images"] and self._guard(
                 name, writer.images, step, images
@@ -123,15 +129,15 @@ class RunWriters:
         self._writers.clear()
 
     def _guard(self, name: str, function: Callable[..., None], *args: Any) -> bool:
-        """Calls a function of a writer; returns False if it fails, and drops the writer."""
+        """Calls a function of a writer; disables the writer and returns False if it raises."""
         try:
             function(*args)
-        except Exception as error:  # of any library
+        except Exception as error:  # writers raise the exceptions of any library
             self._writers.pop(name, None)
             reason = f"{type(error).__name__}: {error}"
             self._log_fn(
-                f"The writer {name} failed and is not used any more, but training continues: "
-                f"{reason}. What it misses is written when the run is resumed."
+                f"The writer {name} failed and is disabled; training continues ({reason}). The "
+                "missing records are written when the run is resumed."
             )
             return False
         return True
@@ -142,7 +148,10 @@ def block_scalars(rows: list[dict[str, Any]], timing: dict[str, float]) -> dict[
 
     Args:
       rows: The metrics of each train step.
-      timing: The row of timing.jsonl.
+      timing: The block's row of timing.jsonl.
+
+    Returns:
+      `{"metrics/…": mean, "timing/steps_per_second": speed}`.
     """
     names = [name for name in rows[0] if name != "step"]
     means = {f"metrics/{name}": float(np.mean([row[name] for row in rows])) for name in names}
@@ -150,7 +159,7 @@ def block_scalars(rows: list[dict[str, Any]], timing: dict[str, float]) -> dict[
 
 
 def named_scalars(group: str, row: dict[str, Any]) -> dict[str, float]:
-    """Returns the numbers of a row of probes or scores, named `group/name`."""
+    """Returns the scalars of a row of probes or scores as `{"group/name": value}`."""
     return {
         f"{group}/{name}": float(value)
         for name, value in row.items()
@@ -159,7 +168,7 @@ def named_scalars(group: str, row: dict[str, Any]) -> dict[str, float]:
 
 
 def read_scalars(workdir: Path, start: int, end: int) -> Iterable[tuple[int, dict[str, float]]]:
-    """Returns what writers receive for the train steps `start` + 1 to `end`, from the logs.
+    """Returns the scalars of the train steps `start` + 1 to `end` from the logs, by step.
 
     Raises:
       DataError: If a log is corrupt.

@@ -30,6 +30,6 @@ CONFINED = {
     "tensorflow_datasets": ("data",),
     "grain": ("data.streaming",),
     "matfree": ("dynamics.spectrum",),
-    "tensorboardX": ("training.backends",),
-    "wandb": ("training.backends",),
+    "tensorboardX": ("training.dashboards",),
+    "wandb": ("training.dashboards",),
 }

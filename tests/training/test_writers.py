@@ -127,7 +127,7 @@ def test_writers_that_are_added_later_receive_the_whole_run(tmp_path):
     run(tmp_path, 5, writers={})
     run(tmp_path)
     records = read_tensorboard(tmp_path)
-    records["samples"].insert(0, (0, None))  # pictures of earlier steps are not in the logs
+    records["samples"].insert(0, (0, None))  # images of earlier steps are not in the logs
     check_records(tmp_path, records)
 
 
@@ -148,7 +148,7 @@ def test_writers_that_fail_are_reported_once_and_training_continues(tmp_path):
     reports = [text for text in messages if text.startswith("The writer")]
     assert [report.split()[2] for report in reports] == methods
     for report in reports:
-        assert "failed and is not used any more, but training continues: OSError: no" in report
+        assert "failed and is disabled; training continues (OSError: no" in report
     assert [row[1] for row in intact if row[0] == "images"] == [0, 5, 10, 12]
     assert intact[-2:] == [("flush",), ("close",)]
 

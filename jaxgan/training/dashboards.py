@@ -21,30 +21,31 @@ WriterName = Literal["tensorboard", "wandb"]
 class TensorBoardWriter(Writer):
     """Writes event files to `workdir/tensorboard`, which TensorBoard reads.
 
-    TensorBoard discards the records after `step` that earlier files contain.
+    A new event file begins with a session start at `step` + 1, at which TensorBoard discards later
+    records of earlier files.
     """
 
     def __init__(self, workdir: Path, step: int, config: dict[str, Any]):
         """Opens a new event file."""
         del config
-        # The class SummaryWriter writes in a thread, which its method `flush` does not wait for.
+        # Not SummaryWriter: it writes in a thread, and its `flush` does not wait for that thread.
         from tensorboardX import event_file_writer, summary
         from tensorboardX.proto import event_pb2
 
-        events: Any = event_pb2  # its messages are built when it is imported
+        events: Any = event_pb2  # pyright cannot see messages that are built at import
         self._summary, self._event = summary, events.Event
         folder = workdir / "tensorboard"
         folder.mkdir(parents=True, exist_ok=True)
-        # The name has the time in seconds. The suffix distinguishes files of the same second.
+        # The suffix distinguishes files of one second, since tensorboardX adds only the seconds.
         self._file = event_file_writer.EventsWriter(str(folder / "events"), f".{time.time_ns()}")
         start = events.SessionLog(status=events.SessionLog.START)
-        self._write(step + 1, session_log=start)  # discards the records from this step on
+        self._write(step + 1, session_log=start)
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """See `Writer`."""
         for name, value in values.items():
             self._write(step, summary=self._summary.scalar(name, value))
-        self.flush()  # so that TensorBoard shows every block
+        self.flush()  # so that TensorBoard shows every block at once
 
     def images(self, step: int, images: dict[str, np.ndarray]) -> None:
         """See `Writer`."""
@@ -69,15 +70,16 @@ class TensorBoardWriter(Writer):
 
 
 class WandbWriter(Writer):
-    """Writes to Weights & Biases; the local files are in `workdir/wandb`.
+    """Writes to Weights & Biases (W&B), with local files in `workdir/wandb`.
 
-    A resumed run continues under the same id, which is in wandb.json with the last train step that
-    was sent. Records up to that step are not sent again, because they cannot be replaced.
-    The environment variables of W&B apply, such as WANDB_PROJECT, WANDB_ENTITY and WANDB_MODE.
+    `workdir/wandb.json` contains the id of the run at W&B and the last train step that was sent. A
+    resumed run continues under the same id. W&B cannot replace records, so those up to that step
+    are not sent again. The environment variables of W&B apply, such as WANDB_PROJECT, WANDB_ENTITY
+    and WANDB_MODE.
     """
 
     def __init__(self, workdir: Path, step: int, config: dict[str, Any]):
-        """Starts the run, or continues it."""
+        """Starts a run at W&B, or resumes the recorded one."""
         import wandb
 
         self._wandb, self._path = wandb, workdir / "wandb.json"
@@ -108,7 +110,7 @@ class WandbWriter(Writer):
         self._add(step, {name: self._wandb.Html(text) for name, text in html.items()})
 
     def flush(self) -> None:
-        """Sends the row of the last train step; nothing can be added to it afterwards."""
+        """Sends the row of the latest train step; later additions to this step are dropped."""
         if self._row:
             self._run.log(self._row, step=self._step, commit=True)
             self._sent, self._row = self._step, {}
@@ -131,24 +133,30 @@ class WandbWriter(Writer):
         write_json(self._path, {"id": self._id, "step": self._sent})
 
 
-# The class and the package it needs, which the extra of the same name installs.
-BACKENDS: dict[str, tuple[OpenWriterFn, str]] = {
+# The class of each writer, and the package that it needs: the extra of the writer's name.
+WRITERS: dict[str, tuple[OpenWriterFn, str]] = {
     "tensorboard": (TensorBoardWriter, "tensorboardX"),
     "wandb": (WandbWriter, "wandb"),
 }
 
 
 def find_writers(names: Iterable[str]) -> dict[str, OpenWriterFn]:
-    """Returns the argument `writers` of `Callbacks` for some of "tensorboard" and "wandb".
+    """Returns the writers of the given names, as the argument `writers` of `Callbacks`.
+
+    Args:
+      names: Any of `"tensorboard"` and `"wandb"`.
+
+    Returns:
+      `{name: (workdir, step, config) -> Writer}`.
 
     Raises:
-      ConfigError: If there is no such writer, or its package is not installed.
+      ConfigError: If there is no writer of a name, or its package is not installed.
     """
     found = {}
     for name in names:
-        if name not in BACKENDS:
-            raise ConfigError(f"the writer {name!r} is unknown, expected {' or '.join(BACKENDS)}")
-        found[name], package = BACKENDS[name]
+        if name not in WRITERS:
+            raise ConfigError(f"the writer {name!r} is unknown, expected {' or '.join(WRITERS)}")
+        found[name], package = WRITERS[name]
         if importlib.util.find_spec(package) is None:
             raise ConfigError(
                 f"the writer {name} needs the package {package}; install it with: "
