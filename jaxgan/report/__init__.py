@@ -1,6 +1,7 @@
-"""The report of a run: one self-contained HTML page, from the files in the run's directory.
+"""The report of a run: a self-contained HTML page, made from the files in the run's directory.
 
-Importing this package does not import Jinja or Bokeh; they are imported when a page is written.
+Importing this package does not import Jinja or Bokeh. They are imported when a page is written, and
+belong to the extra `report`.
 """
 
 from jaxgan.report.comparison import write_comparison

@@ -1,4 +1,4 @@
-"""Charts of the curves of a run, as data that the page's script draws with BokehJS."""
+"""Charts of a run's logs, as data for the page's script, which draws them with BokehJS."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from jaxgan.evaluation.scores import SCORES
 from jaxgan.report.run_files import RunFiles
 
 MAX_POINTS = 150
-LOG_RATIO = 30  # of the largest distance to the smallest, above which the axis is logarithmic
-DISTANCES = ("w2_squared", "off_curve", "kl_divergence", "frechet_distance")
-LOSSES = {"discriminator": "d_loss", "generator": "g_loss"}
-PROBABILITIES = {"D(x)": "d_real_probability", "D(G(z))": "d_fake_probability"}
-LOGITS = {"real": "d_real_logits", "fake": "d_fake_logits"}
+MIN_LOG_RATIO = 30  # of the largest distance to the smallest, for a logarithmic axis
+DISTANCE_NAMES = ("w2_squared", "off_curve", "kl_divergence", "frechet_distance")
+LOSS_COLUMNS = {"discriminator": "d_loss", "generator": "g_loss"}
+PROBABILITY_COLUMNS = {"D(x)": "d_real_probability", "D(G(z))": "d_fake_probability"}
+LOGIT_COLUMNS = {"real": "d_real_logits", "fake": "d_fake_logits"}
 MAIN_PROBES = ("w2_squared", "modes_found", "high_quality", "kl_divergence", "diversity")
-LABELS = {
+SCORE_LABELS = {
     "w2_squared": "W2² to the data",
     "off_curve": "part of W2² off the parabolas",
     "a_min": "smallest a",
@@ -39,12 +39,16 @@ def training_charts(run: RunFiles) -> list[Chart]:
             "Losses",
             "loss (nats)" if has_probability else "loss",
             run.metrics["step"],
-            {label: run.metrics[name] for label, name in LOSSES.items() if name in run.metrics},
+            {
+                label: run.metrics[name]
+                for label, name in LOSS_COLUMNS.items()
+                if name in run.metrics
+            },
         )
     ]
     outputs = {
         label: run.metrics[name]
-        for label, name in (PROBABILITIES if has_probability else LOGITS).items()
+        for label, name in (PROBABILITY_COLUMNS if has_probability else LOGIT_COLUMNS).items()
         if name in run.metrics
     }
     if outputs:
@@ -59,7 +63,7 @@ def training_charts(run: RunFiles) -> list[Chart]:
 
 
 def score_charts(run: RunFiles) -> list[Chart]:
-    """Returns a chart for each score against the train step, with the band of real samples."""
+    """Returns a chart of each score against the train step, with the range of real samples."""
     charts = []
     if len(run.scores.get("step", ())) < 2:
         return charts  # a table shows a single evaluation
@@ -77,9 +81,9 @@ def score_charts(run: RunFiles) -> list[Chart]:
 
 
 def probe_charts(run: RunFiles) -> list[Chart]:
-    """Returns a chart for each number that the run probed: the diversity and those of its own.
+    """Returns a chart of each scalar probe: the diversity, and those of the experiment.
 
-    For a population, the line is the mean over the members and the band their range.
+    For a population, the line is the mean over the members, the band their range.
     """
     charts = []
     expected = (run.final_scores or {}).get("expected", {})
@@ -104,11 +108,12 @@ def make_chart(
 ) -> Chart:
     """Returns a chart of columns against the train step.
 
-    Columns of more than 150 rows are divided into windows: the line is the mean over a window, the
-    band its minimum and maximum. The band of a column `[N, members]` is that over the members.
+    Columns of more than 150 rows are divided into 150 windows: the line is the mean of each window,
+    the band reaches from its minimum to its maximum. For a column `[N, members]`, these are also
+    taken over the members.
 
     Args:
-      name: Identifies the chart in the page.
+      name: Identifier of the chart, unique in the page.
       title: Shown above the chart.
       y_label: Label of the vertical axis.
       steps: `[N]`.
@@ -148,13 +153,13 @@ def split_windows(column: np.ndarray) -> list[np.ndarray]:
 
 def needs_log(name: str, values: np.ndarray) -> bool:
     """Returns whether the values of a distance are positive and differ by a large factor."""
-    if name not in DISTANCES or not values.size:
+    if name not in DISTANCE_NAMES or not values.size:
         return False
-    return bool(values.min() > 0 and values.max() > LOG_RATIO * values.min())
+    return bool(values.min() > 0 and values.max() > MIN_LOG_RATIO * values.min())
 
 
 def describe_band(series: list[Series], steps: np.ndarray, columns: dict[str, np.ndarray]) -> str:
-    """Returns what the line and the band of a chart are; an empty text if there is no band."""
+    """Returns a description of a chart's line and band; an empty string if there is no band."""
     if not any(each["low"] for each in series):
         return ""
     members = next((c.shape[1] for c in columns.values() if c.ndim == 2), None)
@@ -167,7 +172,7 @@ def describe_band(series: list[Series], steps: np.ndarray, columns: dict[str, np
 def score_label(name: str) -> str:
     """Returns the label of a score or probe; `"modes_found"` becomes `"modes found"`."""
     spec = SCORES.get(name)
-    return LABELS.get(name, name.replace("_", " ") if spec is None else spec.label)
+    return SCORE_LABELS.get(name, name.replace("_", " ") if spec is None else spec.label)
 
 
 def to_number(value: float | np.floating) -> float | None:

@@ -1,4 +1,4 @@
-"""Writes a page that compares several runs."""
+"""Writes an HTML page that compares several runs."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -24,42 +24,47 @@ from jaxgan.report.summary import (
 from jaxgan.report.tables import Table, final_columns, format_values, score_format
 
 MAX_RUNS = 8
-NUM_POINTS = 400
-SMOOTHING = 50  # a curve is the running mean over 1 / 50 of its rows
-LOSSES = {"d_loss": "loss of the discriminator", "g_loss": "loss of the generator"}
-PROBABILITIES = {"d_real_probability": "D(x)", "d_fake_probability": "D(G(z))"}
-LOGITS = {"d_real_logits": "mean logit, real", "d_fake_logits": "mean logit, fake"}
+NUM_POINTS = 400  # of a curve
+NUM_SMOOTHING_WINDOWS = 50  # a curve is a running mean over 1/50 of its rows
+LOSS_TITLES = {"d_loss": "loss of the discriminator", "g_loss": "loss of the generator"}
+PROBABILITY_TITLES = {"d_real_probability": "D(x)", "d_fake_probability": "D(G(z))"}
+LOGIT_TITLES = {"d_real_logits": "mean logit, real", "d_fake_logits": "mean logit, fake"}
 
 
 def write_comparison(
     workdirs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]
 ) -> Path:
-    """Writes a page with several runs side by side.
+    """Writes a self-contained HTML page that compares several runs.
 
-    The page has the facts of each run, the settings in which they differ, their curves in common
-    charts, their scores and their last samples.
+    The page has the last samples and the facts of each run, the settings in which they differ,
+    charts with a curve for each run, and tables of their scores. Needs the packages of the extra
+    `report`.
 
     Args:
-      workdirs: Directories of two to eight runs.
-      out: The file to write.
+      workdirs: Directories of two to eight different runs.
+      out: The file to write. A file of that name is replaced.
 
     Returns:
       The path of the page.
 
     Raises:
-      ConfigError: If there are fewer or more runs, or a directory contains no run.
+      ConfigError: If the number of runs is not 2 to 8, a run is given twice, or a directory
+        contains no run.
       DataError: If a file of a run is corrupt.
     """
     if not 2 <= len(workdirs) <= MAX_RUNS:
-        raise ConfigError(f"{len(workdirs)} runs are given, expected 2 to {MAX_RUNS} to compare")
+        raise ConfigError(
+            f"{len(workdirs)} runs are given, expected 2 to {MAX_RUNS}; name the directories of "
+            "the runs to compare"
+        )
     runs = [read_run_files(workdir) for workdir in workdirs]
     labels = name_runs([run.workdir for run in runs])
-    has_probability = all(PROBABILITIES.keys() <= run.metrics.keys() for run in runs)
-    metrics = LOSSES | (PROBABILITIES if has_probability else LOGITS)
+    has_probability = all(PROBABILITY_TITLES.keys() <= run.metrics.keys() for run in runs)
+    metrics = LOSS_TITLES | (PROBABILITY_TITLES if has_probability else LOGIT_TITLES)
     charts = {
-        "Training": comparison_charts(runs, labels, lambda run: run.metrics, metrics),
-        "Scores during training": comparison_charts(runs, labels, lambda run: run.scores),
-        "Probes of the samples": comparison_charts(runs, labels, lambda run: run.probes),
+        "Training": comparison_charts(runs, labels, lambda run: run.metrics, "", metrics),
+        "Scores during training": comparison_charts(runs, labels, lambda run: run.scores, "score-"),
+        "Probes of the samples": comparison_charts(runs, labels, lambda run: run.probes, "probe-"),
     }
     data = {"charts": [chart for group in charts.values() for chart in group]}
     facts = [list_facts(run) | {"findings": summarize_findings(run)} for run in runs]
@@ -81,19 +86,25 @@ def write_comparison(
 
 
 def name_runs(workdirs: Sequence[Path]) -> list[str]:
-    """Returns the shortest ends of the paths that differ from each other."""
+    """Returns distinct names of the runs: the last parts of their paths, as few as suffice.
+
+    Raises:
+      ConfigError: If a path is given twice.
+    """
     paths = [path.absolute() for path in workdirs]
     for depth in range(1, max(len(path.parts) for path in paths) + 1):
         names = ["/".join(path.parts[-depth:]) for path in paths]
         if len(set(names)) == len(names):
             return names
-    raise ConfigError(f"{workdirs[0]} is given twice; name different runs")
+    twice = next(path for path in paths if paths.count(path) > 1)
+    raise ConfigError(f"{twice} is given twice; name different runs")
 
 
 def comparison_charts(
     runs: Sequence[RunFiles],
     labels: Sequence[str],
     columns_of: Callable[[RunFiles], dict[str, np.ndarray]],
+    prefix: str,
     titles: dict[str, str] | None = None,
 ) -> list[Chart]:
     """Returns a chart for each column of a log, with a line for each run that has the column.
@@ -101,8 +112,9 @@ def comparison_charts(
     Args:
       runs: The runs.
       labels: Their names.
-      columns_of: Returns the columns of the log of a run.
-      titles: The columns to show, with their titles; None for all numbers.
+      columns_of: Returns the columns of a log of a run.
+      prefix: Distinguishes the identifiers of the charts from those of other logs.
+      titles: The columns to show, with their titles; None for all scalar columns.
     """
     names = dict.fromkeys(name for run in runs for name in columns_of(run))
     last = max(run.step for run in runs)
@@ -118,7 +130,7 @@ def comparison_charts(
         title = titles[name] if titles else score_label(name)
         charts.append(
             {
-                "name": name,
+                "name": f"{prefix}{name}",
                 "title": title,
                 "y_label": title,
                 "x": grid.tolist(),
@@ -136,9 +148,9 @@ def comparison_charts(
 def resample(
     columns: dict[str, np.ndarray], name: str, grid: np.ndarray, run: RunFiles
 ) -> list[float | None]:
-    """Returns the running mean of a column at the steps of `grid`, None outside of the log.
+    """Returns the running mean of a column at the train steps of `grid`, None outside of the log.
 
-    For a population it is the mean over its members.
+    For a population, this is the mean over the members.
     """
     column = columns.get(name)
     if column is not None and column.ndim == 2 and run.num_seeds is not None:
@@ -146,7 +158,7 @@ def resample(
     if column is None or column.ndim != 1:
         return [None] * len(grid)
     steps, values = columns["step"], column.astype(np.float64)
-    width = max(1, len(values) // SMOOTHING)
+    width = max(1, len(values) // NUM_SMOOTHING_WINDOWS)
     sums = np.concatenate([[0.0], np.cumsum(values)])
     high = np.arange(1, len(values) + 1)
     low = np.maximum(high - width, 0)

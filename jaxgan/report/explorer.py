@@ -1,7 +1,7 @@
-"""The latent explorer of a report: samples on two planes of the latent space, computed in advance.
+"""The latent explorer of a report: precomputed samples on two planes of the latent space.
 
-One plane lies between four chosen samples. The other is spanned by the first two principal
-directions of the generator's first hidden layer.
+One plane interpolates between four chosen latent vectors. The other is spanned by the first two
+principal directions of the generator's first hidden layer.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,6 @@ from flax import linen as nn
 from jaxgan.data.sources import to_pixels
 from jaxgan.gan import GAN
 from jaxgan.latents import draw_latents, interpolate_grid, is_normal
-from jaxgan.plotting.images import check_image_shape
 from jaxgan.report.images import encode_grid, limit_size
 from jaxgan.report.samples import describe_curves, describe_points, round_list
 
@@ -24,8 +23,8 @@ CLASS_GRID_SIZE = 11
 MAX_CLASSES = 10
 MAX_SIDE = 64  # pixels of an image
 NUM_PCA_SAMPLES = 1_000
-NUM_LAYERS = 3  # in which the first layer that depends on z is looked for
-MIN_RADIUS = 2.5  # standard deviations
+NUM_LAYERS = 3  # the first layer that depends on z is one of so many
+MIN_RADIUS = 2.5  # standard deviations of z
 BATCH_SIZE = 256
 DEFAULT_SEEDS = (0, 1, 2, 3)
 
@@ -37,7 +36,7 @@ class Plane(NamedTuple):
 
     Attributes:
       title: Its name in the page.
-      note: Describes its axes.
+      note: A description of its axes.
       z: `[size, size, dim]`, by row and column.
     """
 
@@ -53,18 +52,22 @@ def make_explorer(
     class_names: Sequence[str] | None = None,
     seeds: Sequence[int] = DEFAULT_SEEDS,
 ) -> Explorer | None:
-    """Returns the samples of two planes of the latent space.
+    """Computes the samples of the latent explorer, on two planes of the latent space.
 
     Args:
       gan: The GAN.
-      variables: The variables of the generator, such as `state.g_ema`.
-      data_name: The name of the data set, which determines how samples that are not images are
-        drawn.
-      class_names: The names of the classes of a conditional GAN; at most ten are explored.
-      seeds: Seeds of the four latent vectors at the corners of the first plane.
+      variables: The variables of the generator, such as `state.g_ema` or `state.g.variables`.
+      data_name: Name of the data set, such as `"ring"` or `"parabola"`, which determines how
+        samples other than images are drawn.
+      class_names: Names of the classes of a conditional GAN; at most ten classes are explored.
+      seeds: Four seeds: those of the latent vectors at the corners of the first plane, row by row.
 
     Returns:
-      The explorer; None if the samples are neither images, nor points of the plane, nor parabolas.
+      The argument `explorer` of `write_report`; None if the samples are neither images `[H, W, C]`
+      with C = 1, 3 or 4, nor 2-D points, nor parabolas.
+
+    Raises:
+      ShapeError: If there are not four seeds.
     """
     size = GRID_SIZE if class_names is None else CLASS_GRID_SIZE
     names = list(class_names or [])[:MAX_CLASSES]
@@ -88,10 +91,9 @@ def make_explorer(
 
 
 def describe_kind(samples: np.ndarray, data_name: str | None) -> dict[str, Any] | None:
-    """Returns how samples are drawn; None if they are of a kind that cannot be drawn."""
+    """Returns the plot settings of samples `[N, …]`; None if they cannot be drawn."""
     if samples.ndim == 4:
-        check_image_shape(samples.shape)
-        return {"kind": "images"}
+        return {"kind": "images"} if samples.shape[-1] in (1, 3, 4) else None
     if samples.shape[1:] == (2,):
         return describe_points(data_name, samples)
     if data_name == "parabola":
@@ -143,20 +145,20 @@ def principal_directions(
       condition: `[N, …]`, the same for all samples; None for an unconditional GAN.
 
     Returns:
-      `[2, 1, dim]`, of length 1; `[1, 1, dim]` if z or the layer has one dimension only.
+      `[2, 1, dim]`, unit vectors; `[1, 1, dim]` if z or the layer is one-dimensional.
 
     References:
-      Härkönen et al. 2020, section 2.2 (principal components of the activations of the first
-      layer, transferred to the latent space by regression).
+      Härkönen et al. 2020, "GANSpace", section 2.2 (principal components of the activations of the
+      first layer, transferred to the latent space by linear regression).
     """
     activations = first_layer_outputs(gan, variables, z, condition)
     centered = activations - activations.mean(0)
     if centered.shape[1] < len(centered):
         components = centered @ np.linalg.eigh(centered.T @ centered)[1]
-    else:  # the same up to scale, from the smaller matrix
+    else:  # the same components up to scale, from the smaller Gram matrix
         components = np.linalg.eigh(centered @ centered.T)[1]
     num = min(2, z.shape[1], components.shape[1])
-    # A linear layer is recovered exactly, whatever the number of samples.
+    # If the layer is linear, the regression is exact for any number of samples.
     latents = np.column_stack([np.asarray(z, np.float64), np.ones(len(z))])
     solution = np.linalg.lstsq(latents, components[:, ::-1][:, :num], rcond=None)[0]
     directions = solution[: z.shape[1]].T
@@ -168,9 +170,9 @@ def first_layer_outputs(
 ) -> np.ndarray:
     """Returns the outputs `[N, F]` of the generator's first layer that depends on z.
 
-    If the generator is not made of Linen layers, these are its samples.
+    If the generator has no Linen submodules, these are its samples.
     """
-    # Not the compiled function, which would not call the layers again.
+    # The function under jit: a compiled one would not call the layers, so nothing is intercepted.
     function = getattr(gan.generate, "__wrapped__", gan.generate)
 
     def call_layers(variables, z, condition):
@@ -196,7 +198,7 @@ def first_layer_outputs(
 def generate(
     gan: GAN, variables: Any, z: np.ndarray, labels: Sequence[int | None]
 ) -> list[np.ndarray]:
-    """Returns the samples `[N, …]` of each class, made in batches of one size."""
+    """Returns the samples `[N, …]` of each class, generated in batches of equal size."""
     num = len(z) * len(labels)
     z_all = np.resize(z, (-(-num // BATCH_SIZE) * BATCH_SIZE, z.shape[1]))
     conditional = None not in labels
@@ -211,7 +213,7 @@ def generate(
 
 
 def encode_samples(samples: np.ndarray, size: int) -> Any:
-    """Returns images as one sheet without gaps, other samples as a list of numbers."""
+    """Returns images as one sprite sheet (a data URI), other samples as nested lists."""
     if samples.ndim != 4:
         return round_list(samples)
     return encode_grid(limit_size(to_pixels(samples), MAX_SIDE), size, gap=0)

@@ -8,12 +8,12 @@ from PIL import Image
 
 from jaxgan.plotting.images import composite_over_white, tile_images
 
-LOSSLESS_SIDE = 32  # images with larger sides are compressed with losses
-QUALITY = 80
+MAX_LOSSLESS_SIDE = 32  # pixels; larger images are encoded as lossy WebP
+WEBP_QUALITY = 80
 
 
 def encode_grid(images: np.ndarray, columns: int, *, gap: int = 2) -> str:
-    """Returns images in a grid as a data URI.
+    """Returns a grid of images as a data URI, in PNG or, if an image is larger than 32x32, WebP.
 
     Args:
       images: uint8 `[N, H, W, C]`, C = 1, 3 or 4.
@@ -21,29 +21,29 @@ def encode_grid(images: np.ndarray, columns: int, *, gap: int = 2) -> str:
       gap: Space between images, in pixels.
     """
     images = composite_over_white(images)
-    lossless = max(images.shape[1:3]) <= LOSSLESS_SIDE
+    lossless = max(images.shape[1:3]) <= MAX_LOSSLESS_SIDE
     grid = tile_images(images, columns, gap) if gap else join_tiles(images, columns)
     return encode_image(grid, lossless=lossless)
 
 
 def join_tiles(images: np.ndarray, columns: int) -> np.ndarray:
-    """Arranges `[N, H, W, C]` without gaps; N is a multiple of `columns`."""
+    """Arranges images `[N, H, W, C]` in rows without gaps; N is a multiple of `columns`."""
     num, height, width, channels = images.shape
     rows = images.reshape(num // columns, columns, height, width, channels).swapaxes(1, 2)
     return rows.reshape(num // columns * height, columns * width, channels)
 
 
 def encode_image(pixels: np.ndarray, *, lossless: bool = True) -> str:
-    """Returns uint8 pixels `[H, W, C]`, C = 1 or 3, as a data URI."""
+    """Returns an image, uint8 `[H, W, C]`, C = 1 or 3, as a data URI in PNG or lossy WebP."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     buffer = io.BytesIO()
     kind = "png" if lossless else "webp"
-    image.save(buffer, format=kind, **({} if lossless else {"quality": QUALITY}))
+    image.save(buffer, format=kind, **({} if lossless else {"quality": WEBP_QUALITY}))
     return encode_bytes(buffer.getvalue(), kind)
 
 
 def encode_bytes(content: bytes, kind: str) -> str:
-    """Returns an image file of a kind such as `"png"` as a data URI."""
+    """Returns the content of an image file as a data URI; `kind` is its type, such as `"png"`."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 

@@ -1,4 +1,4 @@
-"""Writes the report of a run as one self-contained HTML page."""
+"""Writes the report of a run as a self-contained HTML page."""
 
 import functools
 import json
@@ -29,13 +29,16 @@ def write_report(
     facts: dict[str, str] | None = None,
     short: bool = False,
 ) -> Path:
-    """Writes the report of a run, from the files in its directory.
+    """Writes the report of a run, a self-contained HTML page, from the files in its directory.
+
+    Needs the packages of the extra `report`.
 
     Args:
       workdir: Directory of the run.
-      out: The file to write. None for report.html in the directory of the run.
-      explorer: What `make_explorer` returns; None for a page without the latent explorer.
-      facts: Further facts for the head of the page, by label.
+      out: The file to write; a file of that name is replaced. None: report.html in the directory of
+        the run.
+      explorer: The return value of `make_explorer`; None for a page without a latent explorer.
+      facts: Further facts for the head of the page, `{label: text}`.
       short: Whether to leave out the nearest training images.
 
     Returns:
@@ -89,12 +92,12 @@ def settings_text(run: RunFiles) -> str:
 
 
 def render(template: str, data: dict[str, Any], **values: Any) -> str:
-    """Returns a page.
+    """Renders a template to HTML.
 
     Args:
       template: Name of the template in `templates/`.
-      data: What the script of the page reads: JSON-serializable, without NaN.
-      **values: What the template shows.
+      data: The data of the page's script: JSON-serializable, without NaN.
+      **values: The variables of the template.
     """
     if data["charts"] or (data.get("samples") or {}).get("kind") in ("points", "curves"):
         values["bokeh_js"] = load_bokeh_js()
@@ -103,7 +106,7 @@ def render(template: str, data: dict[str, Any], **values: Any) -> str:
 
 @functools.cache
 def load_templates() -> Any:
-    """Returns the environment of the templates, in which values are escaped."""
+    """Returns the Jinja environment of the templates, which escapes values."""
     import jinja2
 
     return jinja2.Environment(
@@ -117,7 +120,7 @@ def load_templates() -> Any:
 
 @functools.cache
 def load_bokeh_js() -> str:
-    """Returns the source of BokehJS and of its plotting functions, which draw the charts."""
+    """Returns the source of BokehJS and of its plotting API, which draw the charts."""
     # Not bokeh.plotting, whose import takes most of a second.
     from bokeh.resources import Resources
 

@@ -1,4 +1,4 @@
-"""Reads the files of a run directory that a report shows."""
+"""Reads the files of a run's directory for a report."""
 
 import json
 import os
@@ -11,24 +11,26 @@ from jaxgan.errors import ConfigError, DataError
 from jaxgan.training import metric_log
 from jaxgan.training.config_file import read_config
 
-MAX_ROWS = 20_000  # of a log; longer logs are thinned out
+MAX_ROWS = 20_000  # of a log; longer logs are subsampled
 
 
 class RunFiles(NamedTuple):
-    """The content of a run directory, as far as a report shows it.
+    """The content of a run's directory that a report shows.
+
+    Logs have at most 20,000 rows, evenly spaced, and are `{}` if their file is missing. Other files
+    are None if missing.
 
     Attributes:
       workdir: The directory.
-      config: config.json.
-      metrics: Columns of metrics.jsonl, at most 20,000 rows; `{}` if the file is missing. So are
-        `probes`, `scores` and `timing`.
+      config: Content of config.json.
+      metrics: Columns of metrics.jsonl, one row per train step.
       probes: Columns of probes.jsonl, `[N, members]` for a population.
       scores: Columns of scores.jsonl.
       timing: Columns of timing.jsonl, one row per block.
-      findings: findings.json; None if it is missing. So are the following.
-      evaluation: evaluation.json, which `jaxgan evaluate` writes.
-      final_scores: scores.json or distance.json, which some experiments write.
-      real_scores: `{name: [value of each draw]}`, scores of real samples.
+      findings: Content of findings.json.
+      evaluation: Content of evaluation.json, which `jaxgan evaluate` writes.
+      final_scores: Content of scores.json or distance.json, which some experiments write.
+      real_scores: Scores of real samples, `{name: [value of each draw]}`.
     """
 
     workdir: Path
@@ -44,7 +46,7 @@ class RunFiles(NamedTuple):
 
     @property
     def step(self) -> int:
-        """The last train step that is logged, 0 if there is none."""
+        """The last logged train step, 0 if there is none."""
         return int(self.metrics["step"][-1]) if self.metrics else 0
 
     @property
@@ -100,7 +102,9 @@ def read_object(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text())
     except ValueError as error:
-        raise DataError(f"{path} is corrupt ({error}); remove it") from error
+        raise DataError(f"{path} is corrupt ({error}), expected JSON; remove it") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path} contains no JSON object; remove it")
+        raise DataError(
+            f"{path} contains a {type(content).__name__}, expected a JSON object; remove it"
+        )
     return content

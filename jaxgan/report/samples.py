@@ -1,4 +1,4 @@
-"""The samples of a run for its report: one frame for each step at which they were drawn."""
+"""The samples of a run for its report: one frame for each train step at which they were drawn."""
 
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,10 @@ Samples = dict[str, Any]
 
 
 def read_samples(run: RunFiles, max_frames: int = MAX_FRAMES) -> tuple[Samples | None, list[str]]:
-    """Returns the frames of the slider, None if the run has drawn nothing, and notes.
+    """Returns the frames of the samples over training, None if there are none, and notes.
 
-    The samples are of the same latent vectors at every step. Files that cannot be read are left
-    out, and a note names them.
+    All frames show the samples of the same latent vectors. Files that cannot be read are left out;
+    the notes name them.
     """
     paths, notes = saved_files(run.workdir / "samples", ".npy"), []
     loaded = []
@@ -46,12 +46,16 @@ def read_samples(run: RunFiles, max_frames: int = MAX_FRAMES) -> tuple[Samples |
 
 
 def load_array(path: Path) -> np.ndarray:
-    """Loads an array. Raises DataError if the file is not a readable array of finite numbers."""
+    """Loads a file of samples.
+
+    Raises:
+      DataError: If the file is not a readable numeric array of at least two dimensions.
+    """
     try:
         array = np.load(path, allow_pickle=False, mmap_mode="r")
         if array.ndim < 2 or not np.issubdtype(array.dtype, np.number):
-            raise ValueError(f"it has {array.dtype}{list(array.shape)}")
-    # NumPy raises many kinds of errors, depending on which bytes of the file are corrupt.
+            raise ValueError(f"it is {array.dtype}{list(array.shape)}, expected numbers [N, …]")
+    # Depending on the corrupt bytes, NumPy raises errors of many types.
     except Exception as error:
         raise DataError(f"{path} is not a readable array of samples ({error})") from error
     return array
@@ -73,7 +77,7 @@ def describe_samples(run: RunFiles, loaded: list[tuple[int, np.ndarray]]) -> Sam
 
 
 def image_frames(run: RunFiles, loaded: list[tuple[int, np.ndarray]]) -> Samples:
-    """Returns grids of images as frames, as many as fit into the size of a page."""
+    """Returns grids of images as frames, with a limit on their total size."""
     shape = loaded[-1][1].shape
     labels = run.config.get("data", {}).get("class_names", [])[:MAX_CLASS_ROWS]
     if len(labels) * NUM_GRID_COLUMNS != shape[0]:
@@ -96,7 +100,7 @@ def image_frames(run: RunFiles, loaded: list[tuple[int, np.ndarray]]) -> Samples
 
 
 def point_frames(loaded: list[tuple[int, np.ndarray]], name: str | None) -> Samples:
-    """Returns points of the plane as frames, with the modes of the data if these are known."""
+    """Returns 2-D points as frames, with the modes of the data if these are known."""
     return describe_points(name, loaded[-1][1]) | {
         "frames": [round_list(samples[:MAX_POINTS]) for _, samples in loaded],
         "num": min(MAX_POINTS, loaded[-1][1].shape[0]),
@@ -109,7 +113,7 @@ def curve_frames(loaded: list[tuple[int, np.ndarray]]) -> Samples:
 
 
 def describe_points(name: str | None, points: np.ndarray) -> Samples:
-    """Returns how points `[N, 2]` are drawn, together with the modes of the data set `name`."""
+    """Returns the plot settings of points `[N, 2]`, with the modes of the data set `name`."""
     mixture = MIXTURES.get(name or "")
     return {
         "kind": "points",
@@ -120,7 +124,7 @@ def describe_points(name: str | None, points: np.ndarray) -> Samples:
 
 
 def describe_curves() -> Samples:
-    """Returns how parabolas are drawn, together with the bounds of the data."""
+    """Returns the plot settings of parabolas, with the bounds of the data."""
     bounds = (("upper bound, 2x² + 1", A_MAX), ("lower bound, x²", A_MIN))
     return {
         "kind": "curves",
@@ -131,7 +135,7 @@ def describe_curves() -> Samples:
 
 
 def picture_frames(folder: Path) -> Samples:
-    """Returns the pictures that the run drew as frames, for samples of any other kind."""
+    """Returns the image files that the run drew as frames, for samples of any other kind."""
     paths = evenly_spaced(saved_files(folder, ".png"), MAX_FRAMES)
     size = sum(path.stat().st_size for path in paths)
     paths = evenly_spaced(paths, max(2, len(paths) * MAX_BYTES // max(size, 1)))
@@ -159,7 +163,7 @@ def read_nearest(run: RunFiles) -> list[tuple[str, str]]:
 
 
 def round_list(values: np.ndarray) -> list:
-    """Returns an array as nested lists of numbers with three decimal digits; None if not finite."""
+    """Returns an array as nested lists, rounded to three decimal digits; None if not finite."""
     rounded = np.round(np.asarray(values, np.float64), 3).astype(object)
     rounded[~np.isfinite(np.asarray(values))] = None
     return rounded.tolist()

@@ -1,4 +1,4 @@
-"""What a run was: its title, facts, settings and versions, and how several runs differ."""
+"""Summaries of runs: title, facts and settings, and the settings in which several runs differ."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def report_title(run: RunFiles) -> str:
 
 
 def list_facts(run: RunFiles) -> dict[str, str]:
-    """Returns what was trained, on which data, how long and at what speed, by label."""
+    """Returns the experiment, data, duration, speed and seed of a run, by label."""
     config, options = run.config, run.options
     facts = {"experiment": config.get("experiment", "trained by jaxgan.train")}
     if preset := config.get("config", {}).get("preset"):
@@ -29,8 +29,8 @@ def list_facts(run: RunFiles) -> dict[str, str]:
     facts["time"], facts["speed"] = describe_time(run)
     if run.num_seeds is not None:
         facts["GANs"] = (
-            f"{run.num_seeds}, trained at once; losses are means over them, and samples are those "
-            "of the first"
+            f"{run.num_seeds}, trained at once; losses are means over them, and samples are from "
+            "the first"
         )
     if options:
         d_steps, g_steps = options.get("d_steps", 1), options.get("g_steps", 1)
@@ -71,7 +71,7 @@ def describe_length(run: RunFiles) -> str:
 
 
 def describe_time(run: RunFiles) -> tuple[str, str]:
-    """Returns the duration and the speed of the training alone, without evaluation and figures."""
+    """Returns the duration and the speed of the train steps, without evaluations and figures."""
     if not run.timing:
         return MISSING, MISSING
     seconds, compiling = (float(run.timing[n].sum()) for n in ("seconds", "compile_seconds"))
@@ -94,7 +94,7 @@ def format_seconds(seconds: float) -> str:
 
 
 def describe_findings(run: RunFiles) -> tuple[list[dict[str, Any]], str]:
-    """Returns the findings of the diagnosis, and what to say if there are none."""
+    """Returns the findings of the diagnosis, and a message if there are none."""
     findings = (run.findings or {}).get("findings", [])
     if findings or not run.metrics:
         return findings, ""
@@ -105,7 +105,7 @@ def describe_findings(run: RunFiles) -> tuple[list[dict[str, Any]], str]:
 
 
 def list_settings(run: RunFiles) -> dict[str, Any]:
-    """Returns the settings of a run: those of its experiment, otherwise those of the loop."""
+    """Returns the settings of a run's experiment; without one, those of the training loop."""
     return run.config.get("config") or run.options
 
 

@@ -11,7 +11,7 @@ from jaxgan.report.charts import MAIN_PROBES, score_label
 from jaxgan.report.run_files import RunFiles
 from jaxgan.report.summary import MISSING
 
-DIGITS = 4
+DEFAULT_DIGITS = 4
 PUBLISHED_LABELS = {"high_quality": "% within 3 sigma"}
 MAX_CLASS_ROWS = 20
 
@@ -21,7 +21,7 @@ class Table(NamedTuple):
 
     Attributes:
       title: Its heading.
-      note: What the numbers are, below the heading.
+      note: A description of the numbers, shown below the heading.
       header: The cells of the first row.
       rows: The cells of the other rows.
     """
@@ -45,7 +45,7 @@ def score_tables(run: RunFiles) -> list[Table]:
 
 
 def single_table(run: RunFiles) -> Table:
-    """Returns the table of the only evaluation that was made during training."""
+    """Returns the table of the scores of a run that was evaluated once during training."""
     rows = []
     for name, values in run.scores.items():
         digits, better = score_format(name)
@@ -54,12 +54,12 @@ def single_table(run: RunFiles) -> Table:
             row = [format_values(list(values), digits), format_values(real, digits), better or "-"]
             rows.append([score_label(name), *row])
     title = f"Scores at step {run.scores['step'][0]:,}"
-    note = "Of one draw of samples, during training."
+    note = "Scores of one draw of samples, computed during training."
     return Table(title, note, ["score", "this run", "real samples", "better"], rows)
 
 
 def evaluation_tables(evaluation: dict[str, Any]) -> list[Table]:
-    """Returns the tables of evaluation.json: all scores, and those of each class."""
+    """Returns the tables of evaluation.json: the scores, and those of each class if present."""
     real, generators = evaluation["real_baseline"], evaluation["generators"]
     rows = []
     for name, baseline in real.items():
@@ -95,12 +95,12 @@ def class_table(classes: dict[str, Any]) -> Table:
             cells.append(format_values([real[name][k]], digits))
         rows.append(cells)
     header = ["class", "Fréchet distance", "real images", "accuracy", "real test images"]
-    note = "Accuracy: the fraction that a classifier assigns to the class asked for."
+    note = "Accuracy: the fraction of samples that a classifier assigns to the requested class."
     return Table("Evaluation by class", note, header, rows)
 
 
 def final_tables(content: dict[str, Any]) -> list[Table]:
-    """Returns the table of scores.json or distance.json, with published values if it has any."""
+    """Returns the tables of scores.json or distance.json: the scores, and published values."""
     expected = content.get("expected", {})
     if "expected_w2_squared" in content:
         expected = {"w2_squared": content["expected_w2_squared"]}
@@ -108,12 +108,12 @@ def final_tables(content: dict[str, Any]) -> list[Table]:
     rows = []
     for name in sorted(scores, key=lambda name: name not in MAIN_PROBES):
         values = scores[name]
-        real = format_values([expected[name]], DIGITS) if name in expected else MISSING
-        low, high = (format_values([f(values)], DIGITS) for f in (min, max))
+        real = format_values([expected[name]], DEFAULT_DIGITS) if name in expected else MISSING
+        low, high = (format_values([f(values)], DEFAULT_DIGITS) for f in (min, max))
         span = f"{low} to {high}" if len(values) > 1 else MISSING
-        rows.append([score_label(name), format_values(values, DIGITS), span, real])
+        rows.append([score_label(name), format_values(values, DEFAULT_DIGITS), span, real])
     seeds = len(next(iter(scores.values())))
-    note = f"Of {content['num_samples']:,} samples" + (
+    note = f"Scores of {content['num_samples']:,} samples" + (
         f" of each of {seeds} GANs; mean ± standard error." if seeds > 1 else "."
     )
     tables = [Table("Final scores", note, ["score", "this run", "range", "real samples"], rows)]
@@ -122,7 +122,7 @@ def final_tables(content: dict[str, Any]) -> list[Table]:
         tables.append(
             Table(
                 "Published values",
-                "As printed in the papers; their protocols differ in length and networks.",
+                "As printed in the papers, whose networks and training lengths differ.",
                 ["system", *(PUBLISHED_LABELS.get(n, score_label(n)) for n in names), "source"],
                 [[row[name] for name in ("system", *names, "source")] for row in published],
             )
@@ -138,12 +138,12 @@ def final_columns(content: dict[str, Any]) -> dict[str, list[float]]:
 
 
 def score_format(name: str) -> tuple[int, str | None]:
-    """Returns the decimal digits of a score, and whether higher or lower is better."""
-    return (SCORES[name].digits, SCORES[name].better) if name in SCORES else (DIGITS, None)
+    """Returns the number of decimal digits of a score, and `"higher"`, `"lower"` or None."""
+    return (SCORES[name].digits, SCORES[name].better) if name in SCORES else (DEFAULT_DIGITS, None)
 
 
 def format_values(values: Sequence[float | None], digits: int) -> str:
-    """Formats the mean of values and its standard error; a dash if one is missing."""
+    """Formats the mean of values and its standard error; a dash if a value is missing."""
     if any(value is None for value in values):
         return MISSING
     return format_mean_sem(np.array(values, np.float64), digits)

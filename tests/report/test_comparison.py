@@ -38,11 +38,24 @@ def test_comparison_leaves_out_curves_beyond_the_end_of_a_run(tmp_path):
     assert [x for x, y in zip(chart["x"], long, strict=True) if y is not None] == [*range(1, 41)]
 
 
+def test_charts_of_scores_and_probes_of_one_name_differ_in_their_identifiers(tmp_path):
+    import json
+
+    paths = [write_run(tmp_path / "a"), write_run(tmp_path / "b", "points")]
+    for name in ("scores", "probes"):
+        rows = [json.dumps({"step": step, "modes_found": 8.0}) for step in (10, 20)]
+        (paths[0] / f"{name}.jsonl").write_text("\n".join(rows) + "\n")
+    page = write_comparison(paths, tmp_path / "page.html").read_text()
+    names = re.findall(r'id="chart-([^"]*)"', page)
+    assert {"score-modes_found", "probe-modes_found"} <= set(names)
+    assert len(set(names)) == len(names)
+
+
 def test_name_runs_returns_the_shortest_distinct_names(tmp_path):
     paths = [tmp_path / "x" / "run", tmp_path / "y" / "run"]
     assert name_runs(paths) == ["x/run", "y/run"]
-    with pytest.raises(ConfigError, match="is given twice"):
-        name_runs([tmp_path, tmp_path])
+    with pytest.raises(ConfigError, match=r"run is given twice"):
+        name_runs([tmp_path, *paths, paths[1]])
 
 
 def test_write_comparison_refuses_a_single_run(tmp_path):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from jaxgan import models, priors
 from jaxgan.data.sources import to_pixels
+from jaxgan.errors import ShapeError
 from jaxgan.report import explorer
 from tests.helpers.networks import tiny_gan
 
@@ -49,6 +50,16 @@ def test_first_layer_outputs_are_those_of_the_dense_layer(linear_gan):
     z = np.asarray(gan.prior(jax.random.key(1), 5))
     outputs = explorer.first_layer_outputs(gan, variables, z, None)
     np.testing.assert_allclose(outputs, z * [3.0, 0.1, 9.0, 0.1], rtol=1e-5)
+
+
+def test_explorer_refuses_other_than_four_seeds(linear_gan):
+    with pytest.raises(ShapeError, match=r"corners have shape \[2, 4\], expected \[4, dim\]"):
+        explorer.make_explorer(*linear_gan, seeds=(4, 5))
+
+
+@pytest.mark.parametrize(("channels", "found"), [(1, {"kind": "images"}), (2, None)])
+def test_describe_kind_has_no_images_of_two_channels(channels, found):
+    assert explorer.describe_kind(np.zeros((3, 6, 6, channels)), "mnist") == found
 
 
 def test_explorer_has_the_samples_of_the_corners(linear_gan):

@@ -5,7 +5,7 @@
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const stepText = (step) => `step ${step.toLocaleString("en-US")}`;
   const toNumbers = (values) => values.map((value) => (value === null ? NaN : value));
-  // A finger that moves over a chart should scroll the page; buttons of the chart change that.
+  // On touch screens, dragging over a chart scrolls the page, until a tool of the chart is chosen.
   const isTouch = matchMedia("(pointer: coarse)").matches;
 
   // ---- Charts, drawn by BokehJS in the colors of the page ----
@@ -59,7 +59,7 @@
       figure.add_layout(new Bokeh.Span({
         location: line.value, dimension: "width", line_color: css("--muted"), line_dash: [6, 4], line_width: 1.5,
       }));
-      // The range of the axis covers glyphs, but not spans.
+      // The automatic range of the axis ignores spans, so an invisible glyph extends it.
       figure.scatter({ x: chart.x.slice(0, 1), y: [line.value], size: 1, alpha: 0 });
     }
     let hovered = null;
@@ -214,8 +214,8 @@
     return draw;
   }
 
-  // Draws samples that are points of the plane or curves: one of them large, and on the map the
-  // direction or the height of each in color.
+  // Draws samples that are 2-D points or curves: the chosen one large, and on the map the direction
+  // or the height of each as a color.
   function drawNumbers(values, size, row, column, map, large) {
     const explorer = data.explorer;
     const flat = (index) => values[index].map((v) => v ?? 0);
