@@ -1,8 +1,8 @@
-"""Writes a page that shows what happened in a run: one HTML file, to look at or to send.
+"""Writes the report of a run, or a comparison of several runs, as a self-contained HTML page.
 
-The page has the samples at every step, the losses, the findings, the scores and a latent explorer.
-It needs no server and no network. Of several runs, it shows the curves in common charts and the
-settings in which they differ.
+The report has the samples over training, the losses, the findings, the scores and a latent
+explorer. A comparison has the curves of all runs in common charts, and the settings in which the
+runs differ. A page needs no server and no network.
 """
 
 import dataclasses
@@ -32,21 +32,21 @@ class Config:
     """File to write, ending in .html. Unset: report.html in the run's directory; required for
     several runs."""
     seeds: tuple[int, int, int, int] = DEFAULT_SEEDS
-    """Seeds of the four samples between which the latent explorer begins, as those of jaxgan
-    sample --interpolate."""
+    """Seeds of the latent vectors at the corners of the latent explorer's first plane; the same as
+    those of jaxgan sample --seeds."""
     member: int = 0
-    """Index of the GAN in a run with --num-seeds, from 0, that the latent explorer shows."""
+    """Index of the GAN that the latent explorer shows, from 0, in a run with --num-seeds."""
 
     def __post_init__(self):
         """Raises ConfigError at the first option that is invalid."""
         check_ranges(self)
         if not self.workdirs:
-            raise ConfigError("no run is given; name the directory of a run")
+            raise ConfigError("no run is given, expected at least one; name its directory")
         if self.out is not None and self.out.suffix != ".html":
-            raise ConfigError(f"out is {self.out}, expected a name ending in .html")
+            raise ConfigError(f"out is {self.out}, expected a file name that ends in .html")
         if self.out is None and len(self.workdirs) > 1:
             raise ConfigError(
-                f"{len(self.workdirs)} runs are given, but no file to write; add --out FILE.html"
+                f"{len(self.workdirs)} runs are given without a file to write; add --out FILE.html"
             )
 
 
@@ -61,7 +61,7 @@ def run(config: Config) -> None:
 
 
 def report_single(workdir: Path, config: Config) -> Path:
-    """Writes the page of one run; without a latent explorer if its GAN cannot be loaded."""
+    """Writes the report of one run, without a latent explorer if its GAN cannot be loaded."""
     explorer, facts = None, {}
     try:
         loaded = load_run_with_precision(workdir, None, config.member)
@@ -77,7 +77,7 @@ def report_single(workdir: Path, config: Config) -> Path:
 
 
 def count_parameters(loaded: Run) -> str:
-    """Returns the number of parameters of both networks in words."""
+    """Returns the numbers of parameters of both networks as text, such as `D 1,000, G 2,000`."""
 
     def count(tree: Any) -> int:
         return sum(int(np.size(x)) for x in jax.tree.leaves(tree))

@@ -1,4 +1,4 @@
-"""The generator of a run as files that need only JAX to load."""
+"""Exports the generator of a run with `jax.export`, to files that need only JAX to load."""
 
 from jaxgan.export.run_export import export_run
 

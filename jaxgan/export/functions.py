@@ -1,4 +1,4 @@
-"""The exported functions of a generator: serialized programs for CPUs, GPUs and TPUs."""
+"""Functions of a generator, exported with `jax.export` for CPUs, GPUs (CUDA) and TPUs."""
 
 import importlib.util
 from collections.abc import Callable
@@ -12,16 +12,16 @@ from jaxgan.errors import ConfigError
 from jaxgan.runs.loading import Run
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-BATCH = "batch"
+BATCH = "batch"  # the symbolic batch size
 
 
 class ExportedFunction(NamedTuple):
-    """A function that was traced, lowered for every platform, and serialized.
+    """A function that was lowered for every platform and serialized by `jax.export`.
 
     Attributes:
-      serialized: The content of the file, for `jax.export.deserialize`.
-      record: Names, shapes and dtypes of the inputs and of the output, for JSON. The size of a
-        symbolic batch is `"batch"`.
+      serialized: The serialized function, for `jax.export.deserialize`.
+      record: Names, shapes and dtypes of the inputs and of the output, for JSON. A symbolic batch
+        size is `"batch"`.
     """
 
     serialized: bytes
@@ -76,27 +76,28 @@ def generator_variables(run: Run) -> Any:
 def export_function(
     function: Callable[..., jax.Array], inputs: dict[str, jax.ShapeDtypeStruct]
 ) -> ExportedFunction:
-    """Exports a function of arrays to an array, which is cast to float32.
+    """Exports a function from arrays to one array, which is cast to float32.
 
     Args:
-      function: The function, of positional arguments.
-      inputs: Shape and dtype of each argument by its name. Dimensions may be symbolic.
+      function: The function, with positional arguments.
+      inputs: Shape and dtype of each argument, in order, by its name. Dimensions may be symbolic.
 
     Raises:
-      ConfigError: If the function cannot be traced for these inputs, or not be serialized.
+      ConfigError: If flatbuffers is missing, or the function cannot be traced for these inputs or
+        cannot be serialized.
     """
     check_flatbuffers()
     function_jit = jax.jit(lambda *inputs: jnp.asarray(function(*inputs), jnp.float32))
     try:
         exported = jax.export.export(function_jit, platforms=PLATFORMS)(*inputs.values())
         serialized = bytes(exported.serialize())
-    except Exception as error:  # the code of any network
+    except Exception as error:  # the code of a network may raise any exception
         shapes = ", ".join(f"{name} {list(x.shape)}" for name, x in inputs.items())
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConfigError(
-            f"the generator cannot be exported as a function of {shapes}: {reason}. Its code must "
-            "work for a batch size that is not known: use x.shape[0] instead of len(x), and no "
-            "Python branches on it. It must not call Python when it runs, as jax.pure_callback does"
+            f"the generator cannot be exported as a function of {shapes}: {reason}. The batch size "
+            "is symbolic: use x.shape[0] instead of len(x), and no Python branches on it. Python "
+            "callbacks, such as jax.pure_callback, cannot be exported"
         ) from error
     (output,) = exported.out_avals
     return ExportedFunction(

@@ -3,7 +3,7 @@
 from typing import Any
 
 NUM_SHOWN = 16
-# How to draw z in JAX, by the name of the prior; {shape} is its shape.
+# The code that draws z, by the name of the prior; {shape} is the shape of z.
 PRIORS = {
     "jaxgan.priors.uniform": "jax.random.uniform(jax.random.key(1), {shape}, minval=-1, maxval=1)",
     "jaxgan.priors.normal": "jax.random.normal(jax.random.key(1), {shape})",
@@ -11,9 +11,9 @@ PRIORS = {
 TEMPLATE = """\
 # {title}
 
-The generator of a GAN{average}, after {step:,} train steps, as programs for CPUs, GPUs (CUDA) and
-TPUs. They contain the weights. `export.json` has shapes, range, classes, data, scores and versions;
-`weights.npz` has the weights by name.
+The generator of a GAN{average}, after {step:,} train steps, as functions for CPUs, GPUs (CUDA) and
+TPUs, which contain the weights. `export.json` has shapes, range, classes, data, scores and
+versions; `weights.npz` has the weights by name.
 
 Loading needs only JAX and flatbuffers (`pip install jax flatbuffers`):
 
@@ -43,8 +43,9 @@ def load(name):
 
 {notes}
 
-JAX loads what a release up to six months older exported. After that, the code above reports that
-the file cannot be loaded, and the run must be exported again; keep its checkpoints.
+JAX {version} exported these files. A release of JAX loads the exports of releases that are up to
+six months older. Later releases may refuse them, which the code above reports; then export the run
+again from its checkpoints.
 """
 
 
@@ -66,7 +67,7 @@ def format_readme(record: dict[str, Any], folder: str) -> str:
         ]
     z, *conditions = generate["inputs"]
     shape = (NUM_SHOWN, *z["shape"][1:])
-    draw = PRIORS.get(record["prior"], "jax.numpy.zeros({shape})  # a placeholder, see below")
+    draw = PRIORS.get(record["prior"], "jax.numpy.zeros({shape})  # placeholder, see below")
     lines += ['generate = load("generate.jax_export")', f"z = {draw.format(shape=shape)}"]
     for condition in conditions:
         size, dtype = (NUM_SHOWN, *condition["shape"][1:]), condition["dtype"]
@@ -87,6 +88,7 @@ def format_readme(record: dict[str, Any], folder: str) -> str:
         title=record["title"] or "Generator",
         average=" (its moving average)" if record["moving_average"] else "",
         step=record["step"],
+        version=record["versions"]["jax"],
         folder=folder,
         code="\n".join(lines),
         notes="\n".join(notes),

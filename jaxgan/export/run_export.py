@@ -1,4 +1,4 @@
-"""Writes the generator of a run to a directory that needs only JAX, not this package."""
+"""Writes the generator of a run to a directory of files that need only JAX to load."""
 
 import io
 import os
@@ -30,7 +30,7 @@ from jaxgan.training.config_file import package_versions, run_title
 RECORD_NAME = "export.json"
 GENERATE_NAME, SAMPLE_NAME = "generate.jax_export", "sample.jax_export"
 WEIGHTS_NAME, README_NAME = "weights.npz", "README.md"
-NUM_COMPARED = 4
+NUM_COMPARED = 4  # samples
 
 
 def export_run(
@@ -43,31 +43,31 @@ def export_run(
     """Writes the generator of a run as files that need only JAX to load.
 
     The generator is that of `Run.sample`: its moving average if the run keeps one. The functions
-    contain the weights and run on CPUs, on GPUs with CUDA, and on TPUs:
+    contain the weights, return float32, and run on CPUs, on GPUs with CUDA, and on TPUs:
 
-    * `generate.jax_export`: `z [B, …] -> samples [B, …]` for every B, or `(z, class) -> samples` if
-      the GAN is conditional, with class indices `[B]`.
+    * `generate.jax_export`: `z [B, dim] -> samples [B, …]` for any B, or `(z, class) -> samples`
+      with class indices `[B]` if the GAN is conditional.
     * `sample.jax_export`: `key -> samples [num, …]`, the same as `run.sample(key, num)`. Left out
       if the GAN has conditions other than the classes of a run with --conditional.
     * `weights.npz`: the variables of the generator by name, such as `params/Dense_0/kernel`.
     * `export.json`: shapes, dtypes, range, classes, data, scores and versions.
     * `README.md`: the code that loads the functions.
 
-    JAX loads an export for about six months of its releases; keep the run, and export it again with
-    a newer JAX after that.
+    A release of JAX loads the exports of releases that are up to six months older. Keep the run, to
+    export it again with a newer JAX.
 
     Args:
       run: The run, such as `load_run` returns.
       out: Directory to write. An earlier export there is replaced.
-      num: Number of samples of `sample.jax_export`.
-      scores: Recorded in export.json.
+      num: Number of samples of `sample.jax_export`, at least 1.
+      scores: Scores of the generator, recorded in export.json; JSON-serializable. None for none.
 
     Returns:
       The content of export.json.
 
     Raises:
       ConfigError: If the generator cannot be exported, `num` is not an integer of at least 1, or
-        `out` contains files, but no export. Nothing is written then.
+        `out` is a file or contains files other than an export. Nothing is written in these cases.
     """
     check_instance("run", run, Run)
     check_integers(num=num)
@@ -94,14 +94,14 @@ def export_run(
 
 
 def check_out(out: Path) -> None:
-    """Raises ConfigError if a directory contains files, but no export that could be replaced."""
+    """Raises ConfigError if `out` is a file, or a directory with files other than an export."""
     if out.exists() and not out.is_dir():
-        raise ConfigError(f"out is {out}, which is a file, expected a directory; use another one")
+        raise ConfigError(f"out is {out}, which is a file, expected a directory; name another one")
     names = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
     if names and RECORD_NAME not in names:
         raise ConfigError(
-            f"out is {out}, which contains other files ({', '.join(names[:3])}); use another "
-            "directory"
+            f"out is {out}, which contains other files ({', '.join(names[:3])}), expected an empty "
+            "directory or an earlier export; name another directory"
         )
 
 
@@ -125,7 +125,7 @@ def describe_export(
 ) -> dict[str, Any]:
     """Returns the content of export.json."""
     names = None if run.class_names is None else list(run.class_names)
-    # The path of a data set is that of this machine.
+    # The path of a data set is left out, because it is specific to this machine.
     data = {k: v for k, v in run.config.get("data", {}).items() if k not in ("path", "class_names")}
     sample_shape = functions[GENERATE_NAME].record["output"]["shape"][1:]
     return {
@@ -152,7 +152,7 @@ def name_prior(prior: Prior) -> str:
 
 
 def max_difference(run: Run, function: ExportedFunction) -> float:
-    """Returns the largest difference between samples of an exported function and of the run."""
+    """Returns the largest absolute difference between samples of the export and of the run."""
     generate = jax.export.deserialize(bytearray(function.serialized)).call
     inputs = [run.gan.prior(jax.random.key(0), NUM_COMPARED)]
     inputs += [

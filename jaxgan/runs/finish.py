@@ -11,15 +11,16 @@ from jaxgan.training.config_file import read_config
 
 
 def finish_run(config: RunConfig, step: int, score_fn: Callable[[], None] | None = None) -> None:
-    """Ends the command of an experiment: prints the path of the short report as the last line.
+    """Ends an experiment's command: computes final scores, and writes the short report.
 
-    Exits with status 130 if the run was stopped before its last train step.
+    The last line of the output is the path of the report. Exits with status 130 if the run was
+    stopped before its last train step.
 
     Args:
       config: The configuration.
       step: The train step that `train` returned.
-      score_fn: Measures and prints the final scores. Called in the primary process only, and only
-        if the run is finished.
+      score_fn: Computes and prints the final scores; None for none. Called in the primary process
+        only, if the run has reached its last train step.
     """
     record = read_config(config.workdir)
     stopped = record is not None and step < record["train"]["options"]["steps"]
@@ -31,15 +32,15 @@ def finish_run(config: RunConfig, step: int, score_fn: Callable[[], None] | None
 
 
 def report_run(config: RunConfig) -> None:
-    """Writes the short report of a run, in the primary process; prints its path, or what failed."""
+    """Writes the short report of a run in the primary process; prints its path or the error."""
     if not (config.report and is_primary_process()):
         return
     try:
         print_line(f"Report: {write_report(config.workdir, short=True)}")
     except ModuleNotFoundError as error:
         print_line(
-            f"No report: it needs the package {error.name}; install it with: "
+            f"No report was written: it needs the package {error.name}; install it with: "
             "pip install 'jaxgan[report]'"
         )
-    except Exception as error:  # a page that cannot be written must not fail the run
+    except Exception as error:  # a failed report must not fail the run
         print_line(f"The report could not be written: {type(error).__name__}: {error}")

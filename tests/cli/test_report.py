@@ -39,8 +39,8 @@ def test_report_compares_runs(command, tmp_path):
     ("arguments", "message"),
     [
         ((), "no run is given"),
-        (("a", "b"), "2 runs are given, but no file to write; add --out FILE.html"),
-        (("a", "--out", "page.pdf"), "out is page.pdf, expected a name ending in .html"),
+        (("a", "b"), "2 runs are given without a file to write; add --out FILE.html"),
+        (("a", "--out", "page.pdf"), "out is page.pdf, expected a file name that ends in .html"),
         (("a", "--member", -1), "member is -1, expected at least 0"),
     ],
 )

@@ -149,7 +149,7 @@ def test_export_of_every_form_of_convolution(tmp_path):
     ("generator", "message"),
     [
         (NeedsBatchSize(), r"as a function of z \[batch, 8\]: .*use x\.shape\[0\] instead of len"),
-        (CallsPython(), r"cannot be exported .*must not call Python"),
+        (CallsPython(), r"Python callbacks, .* cannot be exported"),
     ],
 )
 def test_export_refuses_generators_that_cannot_be_exported(tmp_path, generator, message):
