@@ -6,6 +6,7 @@ import tyro
 
 from jaxgan.cli import classifier, evaluate, export, report, sample, stability
 from jaxgan.runs.command_line import exit_on_error
+from jaxgan.runs.option_groups import set_help
 
 SUBCOMMANDS = {
     "sample": sample,
@@ -37,4 +38,5 @@ def main() -> None:
 
 def make_subcommand(name: str):
     """Returns tyro's configuration of a subcommand, with its module's docstring as the help."""
+    set_help(SUBCOMMANDS[name].Config)
     return tyro.conf.subcommand(name, description=SUBCOMMANDS[name].__doc__)

@@ -7,7 +7,7 @@ runs differ. A page needs no server and no network.
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import numpy as np
@@ -26,7 +26,10 @@ from jaxgan.training.options import check_ranges
 class Config:
     """Options of `jaxgan report`."""
 
-    workdirs: tyro.conf.Positional[tuple[Path, ...]]
+    workdirs: Annotated[
+        tyro.conf.Positional[tuple[Path, ...]],
+        tyro.conf.arg(metavar="PATH [PATH ...]", help_behavior_hint="(required)"),
+    ]
     """Directory of the run, or directories of several runs to compare."""
     out: Path | None = None
     """File to write, ending in .html. Unset: report.html in the run's directory; required for

@@ -17,7 +17,7 @@ from jaxgan.distributed.multihost import barrier, exit_process, is_peer_failure
 from jaxgan.errors import ConfigError, JaxganError
 from jaxgan.runs.config import ConfigT, RunConfig
 from jaxgan.runs.console import print_line
-from jaxgan.runs.option_groups import flatten_groups, make_grouped_type
+from jaxgan.runs.option_groups import flatten_groups, make_grouped_type, set_help
 
 T = TypeVar("T")
 
@@ -40,6 +40,7 @@ def parse_cli(config_type: type[T], arguments: Sequence[str] | None = None) -> T
         "config": (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
     }
     if not issubclass(config_type, RunConfig):
+        set_help(config_type)
         return tyro.cli(config_type, **options)
     grouped = make_grouped_type(default_config(config_type, arguments))
     return config_type(**flatten_groups(tyro.cli(grouped, **options)))

@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import itertools
 import textwrap
+import types
 import typing
 from typing import Annotated, Any
 
@@ -87,6 +88,16 @@ def metavar_of(hint: Any) -> str | None:
         names = typing.get_args(typing.get_args(kinds[0])[0])
         return f"{{{','.join(names)}}} [...]"
     return None
+
+
+def set_help(config_type: type) -> None:
+    """Sets the help of the options of a dataclass: their docstrings, each joined to one line.
+
+    tyro would keep the line breaks of the source.
+    """
+    docs = field_docs(config_type)
+    for field in dataclasses.fields(config_type):
+        field.metadata = types.MappingProxyType({"help": docs.get(field.name), **field.metadata})
 
 
 def field_docs(config_type: type) -> dict[str, str]:

@@ -17,6 +17,21 @@ EACH_EXPERIMENT = pytest.mark.parametrize(
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Options with a docstring of two lines."""
+
+    width: int = 1
+    """Width of the layers, which are
+    dense."""
+
+
+def test_set_help_joins_the_lines_of_docstrings():
+    option_groups.set_help(Options)
+    (field,) = dataclasses.fields(Options)
+    assert field.metadata["help"] == "Width of the layers, which are dense."
+
+
 @EACH_EXPERIMENT
 def test_field_docs_describe_every_field(config_type):
     docs = option_groups.field_docs(config_type)
