@@ -1,14 +1,15 @@
-"""Measures the Fréchet distance of samples against the seconds of training, over several seeds.
+"""Measures the Fréchet distance of samples against the training time, over several seeds.
 
     python -m benchmarks.quality
 
-A run is the command line of an experiment on MNIST without `python -m experiments.`, such as
-"mnist_cnn --preset tuned". It is trained with each of several seeds. At fixed times, 10,000 samples
-are scored with one classifier; they come from the moving average of the generator if there is one.
-Only training counts: the clock stands still while programs are compiled and samples are scored.
+A run is given as the command line of an experiment on MNIST without `python -m experiments.`, such
+as "mnist_cnn --preset tuned". It is trained with each of several seeds. After each interval of
+training time, 10,000 samples are scored in the features of the MNIST classifier; they are drawn
+from the moving average of the generator if there is one. Compilation and scoring are not part of
+the training time.
 
-`--pytorch-steps 600` also trains the tutorial's `mnist_cnn` in PyTorch, with one seed, for so many
-train steps. Writes quality.json, quality.md (tables) and quality.png into the workdir.
+With `--pytorch-steps 600`, the tutorial's `mnist_cnn` is also trained in PyTorch, with one seed,
+for 600 train steps. Writes quality.json, quality.md (tables) and quality.png to the workdir.
 """
 
 import dataclasses
@@ -40,7 +41,7 @@ from jaxgan.training.options import check_ranges
 
 NUM_CLASSES = 10
 NUM_SAMPLES = 10_000
-STEPS_PER_CALL = 10  # of training, between two looks at the clock
+STEPS_PER_CALL = 10  # train steps between two readings of the clock
 PYTORCH_RUN = "mnist_cnn in PyTorch"
 
 
@@ -55,24 +56,25 @@ class Config:
         "mnist_mlp",
         "mnist_mlp --preset tuned",
     )
-    """Command lines of experiments. They end after `seconds`, whatever steps they set."""
+    """Command lines of experiments. All are trained for --seconds; their numbers of steps are
+    ignored."""
     num_seeds: int = 5
-    """Seeds of each run, from its own seed on."""
+    """Number of seeds per run: its own seed and the following ones."""
     seconds: float = 60.0
-    """Training time of each seed."""
+    """Training time per seed, in seconds."""
     interval: float = 10.0
-    """Seconds of training between two scores."""
+    """Training time between two scores, in seconds."""
     levels: tuple[float, ...] = (100.0, 50.0, 20.0, 10.0)
-    """Fréchet distances of which the table says when they are reached."""
+    """Fréchet distances; a table has the training time at which each is reached."""
     pytorch_steps: int = 0
-    """Train steps of the tutorial's mnist_cnn in PyTorch; 0 for none."""
+    """Train steps of the tutorial's mnist_cnn in PyTorch. 0: it is not trained."""
     data_dir: Path = DEFAULT_DATA_DIR
     """Directory of the prepared data sets."""
     workdir: Path = Path("runs/quality")
     """Directory for the results."""
 
     def __post_init__(self):
-        """Raises ConfigError if a value is out of range."""
+        """Raises ConfigError if an option is out of its range."""
         check_ranges(self)
         if not self.seconds >= self.interval > 0:
             raise ConfigError(
@@ -117,15 +119,20 @@ def parse_run(run: str, data_dir: Path) -> tuple[str, ImageRunConfig]:
     try:
         module = importlib.import_module(f"experiments.{name}")
     except ModuleNotFoundError:
-        raise ConfigError(f"there is no experiment {name!r}, the first word of {run!r}") from None
+        raise ConfigError(
+            f"there is no experiment {name!r} in the run {run!r}; name a module of experiments/"
+        ) from None
     if not issubclass(getattr(module, "Config", object), ImageRunConfig):
-        raise ConfigError(f"experiments.{name} cannot be trained on MNIST; choose another run")
+        raise ConfigError(
+            f"experiments.{name} cannot be trained on MNIST, expected an experiment on images, "
+            "such as mnist_cnn"
+        )
     config = parse_cli(module.Config, arguments)
     return module.__name__, dataclasses.replace(config, data_dir=data_dir)
 
 
 def make_distance_fn(digits: Images, data_dir: Path) -> Callable[[np.ndarray], float]:
-    """Returns `samples [N, 28, 28, 1] -> Fréchet distance` to all of the digits."""
+    """Returns `samples [N, 28, 28, 1] -> Fréchet distance` from all digits."""
     classifier = load_or_train_classifier("mnist", data_dir, data=digits)
 
     def compute_moments(images):
@@ -146,8 +153,8 @@ def make_run(
       digits: MNIST.
 
     Returns:
-      `(train_fn, sample_fn)`, see `measure_curve`. A conditional GAN is sampled with the labels of
-      the first digits.
+      `(train_fn, sample_fn)`, see `measure_curve`. The samples of a conditional GAN have the labels
+      of the first digits.
     """
     configure_jax(config)
     labels = None
@@ -155,7 +162,7 @@ def make_run(
         config, labels = dataclasses.replace(config, num_classes=NUM_CLASSES), digits.labels
     source = array_source(digits.images, config.batch_size, labels=labels)
     worker = JaxWorker(importlib.import_module(module).build(config), source, config)
-    worker.train(1)  # compiles, so it is not counted
+    worker.train(1)  # compiles, so it is not part of the training time
 
     def train(steps):
         start = time.perf_counter()
@@ -172,17 +179,17 @@ def measure_curve(
     seconds: float,
     interval: float,
 ) -> Curve:
-    """Trains, and scores samples at multiples of an interval of training time.
+    """Trains a GAN, and scores its samples after each interval of training time.
 
     Args:
-      train_fn: `steps -> seconds`, trains for some train steps and returns how long this took.
+      train_fn: `steps -> seconds`, trains for a number of train steps and returns the duration.
       sample_fn: `num -> samples [num, H, W, C]`.
       distance_fn: `samples -> Fréchet distance`.
-      seconds: Training time.
-      interval: Seconds of training between two scores.
+      seconds: Total training time, in seconds.
+      interval: Training time between two scores, in seconds.
 
     Returns:
-      A row for each score: [train steps, seconds of training, Fréchet distance].
+      A row for each score: [train step, training time in seconds, Fréchet distance].
     """
     step, elapsed, curve = 0, 0.0, []
     while elapsed < seconds:
@@ -197,7 +204,7 @@ def measure_curve(
 def measure_pytorch(
     steps: int, images: np.ndarray, distance_fn: Callable[[np.ndarray], float]
 ) -> Curve:
-    """Trains the tutorial's mnist_cnn in PyTorch, and scores it once, at the end."""
+    """Trains the tutorial's mnist_cnn in PyTorch, and scores its samples at the end."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         np.save(scratch / "images.npy", images)

@@ -1,6 +1,6 @@
-"""Tables and plot of the results of `benchmarks.quality`.
+"""Tables and a plot of the results of `benchmarks.quality`.
 
-A curve is a list of rows [train step, seconds of training, Fréchet distance].
+A curve is a list of rows [train step, training time in seconds, Fréchet distance].
 """
 
 from pathlib import Path
@@ -19,10 +19,10 @@ def format_curve(curve: Curve) -> str:
 
 
 def seconds_to_level(curve: Curve, level: float) -> float:
-    """Returns the seconds of training until the Fréchet distance is at most `level`.
+    """Returns the training time until the Fréchet distance is at most `level`, in seconds.
 
-    The logarithm of the distance is interpolated linearly between two scores. If the first score is
-    below the level already, its time is returned; if none is, infinity.
+    The logarithm of the distance is interpolated linearly between scores. If the first score is at
+    most `level`, its time is returned; if none is, infinity.
     """
     _, seconds, distances = np.array(curve).T
     reached = np.flatnonzero(distances <= level)
@@ -37,11 +37,11 @@ def seconds_to_level(curve: Curve, level: float) -> float:
 
 
 def markdown_tables(curves: dict[str, list[Curve]], levels: tuple[float, ...]) -> str:
-    """Returns two tables in Markdown: distances after fixed times, and seconds to fixed distances.
+    """Returns two Markdown tables: distances after fixed times, and times to fixed distances.
 
     Args:
-      curves: `{run: [curve of each seed]}`.
-      levels: Fréchet distances whose times are given, as the median of the seeds (min to max).
+      curves: `{run: [curve of each seed]}`, with equally long curves per run.
+      levels: Fréchet distances; the times to reach them are medians of the seeds (min to max).
     """
     header = ["run", "seeds", "train steps", "seconds", "Fréchet distance"]
     rows = []
@@ -70,7 +70,7 @@ def markdown_tables(curves: dict[str, list[Curve]], levels: tuple[float, ...]) -
 
 
 def format_times(seconds: list[float]) -> str:
-    """Returns "median (min to max)"; a time that was not reached is a dash."""
+    """Returns "median (min to max)" of times in seconds; infinity is a dash."""
     median, low, high = (
         f"{x:.0f}" if np.isfinite(x) else "-"
         for x in (np.median(seconds), min(seconds), max(seconds))
@@ -79,13 +79,13 @@ def format_times(seconds: list[float]) -> str:
 
 
 def save_plot(path: Path, curves: dict[str, list[Curve]]) -> None:
-    """Draws the distance against the seconds of training: means, and a band from min to max."""
+    """Plots the distance against the training time: means over seeds, and a band of min to max."""
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
     for run, seeds in curves.items():
         _, seconds, distances = np.moveaxis(np.array(seeds), -1, 0)
         axes.plot(seconds.mean(0), distances.mean(0), marker="o", markersize=3, label=run)
         axes.fill_between(seconds.mean(0), distances.min(0), distances.max(0), alpha=0.25)
-    axes.set(xlabel="seconds of training", ylabel="Fréchet distance", yscale="log")
+    axes.set(xlabel="training time (s)", ylabel="Fréchet distance", yscale="log")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=100)

@@ -98,7 +98,7 @@ def test_parse_run_reads_the_command_line_of_an_experiment(tmp_path):
 @pytest.mark.parametrize(
     ("run", "message"),
     [
-        ("mnist_rnn", "there is no experiment 'mnist_rnn', the first word of 'mnist_rnn'"),
+        ("mnist_rnn", "there is no experiment 'mnist_rnn' in the run 'mnist_rnn'; name a module"),
         ("", "there is no experiment ''"),
         ("parabola", "experiments.parabola cannot be trained on MNIST"),
         ("compare", "experiments.compare cannot be trained on MNIST"),
