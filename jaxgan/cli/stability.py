@@ -81,7 +81,7 @@ def run(config: Config) -> None:
         )
         spectrum = dynamics.ritz_spectrum(*projection)
         found.append(CheckpointStability(step, rate, spectrum, float(rotation), float(norm)))
-        print_line(f"step {step:,}: largest modulus {abs(spectrum.largest_modulus):.3g}")
+        print_line(f"step {step:,}: largest modulus {abs(spectrum.dominant):.3g}")
     write_records(config.workdir, found)
     draw(config.workdir, found, rule, run_title(loaded.config))
     print_line(summarize(found, rule))

@@ -35,17 +35,17 @@ class Spectrum(NamedTuple):
         return Spectrum(self.eigenvalues[kept], self.residuals[kept])
 
     @property
-    def largest_modulus(self) -> complex:
-        """The eigenvalue of the largest modulus |λ|, which bounds the stable learning rates."""
+    def dominant(self) -> complex:
+        """The eigenvalue of the largest modulus, which bounds the stable learning rates."""
         return complex(self.eigenvalues[0])
 
     @property
-    def smallest_real(self) -> complex:
+    def leftmost(self) -> complex:
         """The eigenvalue of the smallest real part; the point is unstable if that is negative."""
         return complex(self.eigenvalues[np.argmin(np.real(self.eigenvalues))])
 
     @property
-    def largest_real(self) -> complex:
+    def rightmost(self) -> complex:
         """The eigenvalue of the largest real part."""
         return complex(self.eigenvalues[np.argmax(np.real(self.eigenvalues))])
 

@@ -21,8 +21,8 @@ def test_spectrum_of_a_dense_jacobian_has_every_eigenvalue():
     np.testing.assert_allclose(
         found.eigenvalues, sorted(DIAGONAL, key=lambda x: -abs(x)), rtol=1e-6
     )
-    assert found.largest_modulus == found.largest_real == 3
-    assert found.smallest_real == -1
+    assert found.dominant == found.rightmost == 3
+    assert found.leftmost == -1
     assert not found.residuals.any()
 
 
@@ -75,7 +75,7 @@ def test_arnoldi_agrees_with_the_dense_jacobian_of_two_networks(width):
         field_fn, params = dynamics.make_gan_field(gan, state, real, jax.random.key(1))
         dense = dynamics.spectrum(field_fn, params)
         found = dynamics.spectrum(field_fn, params, num_matvecs=100)
-        for name in ("largest_modulus", "smallest_real", "largest_real"):
+        for name in ("dominant", "leftmost", "rightmost"):
             value, expected = getattr(found, name), getattr(dense, name)
             assert abs(value.real - expected.real) < 1e-6, name
             assert abs(abs(value.imag) - abs(expected.imag)) < 1e-6, name

@@ -7,7 +7,7 @@ from jaxgan.data.parabola import parabolas
 from jaxgan.errors import ConfigError
 from jaxgan.runs import stability
 
-PLAY = stability.UpdateRule("simultaneous", False, 0.1, None, 0.0, 0.9)
+RULE = stability.UpdateRule("simultaneous", False, 0.1, None, 0.0, 0.9)
 
 
 def found_at(*eigenvalues, residuals=None, rate=0.1):
@@ -33,15 +33,26 @@ def found_at(*eigenvalues, residuals=None, rate=0.1):
     ],
 )
 def test_summarize_says_what_the_fastest_eigenvalue_does(eigenvalues, expected):
-    text = stability.summarize([found_at(1.0), found_at(*eigenvalues)], PLAY)
+    text = stability.summarize([found_at(1.0), found_at(*eigenvalues)], RULE)
     assert expected in text
     assert "simultaneous updates, momentum 0, learning rate 0.1" in text
     assert ("grows e-fold in about 10 steps" in text) == ("moves away" in text)
 
 
+@pytest.mark.parametrize(
+    ("eigenvalues", "expected"),
+    [
+        ((4.0, 1.0), "learning rates below 0.5 would be stable"),
+        ((4.0, -1.0), "no learning rate would be stable"),
+    ],
+)
+def test_summarize_gives_the_stable_learning_rates(eigenvalues, expected):
+    assert expected in stability.summarize([found_at(*eigenvalues)], RULE)
+
+
 def test_summarize_ignores_eigenvalues_that_are_not_converged():
-    assert "leaves" not in stability.summarize([found_at(3.0, -0.5, residuals=[0, 1])], PLAY)
-    text = stability.summarize([found_at(3.0, residuals=[1.0])], PLAY)
+    assert "leaves" not in stability.summarize([found_at(3.0, -0.5, residuals=[0, 1])], RULE)
+    text = stability.summarize([found_at(3.0, residuals=[1.0])], RULE)
     assert "no eigenvalue converged; use more --num-matvecs" in text
 
 
