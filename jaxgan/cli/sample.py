@@ -16,6 +16,7 @@ from jaxgan._io import save_array
 from jaxgan.cli.loading import load_run_with_precision
 from jaxgan.data.classes import find_class
 from jaxgan.data.mixture import MIXTURES
+from jaxgan.data.parabola import POINTS
 from jaxgan.data.sources import to_pixels
 from jaxgan.errors import ConfigError
 from jaxgan.latents import draw_latents, interpolate, is_normal
@@ -195,8 +196,13 @@ def save_samples(path: Path, samples: np.ndarray, loaded: Run, caption: str, col
         figures.save_points(
             path, samples, mixture.means, HIGH_QUALITY_RADIUS * mixture.sigma, caption
         )
-    elif samples.ndim == 2:
+    elif samples.shape[1:] == (len(POINTS),):
         figures.save_parabolas(path, samples, caption)
+    elif samples.ndim != 4:
+        raise ConfigError(
+            f"out is {path}, but samples of shape {list(samples.shape[1:])} cannot be drawn, "
+            "expected images, a mixture or parabolas; use a name ending in .npy"
+        )
     elif path.suffix == ".gif":
         images.save_animation(path, to_pixels(samples))
     else:

@@ -1,6 +1,8 @@
 """`jaxgan sample`: samples of a run, as arrays and as figures."""
 
 import json
+from types import SimpleNamespace
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -8,6 +10,8 @@ import pytest
 from matplotlib import image as mpimg
 
 from jaxgan import cli, load_run
+from jaxgan.cli import sample
+from jaxgan.errors import ConfigError
 from jaxgan.runs import image_data
 
 
@@ -130,6 +134,13 @@ def test_sample_refuses_what_the_run_does_not_have(command, toy_run):
         status, _, error = command(cli.main, "sample", toy_run, *arguments)
         assert status == 1
         assert message in " ".join(error.split())
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (3, 8), (3, 4, 5)])
+def test_save_samples_refuses_to_draw_samples_of_unknown_shape(tmp_path, shape):
+    run = SimpleNamespace(config={})
+    with pytest.raises(ConfigError, match=r"cannot be drawn.*use a name ending in \.npy"):
+        sample.save_samples(tmp_path / "x.png", np.zeros(shape), cast(Any, run), "", 8)
 
 
 def test_sample_refuses_a_directory_without_a_run(command, tmp_path):
