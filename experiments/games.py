@@ -2,7 +2,7 @@
 
     python -m experiments.games
 
-Six ways to play are compared on four games: the DiracGAN, whose trajectories are drawn; the
+Six methods are compared on four games: the DiracGAN, whose trajectories are drawn; the
 parabolas, with the exact distance of the samples; a ring of eight Gaussians; and the MLPs of
 `mnist_mlp`. The last three are trained with Adam from eight seeds. A gradient evaluation is one
 computation of the gradients of both networks. An extragradient step takes two, and so does a step
@@ -44,7 +44,7 @@ DIRAC_RATE, DIRAC_EVALUATIONS = 0.2, 200
 
 
 class Method(NamedTuple):
-    """A way to play.
+    """A method for updating both networks.
 
     Attributes:
       update_order: See `make_train_step`.
@@ -122,19 +122,19 @@ def main() -> None:
         write_protocol(config.workdir, {name: getattr(config, name) for name in sorted(fields)})
         scores: dict[str, dict[str, np.ndarray]] = {}
         for name in config.games:
-            results = play_dirac(config) if name == "dirac" else train_game(name, config)
+            results = train_dirac(config) if name == "dirac" else train_game(name, config)
             for title in next(iter(results.values())):
                 scores[title] = {method: result[title] for method, result in results.items()}
         write_report(scores, config)
         print_line(f"The comparison is in {config.workdir}/README.md")
 
 
-def play_dirac(config: Config) -> dict[str, dict[str, np.ndarray]]:
+def train_dirac(config: Config) -> dict[str, dict[str, np.ndarray]]:
     """Plays the DiracGAN from points on the unit circle, and draws the trajectories."""
     angles = np.pi / 4 + 2 * np.pi * np.arange(config.num_seeds) / config.num_seeds
     starts = jnp.asarray(np.stack([np.cos(angles), np.sin(angles)], 1), jnp.float32)
     trajectories = {
-        name: np.asarray(play_trajectories(method, config.consensus_gamma, starts))
+        name: np.asarray(train_trajectories(method, config.consensus_gamma, starts))
         for name, method in METHODS.items()
     }
     caption = (
@@ -149,7 +149,7 @@ def play_dirac(config: Config) -> dict[str, dict[str, np.ndarray]]:
     }
 
 
-def play_trajectories(method: Method, gamma: float, starts: jax.Array) -> jax.Array:
+def train_trajectories(method: Method, gamma: float, starts: jax.Array) -> jax.Array:
     """Returns the points (θ, ψ) of SGD from each start `[n, 2]`: `[n, steps + 1, 2]`."""
     networks = (models.DiracGenerator(), models.DiracDiscriminator())
     gan = method.build(

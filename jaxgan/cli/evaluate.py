@@ -73,7 +73,7 @@ class Config:
     member: int = 0
     """Index of the GAN in a run with --num-seeds, from 0."""
     seed: int = 0
-    """Seed of the latent noise."""
+    """Seed of the latent vectors."""
     data_dir: Path = DEFAULT_DATA_DIR
     """Directory of the prepared data sets."""
     compilation_cache: bool = True

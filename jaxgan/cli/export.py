@@ -4,8 +4,8 @@ Writes the generator, or its moving average if the run keeps one, as functions f
 TPUs: from latent vectors, and classes if there are any, to samples, for batches of any size; and
 from a key to a fixed number of samples. Beside them are the weights by name, a JSON file with
 shapes, range, classes, data, scores and versions, and a README with the code that loads the
-functions. JAX loads an export for about six months of its releases; the checkpoints of the run stay
-readable.
+functions. A release of JAX loads the exports of releases up to six months older; the checkpoints of
+the run stay readable.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ class Config:
     """Directory to write; an earlier export there is replaced. Unset: export/ in the run's
     directory."""
     num: int = 64
-    """Number of samples of the function of a key."""
+    """Number of samples that the function of a key draws."""
     step: int | None = None
     """Train step of the checkpoint. Unset: the latest."""
     best: bool = False

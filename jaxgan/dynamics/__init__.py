@@ -18,15 +18,15 @@ from jaxgan.dynamics.jacobian import (
     jacobian,
     jacobian_vector_product,
     precondition,
-    rotation_fraction,
+    rotation,
     vector_jacobian_product,
 )
 from jaxgan.dynamics.spectrum import Spectrum, arnoldi, ritz_spectrum, spectrum
 from jaxgan.dynamics.stability import (
     alternating_spectral_radius,
     contraction_factor,
-    max_alternating_learning_rate,
-    max_stable_learning_rate,
+    max_alternating_rate,
+    max_stable_rate,
 )
 
 __all__ = [
@@ -40,11 +40,11 @@ __all__ = [
     "jacobian",
     "jacobian_vector_product",
     "make_gan_field",
-    "max_alternating_learning_rate",
-    "max_stable_learning_rate",
+    "max_alternating_rate",
+    "max_stable_rate",
     "precondition",
     "ritz_spectrum",
-    "rotation_fraction",
+    "rotation",
     "spectrum",
     "vector_jacobian_product",
 ]

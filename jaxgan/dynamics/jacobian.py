@@ -122,7 +122,7 @@ def alternating_product(
     return d_product, g_product
 
 
-def rotation_fraction(field_fn: Field, params: Any) -> jax.Array:
+def rotation(field_fn: Field, params: Any) -> jax.Array:
     """Returns how much of the dynamics is rotation: |A F|² / (|S F|² + |A F|²).
 
     S = (J + Jᵀ)/2 and A = (J - Jᵀ)/2 are the symmetric and the antisymmetric part of the Jacobian:

@@ -80,7 +80,7 @@ def larger_root(total: np.ndarray, product: np.ndarray) -> np.ndarray:
     return np.maximum(np.abs(total + root), np.abs(total - root)) / 2
 
 
-def max_stable_learning_rate(
+def max_stable_rate(
     eigenvalues: np.typing.ArrayLike, method: UpdateMethod = "simultaneous", momentum: float = 0.0
 ) -> float:
     """Returns the learning rate below which the error contracts along every eigenvector.
@@ -163,7 +163,7 @@ def alternating_spectral_radius(
     return float(np.abs(np.linalg.eigvals(g_update @ d_update)).max())
 
 
-def max_alternating_learning_rate(jacobian: np.typing.ArrayLike, num_d: int) -> float:
+def max_alternating_rate(jacobian: np.typing.ArrayLike, num_d: int) -> float:
     """Returns the learning rate below which the error contracts with alternating updates.
 
     Args:
@@ -181,7 +181,7 @@ def max_alternating_learning_rate(jacobian: np.typing.ArrayLike, num_d: int) -> 
     matrix = np.asarray(jacobian, np.float64)
     values = np.linalg.eigvals(matrix)
     scale = np.abs(values).max()
-    simultaneous = max_stable_learning_rate(values) * scale / 2
+    simultaneous = max_stable_rate(values) * scale / 2
     start = (min(simultaneous, 1e-3) if simultaneous > ZERO_MODULUS else 1e-3) / scale
     margin = 1e-10 * start * scale  # rounding of a factor that is 1
 

@@ -68,7 +68,7 @@ class CheckpointStability(NamedTuple):
       rate: The learning rate.
       spectrum: Eigenvalues of the preconditioned Jacobian; for alternating updates, of the matrix L
         of `dynamics.alternating_product`.
-      rotation: See `dynamics.rotation_fraction`.
+      rotation: See `dynamics.rotation`.
       field_norm: Euclidean norm of both gradients.
     """
 
@@ -159,7 +159,7 @@ def make_analysis(gan: GAN, rule: UpdateRule, num_matvecs: int) -> Callable:
         vector = product_fn(unravel(jax.random.normal(jax.random.key(0), flat.shape, flat.dtype)))
         hessenberg, residual = dynamics.arnoldi(product_fn, vector, num_matvecs)
         norm = jnp.sqrt(squared_norm(field_fn(params)))
-        return hessenberg, residual, dynamics.rotation_fraction(field_fn, params), norm
+        return hessenberg, residual, dynamics.rotation(field_fn, params), norm
 
     return analyze
 
@@ -171,7 +171,7 @@ def summarize(found: list[CheckpointStability], rule: UpdateRule) -> str:
     if not len(values):
         return f"Step {last.step:,}: no eigenvalue converged; use more --num-matvecs."
     lowest = values[np.argmin(np.real(values))]
-    limit = dynamics.max_stable_learning_rate(values, rule.method, rule.momentum)
+    limit = dynamics.max_stable_rate(values, rule.method, rule.momentum)
     outside = values[rule.factors(last.rate * values) > 1]
     rotating = int(np.sum(np.abs(np.imag(outside)) > np.abs(np.real(outside))))
     return (

@@ -154,8 +154,8 @@ def build_dirac_r1(**options):
 
 def predict_limit(method, jacobian, num_d):
     if method == "alternating":
-        return dynamics.max_alternating_learning_rate(jacobian, num_d)
-    return dynamics.max_stable_learning_rate(np.linalg.eigvals(jacobian), method)
+        return dynamics.max_alternating_rate(jacobian, num_d)
+    return dynamics.max_stable_rate(np.linalg.eigvals(jacobian), method)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -63,7 +63,7 @@ def test_rotation_is_0_in_a_potential_game_and_1_in_a_hamiltonian_game():
     @jax.jit
     @jax.vmap
     def rotation_of(gamma):
-        return dynamics.rotation_fraction(
+        return dynamics.rotation(
             *field_of(quadratic_gan(MATRIX, penalty=penalties.r1(gamma)), **at)
         )
 
@@ -74,7 +74,7 @@ def test_rotation_is_0_in_a_potential_game_and_1_in_a_hamiltonian_game():
     def gradient_of_one_function(x):
         return jax.grad(lambda x: jnp.sum(x**4) + x[0] * x[1])(x)
 
-    potential = dynamics.rotation_fraction(gradient_of_one_function, jnp.array([1.0, -2.0]))
+    potential = dynamics.rotation(gradient_of_one_function, jnp.array([1.0, -2.0]))
     np.testing.assert_allclose(potential, 0, atol=1e-12)
 
 

@@ -4,8 +4,8 @@ import pytest
 from jaxgan.dynamics import (
     alternating_spectral_radius,
     contraction_factor,
-    max_alternating_learning_rate,
-    max_stable_learning_rate,
+    max_alternating_rate,
+    max_stable_rate,
 )
 from jaxgan.errors import ConfigError, ShapeError
 
@@ -20,9 +20,9 @@ from jaxgan.errors import ConfigError, ShapeError
         ("optimistic", 0.0, 2 / 3, 1 / np.sqrt(3)),
     ],
 )
-def test_max_stable_learning_rate_on_the_axes(method, momentum, real_limit, imaginary_limit):
+def test_max_stable_rate_on_the_axes(method, momentum, real_limit, imaginary_limit):
     def limit(*values):
-        return max_stable_learning_rate(values, method, momentum)
+        return max_stable_rate(values, method, momentum)
 
     np.testing.assert_allclose(limit(4.0), real_limit / 4, rtol=1e-10)
     np.testing.assert_allclose(limit(4.0, 0.0), real_limit / 4, rtol=1e-10)
@@ -37,7 +37,7 @@ def test_max_stable_learning_rate_on_the_axes(method, momentum, real_limit, imag
 def test_contraction_factor_is_one_at_the_limit(method, momentum):
     rng = np.random.default_rng(0)
     for value in rng.uniform(0.05, 2, 20) + 1j * rng.normal(size=20):
-        limit = max_stable_learning_rate([value], method, momentum)
+        limit = max_stable_rate([value], method, momentum)
         below, at, above = (
             contraction_factor(value, scale * limit, method, momentum) for scale in (0.99, 1, 1.01)
         )
@@ -45,36 +45,34 @@ def test_contraction_factor_is_one_at_the_limit(method, momentum):
         assert below < 1 < above
 
 
-def test_max_stable_learning_rate_of_simultaneous_updates_is_the_formula_of_the_paper():
+def test_max_stable_rate_of_simultaneous_updates_is_the_formula_of_the_paper():
     value = 0.3 - 1.7j  # Mescheder et al. 2017, lemma 4
     expected = 1 / value.real * 2 / (1 + (value.imag / value.real) ** 2)
-    np.testing.assert_allclose(max_stable_learning_rate([value]), expected, rtol=1e-12)
-    assert max_stable_learning_rate([0.0]) == np.inf
+    np.testing.assert_allclose(max_stable_rate([value]), expected, rtol=1e-12)
+    assert max_stable_rate([0.0]) == np.inf
 
 
 @pytest.mark.parametrize(("damping", "coupling"), [(0.3, 0.5), (2.0, 0.4), (0.01, 3.0)])
-def test_max_alternating_learning_rate_of_a_damped_rotation(damping, coupling):
+def test_max_alternating_rate_of_a_damped_rotation(damping, coupling):
     # The step has the trace 2 - ηa - η²c² and the determinant 1 - ηa, so it contracts if
     # η²c² + 2ηa < 4.
     root = np.sqrt(damping**2 + 4 * coupling**2)
     expected = (root - damping) / coupling**2
     jacobian = [[damping, coupling], [-coupling, 0.0]]
-    np.testing.assert_allclose(max_alternating_learning_rate(jacobian, 1), expected, rtol=1e-9)
+    np.testing.assert_allclose(max_alternating_rate(jacobian, 1), expected, rtol=1e-9)
     np.testing.assert_allclose(alternating_spectral_radius(jacobian, 1, expected), 1, rtol=1e-9)
 
 
 def test_alternation_can_converge_where_simultaneous_updates_diverges():
     jacobian = np.array([[1.0, 2.0], [-2.0, -1.0]])  # eigenvalues ±√3 i
-    assert max_stable_learning_rate(np.linalg.eigvals(jacobian)) < 1e-12
+    assert max_stable_rate(np.linalg.eigvals(jacobian)) < 1e-12
     # The trace is 2 - 4η² and the determinant 1 - η², so it contracts if 5η² < 4.
-    np.testing.assert_allclose(
-        max_alternating_learning_rate(jacobian, 1), np.sqrt(4 / 5), rtol=1e-9
-    )
+    np.testing.assert_allclose(max_alternating_rate(jacobian, 1), np.sqrt(4 / 5), rtol=1e-9)
 
 
 def test_alternating_play_of_a_bilinear_game_neither_shrinks_nor_grows():
     jacobian = np.array([[0.0, 1.5], [-1.5, 0.0]])
-    assert max_alternating_learning_rate(jacobian, 1) == 0
+    assert max_alternating_rate(jacobian, 1) == 0
     np.testing.assert_allclose(alternating_spectral_radius(jacobian, 1, 0.7), 1, rtol=1e-12)
 
 
@@ -91,7 +89,7 @@ def test_alternating_spectral_radius_does_not_depend_on_the_order():
 
 def test_stability_raises_on_what_it_cannot_predict():
     with pytest.raises(ConfigError, match="method is 'adam', expected one of simultaneous"):
-        max_stable_learning_rate([1.0], "adam")
+        max_stable_rate([1.0], "adam")
     with pytest.raises(ConfigError, match=r"momentum is 0\.5 with method 'optimistic', expected 0"):
         contraction_factor([1.0], 0.1, "optimistic", 0.5)
     for shape, num_d in (((2, 3), 1), ((3, 3), 3), ((3, 3), 0)):
