@@ -10,7 +10,9 @@ VENV := .venv/bin/python
 FLAGS := --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1
 KNOWN = $(shell { XLA_FLAGS="$(FLAGS)" $(VENV) -c 'import jax; jax.devices()'; } >/dev/null 2>&1 && echo "$(FLAGS)")
 FAST_XLA = XLA_FLAGS="--xla_backend_optimization_level=0 $(KNOWN)"
-PYTEST = $(VENV) -m pytest --numprocesses 2
+# Many processes import the same modules, so their bytecode is kept.
+PYTEST = env -u PYTHONDONTWRITEBYTECODE $(VENV) -m pytest --numprocesses 2
+DEFAULT_XLA_TESTS = $(shell grep -rl --include='test_*.py' default_xla tests)
 
 .PHONY: mnist gallery test test-browser stress lint docs dist
 
@@ -21,7 +23,7 @@ gallery: .venv/run
 	@$(VENV) -m experiments.gallery
 
 test: .venv/test
-	$(PYTEST) --dist load -m default_xla
+	$(PYTEST) --dist load -m default_xla $(DEFAULT_XLA_TESTS)
 	$(FAST_XLA) $(PYTEST) --dist worksteal -m "not default_xla"
 	$(FAST_XLA) JAX_ENABLE_X64=1 $(PYTEST) --dist load tests/test_losses.py tests/test_penalties.py \
 		tests/dynamics/test_closed_forms.py
@@ -33,7 +35,7 @@ test-browser: .venv/browser
 # The robustness tests at full count (kills, corruption, full disks, fuzzing, devices, processes),
 # and the other long tests.
 stress: .venv/test
-	$(PYTEST) --dist load --full -rP tests/data/test_streaming.py
+	$(PYTEST) --dist load --full -rP tests/data/test_streaming.py tests/experiments/test_parity.py
 	$(FAST_XLA) $(PYTEST) --dist worksteal --full -rP tests/robustness
 	$(FAST_XLA) $(PYTEST) --dist worksteal --full -m stress
 

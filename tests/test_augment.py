@@ -200,6 +200,7 @@ REAL = real_batch()
 R1 = penalties.r1(2.0)
 
 
+@pytest.mark.stress
 def test_gan_shows_the_discriminator_only_augmented_images():
     """Negating all images has the effect of a discriminator that negates its input."""
     found = step_once(small_gan(augment=negate, penalty=R1, ema_half_life=100.0))
@@ -214,6 +215,7 @@ def test_gan_without_augmentation_has_the_bits_of_the_identity():
     assert_same_bits(step_once(small_gan(augment=keep)), step_once(small_gan()))
 
 
+@pytest.mark.stress
 def test_penalty_sees_augmented_batches():
     """An augmentation that hides all images leaves the penalty with images of zeros."""
 

@@ -44,6 +44,7 @@ def test_systems_have_the_shapes_of_their_experiments(name):
     assert system.steps_per_round % config.steps_per_block == 0
 
 
+@pytest.mark.stress
 def test_serve_commands_trains_samples_and_answers(monkeypatch, capsys, tmp_path):
     worker = make_worker("parabola", tmp_path)
     commands = f"train 3\ntrain 500\nsample 4 {tmp_path / 'x.npy'}\nmemory\n"

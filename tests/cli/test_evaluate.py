@@ -26,6 +26,7 @@ def test_evaluate_refuses_invalid_options(command, tmp_path, arguments, message)
     assert message in " ".join((output + error).replace("│", "").split())
 
 
+@pytest.mark.stress
 def test_evaluate_refuses_runs_on_other_data(command, tmp_path):
     options = ("--workdir", tmp_path, "--batch-size", 8, "--steps", 1, "--num-seeds", "None")
     assert command(mixture.main, *options)[0] == 0

@@ -98,6 +98,7 @@ def test_diagnose_refuses_metrics_without_steps():
         diagnose({"d_loss": np.ones(3)}, {})
 
 
+@pytest.mark.stress
 @pytest.mark.parametrize(
     ("failure", "kept", "expected"),
     [
@@ -188,6 +189,7 @@ def test_rules_on_samples_do_not_apply_without_probes(failed, failure, expected)
     assert finding_names(failed(failure)[0], {}) == expected
 
 
+@pytest.mark.stress
 def test_generator_degenerate_takes_precedence_late_in_a_run(failed):
     late = [
         columns | {"step": columns["step"] * 5}

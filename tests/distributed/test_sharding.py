@@ -47,7 +47,7 @@ def run(workdir, steps, num_devices):
     "parts",
     [
         ((4, 2), (7, 1)),
-        ((4, 1), (7, 2)),
+        pytest.param(((4, 1), (7, 2)), marks=pytest.mark.stress),
         pytest.param(((7, 2),), marks=pytest.mark.stress),
     ],
 )

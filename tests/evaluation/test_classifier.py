@@ -62,6 +62,7 @@ def test_classifier_is_read_from_the_cache(digits_data_dir, digits_classifier, m
     )
 
 
+@pytest.mark.stress
 def test_classifier_with_overwrite_is_trained_again(tmp_path, short_training):
     data, progress = digits_subset("again"), []
     for overwrite in (False, True):

@@ -57,6 +57,7 @@ def test_image_experiments_train_and_sample(command, tmp_path, name):
     assert json.loads((workdir / "findings.json").read_text())["step"] == 3
 
 
+@pytest.mark.stress
 def test_stream_trains_to_the_same_bits(command, tmp_path):
     for name, options in (("memory", ()), ("stream", ("--stream",))):
         arguments = ("--dataset", "digits", "--workdir", tmp_path / name, "--steps", 3, *options)

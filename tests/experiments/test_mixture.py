@@ -53,7 +53,8 @@ def test_config_refuses_options_that_contradict_each_other(options, message):
 @pytest.mark.parametrize(
     ("name", "options", "num_seeds"),
     [
-        ("ring", ("--num-seeds", 2), 2),
+        ("ring", ("--num-seeds", "None"), 1),
+        pytest.param("ring", ("--num-seeds", 2), 2, marks=pytest.mark.stress),
         pytest.param(*("grid", ("--num-seeds", "None", "--pack", 2), 1), marks=pytest.mark.stress),
     ],
 )

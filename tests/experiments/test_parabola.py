@@ -94,6 +94,7 @@ def test_parabola_evaluates_during_training(train_parabola, tmp_path, monkeypatc
     assert best == scores["step"][np.argmin(scores["w2_squared"])]
 
 
+@pytest.mark.stress
 def test_presets_are_recorded_and_can_be_changed(command, train_parabola, tmp_path):
     train_parabola(tmp_path, "--preset", "tuned", "--learning-rate", 0.5)
     config = json.loads((tmp_path / "config.json").read_text())["config"]
@@ -129,6 +130,7 @@ def test_on_nan_skip_goes_on_for_twenty_steps(train_parabola, tmp_path):
     assert "More than 20 train steps in a row were skipped" in error
 
 
+@pytest.mark.stress
 def test_show_window_says_that_there_is_no_display(train_parabola, tmp_path, monkeypatch):
     monkeypatch.setattr("matplotlib.pyplot.get_backend", lambda: "agg")
     status, output, error = train_parabola(tmp_path, "--show-window")

@@ -62,6 +62,7 @@ def test_fast_conv_and_its_gradients_equal_lax(arguments):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.stress
 @settings(SETTINGS, max_examples=6)
 @given(conv_arguments())
 def test_fast_conv_second_derivatives_under_vmap_equal_lax(arguments):

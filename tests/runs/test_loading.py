@@ -100,6 +100,7 @@ def test_load_run_of_64_bit_types_needs_them_and_changes_no_setting(tmp_path):
     assert not jax.config.jax_enable_x64
 
 
+@pytest.mark.stress
 def test_load_run_passes_conditions_to_sample(tmp_path):
     gan, labels = small_gan(), np.arange(40, dtype=np.int32) % 10
     train(gan, tiny_source(labels=labels), tmp_path, TrainOptions(steps=1), QUIET)

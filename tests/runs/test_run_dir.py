@@ -25,6 +25,7 @@ with lock_workdir(Path(sys.argv[1])):
 """
 
 
+@pytest.mark.stress
 def test_lock_workdir_refuses_a_second_process(train_toy, tmp_path):
     train_toy(tmp_path, "--steps", 50)
     before = read_files(tmp_path)

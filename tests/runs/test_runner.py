@@ -128,6 +128,7 @@ def test_run_training_ends_with_the_same_bits_if_interrupted(train_toy, tmp_path
         assert contents[0] == contents[1], name
 
 
+@pytest.mark.stress
 def test_keep_every_keeps_checkpoints_within_an_epoch(train_toy, tmp_path):
     status, _, error = train_toy(tmp_path, "--steps", 200, "--keep-every", 40)
     assert (status, error) == (0, "")

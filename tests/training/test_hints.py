@@ -51,6 +51,7 @@ def test_data_range_hint_compares_data_with_the_generators_range(
     assert len(messages) == hinted
 
 
+@pytest.mark.stress
 def test_data_range_hint_is_given_for_populations(tmp_path):
     messages = run(tmp_path, tiny_gan(), uniform_source(0, 1), num_seeds=2)
     assert len(messages) == 1

@@ -62,7 +62,12 @@ def test_skip_nonfinite_updates_does_not_skip_the_other_network():
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("d_step", {}), ("g_step", {}), ("step", {}), ("step", {"simultaneous": True})],
+    [
+        ("d_step", {}),
+        ("g_step", {}),
+        ("step", {}),
+        pytest.param("step", {"simultaneous": True}, marks=pytest.mark.stress),
+    ],
 )
 def test_skip_nonfinite_updates_does_not_change_finite_updates(name, options):
     state, key = init_state(), jax.random.key(1)

@@ -39,6 +39,7 @@ def test_train_num_seeds_trains_each_member_as_if_alone(tmp_path):
     assert metrics["d_finite"].dtype == bool
 
 
+@pytest.mark.stress
 @pytest.mark.default_xla
 def test_train_resumes_a_population_with_the_same_bits(tmp_path):
     options = {"num_seeds": 4}
