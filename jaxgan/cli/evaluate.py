@@ -15,6 +15,8 @@ features of other networks.
 """
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +101,10 @@ def run(config: Config) -> None:
     generators = {"generator": loaded.state.g.variables}
     if loaded.state.g_ema is not None:
         generators["average"] = loaded.state.g_ema
-    scores = {
-        name: score_draws(loaded, evaluator, variables, keys)
-        for name, variables in generators.items()
-    }
+    # Many of the operations use a single core, so the generators are scored at the same time.
+    score = partial(score_draws, loaded, evaluator, keys)
+    with ThreadPoolExecutor() as executor:
+        scores = dict(zip(generators, executor.map(score, generators.values()), strict=True))
     record = {
         "step": loaded.step,
         "member": config.member,
@@ -169,7 +171,7 @@ def evaluation_title(loaded: Run, config: Config) -> str:
 
 
 def score_draws(
-    loaded: Run, evaluator: Evaluator, variables: Any, keys: jax.Array
+    loaded: Run, evaluator: Evaluator, keys: jax.Array, variables: Any
 ) -> dict[str, list[float]]:
     """Returns every score of a generator, one value for each of the `[draws]` keys."""
     num, class_counts = evaluator.num_samples, loaded.config["data"].get("class_counts")
