@@ -12,7 +12,9 @@ from jaxgan.diagnostics.rules import diagnose, is_conclusive
 from jaxgan.diagnostics.thresholds import MIN_STEPS
 from jaxgan.training import metric_log
 
-HEALTHY_MESSAGE = "The curves look healthy."
+HEALTHY_MESSAGE = (
+    "The curves show no known failure mode. They do not measure the quality of the samples."
+)
 
 
 def make_monitor(
@@ -26,8 +28,8 @@ def make_monitor(
 
     Each call reads what was appended to metrics.jsonl and probes.jsonl, writes all current findings
     to findings.json in the workdir, and logs those that are new since the previous call. At the
-    last step of the run it logs all findings; if there are none, it logs that the curves look
-    healthy, or that the run is too short to judge.
+    last step of the run it logs all findings; if there are none, it logs that the curves show
+    no failure mode, or that the run is too short to judge.
 
     Args:
       workdir: Directory of the run.

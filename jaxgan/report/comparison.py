@@ -64,7 +64,9 @@ def write_comparison(
     charts = {
         "Training": comparison_charts(runs, labels, lambda run: run.metrics, "", metrics),
         "Scores during training": comparison_charts(runs, labels, lambda run: run.scores, "score-"),
-        "Probes of the samples": comparison_charts(runs, labels, lambda run: run.probes, "probe-"),
+        "Samples during training": comparison_charts(
+            runs, labels, lambda run: run.probes, "probe-"
+        ),
     }
     data = {"charts": [chart for group in charts.values() for chart in group]}
     facts = [list_facts(run) | {"findings": summarize_findings(run)} for run in runs]

@@ -66,6 +66,7 @@ def write_report(
         workdir=Path(workdir).name,
         facts=list_facts(run) | (facts or {}),
         samples=samples,
+        averaged=list_settings(run).get("ema_half_life") is not None,
         population=run.num_seeds,
         notes=notes,
         findings=findings,

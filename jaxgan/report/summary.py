@@ -25,6 +25,9 @@ def list_facts(run: RunFiles) -> dict[str, str]:
     if preset := config.get("config", {}).get("preset"):
         facts["preset"] = preset
     facts["data"] = describe_data(run)
+    if "conditional" in run.config.get("config", {}):
+        conditional = run.config["config"]["conditional"]
+        facts["condition"] = "the class of each image" if conditional else "none"
     facts["length"] = describe_length(run)
     facts["time"], facts["speed"] = describe_time(run)
     if run.num_seeds is not None:
@@ -35,6 +38,7 @@ def list_facts(run: RunFiles) -> dict[str, str]:
     if options:
         d_steps, g_steps = options.get("d_steps", 1), options.get("g_steps", 1)
         order = str(options.get("update_order", "d_first")).replace("_", " ")
+        order = order.replace("d first", "D first").replace("g first", "G first")
         facts["updates"] = f"{d_steps} of D and {g_steps} of G per train step, {order}"
         facts["seed"] = str(options.get("seed", MISSING))
     return facts
@@ -78,7 +82,8 @@ def describe_time(run: RunFiles) -> tuple[str, str]:
     speed = float(run.timing["steps"].sum()) / max(seconds, 1e-9)
     digits = 0 if speed >= 100 else 1
     return (
-        f"{format_seconds(seconds)} of train steps, {format_seconds(compiling)} of compilation",
+        f"{format_seconds(seconds)} of train steps, {format_seconds(compiling)} of waiting for the "
+        "compiler",
         f"{speed:,.{digits}f} train steps per second",
     )
 

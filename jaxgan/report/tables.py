@@ -14,6 +14,8 @@ from jaxgan.report.summary import MISSING
 DEFAULT_DIGITS = 4
 PUBLISHED_LABELS = {"high_quality": "% within 3 sigma"}
 MAX_CLASS_ROWS = 20
+# The columns of evaluation.json: the parameters at the last step, and their moving average.
+GENERATOR_LABELS = {"generator": "current parameters", "average": "moving average"}
 
 
 class Table(NamedTuple):
@@ -55,7 +57,7 @@ def single_table(run: RunFiles) -> Table:
             rows.append([score_label(name), *row])
     title = f"Scores at step {run.scores['step'][0]:,}"
     note = "Scores of one draw of samples, computed during training."
-    return Table(title, note, ["score", "this run", "real samples", "better"], rows)
+    return Table(title, note, ["score", "this run", "real samples", "goal"], rows)
 
 
 def evaluation_tables(evaluation: dict[str, Any]) -> list[Table]:
@@ -70,12 +72,15 @@ def evaluation_tables(evaluation: dict[str, Any]) -> list[Table]:
     num = evaluation.get("evaluator", {}).get("num_samples")
     size = f" of {num:,} samples" if isinstance(num, int) else ""
     draws = evaluation["num_draws"]
+    pretrained = "network" in evaluation.get("evaluator", {})
+    features = "EfficientNet-Lite0" if pretrained else "a classifier of the data set"
     tables = [
         Table(
             "Evaluation",
             f"jaxgan evaluate at step {evaluation['step']:,}; mean ± standard error of {draws} "
-            f"draws{size}.",
-            ["score", *generators, "real images", "better"],
+            f"draws{size}. Real images are held-out training images. The features are those of "
+            f"{features}, so the scores are not comparable with published values.",
+            ["score", *(GENERATOR_LABELS.get(n, n) for n in generators), "real images", "goal"],
             rows,
         )
     ]
@@ -94,8 +99,11 @@ def class_table(classes: dict[str, Any]) -> Table:
             cells.append(format_values([draw[name][k] for draw in draws], digits))
             cells.append(format_values([real[name][k]], digits))
         rows.append(cells)
-    header = ["class", "Fréchet distance", "real images", "accuracy", "real test images"]
-    note = "Accuracy: the fraction of samples that a classifier assigns to the requested class."
+    header = ["class", "Fréchet distance", "of real images", "accuracy", "of real images"]
+    note = (
+        "Accuracy: the fraction of samples that a classifier assigns to the requested class, and "
+        "the fraction of real test images that it classifies correctly."
+    )
     return Table("Evaluation by class", note, header, rows)
 
 
@@ -116,7 +124,8 @@ def final_tables(content: dict[str, Any]) -> list[Table]:
     note = f"Scores of {content['num_samples']:,} samples" + (
         f" of each of {seeds} GANs; mean ± standard error." if seeds > 1 else "."
     )
-    tables = [Table("Final scores", note, ["score", "this run", "range", "real samples"], rows)]
+    column = "this run" if seeds == 1 else f"mean of {seeds} GANs"
+    tables = [Table("Final scores", note, ["score", column, "range", "real samples"], rows)]
     if published := content.get("published"):
         names = [name for name in published[0] if name not in ("system", "source")]
         tables.append(

@@ -106,18 +106,18 @@ def test_explorer_follows_mouse_and_keyboard(open_page, pages, kind):
     pad, sample = page.locator("#explorer-pad"), page.locator("#explorer-sample")
     position = page.locator("#explorer-position")
     pad.scroll_into_view_if_needed()
-    expect(position).to_have_text("across 0.0, up 0.0")
+    expect(position).to_have_text("x 0.0, y 0.0")
     start = read_canvas(sample)
     pad.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowUp")
-    assert position.text_content() != "across 0.0, up 0.0"
+    assert position.text_content() != "x 0.0, y 0.0"
     box = pad.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 2, steps=5)
     page.mouse.up()
-    assert position.text_content() == "across 1.0, up 1.0"
+    assert position.text_content() == "x 1.0, y 1.0"
     corner = read_canvas(sample)
     assert corner != start
     page.locator("#explorer-plane").select_option("1")
@@ -137,7 +137,7 @@ def test_explorer_follows_a_finger(open_page, pages):
     pad.scroll_into_view_if_needed()
     box = pad.bounding_box()
     page.touchscreen.tap(box["x"] + 3, box["y"] + box["height"] - 3)
-    assert page.locator("#explorer-position").text_content() == "across -1.0, up -1.0"
+    assert page.locator("#explorer-position").text_content() == "x -1.0, y -1.0"
 
 
 def read_canvas(canvas):

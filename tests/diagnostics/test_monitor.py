@@ -70,7 +70,7 @@ def test_make_monitor_writes_findings_json(tmp_path, findings):
 @pytest.mark.parametrize(
     ("steps", "message"),
     [
-        (MIN_STEPS, "The curves look healthy."),
+        (MIN_STEPS, monitor.HEALTHY_MESSAGE),
         (MIN_STEPS - 1, "999 steps are too few to judge the curves; 1,000 are needed."),
         (1, "1 step is too few to judge the curves; 1,000 are needed."),
     ],

@@ -179,7 +179,7 @@
       const cursor = find("explorer-cursor"), part = 100 / size;
       Object.assign(cursor.style, { left: `${column * part}%`, top: `${row * part}%`, width: `${part}%`, height: `${part}%` });
       const across = ((2 * column) / (size - 1) - 1).toFixed(1), down = (1 - (2 * row) / (size - 1)).toFixed(1);
-      find("explorer-position").textContent = `across ${across}, up ${down}`;
+      find("explorer-position").textContent = `x ${across}, y ${down}`;
     }
 
     function drawImages(sheet) {
