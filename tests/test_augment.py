@@ -243,6 +243,7 @@ def test_gan_draws_new_random_numbers_for_each_batch_and_update():
     assert len(set(keys)) == 4
 
 
+@pytest.mark.stress
 def test_gan_propagates_gradients_through_the_augmentation():
     """An augmentation that hides all images leaves the generator without a gradient."""
     _, hidden = step_once(small_gan(augment=lambda images, key: jnp.zeros_like(images)))

@@ -34,7 +34,14 @@ def train_population(workdir, steps, hyperparams=HYPERPARAMS, **options):
 
 
 @pytest.mark.parametrize(
-    "options", [{"update_order": "simultaneous", "d_steps": 2, "on_nonfinite": "skip"}]
+    "options",
+    [
+        {},
+        pytest.param(
+            {"update_order": "simultaneous", "d_steps": 2, "on_nonfinite": "skip"},
+            marks=pytest.mark.stress,
+        ),
+    ],
 )
 def test_make_population_trains_each_member_as_a_single_gan(options, tmp_path):
     states = train_population(tmp_path / "all", 5, **options)

@@ -22,7 +22,8 @@ MODULE = re.compile(r"python -m ([\w.]+)")
 SUBCOMMAND = re.compile(r"`jaxgan ([a-z]+)")  # in blocks, `config_type_of` finds them
 # Pages whose code takes long to compile: it runs with --full.
 LONG_PAGES = [
-    f"guides/{name}" for name in ("populations", "dynamics", "latent_space", "devices", "classes")
+    f"guides/{name}"
+    for name in ("populations", "dynamics", "latent_space", "devices", "classes", "own_networks")
 ]
 # The module that the command line guide tells the reader to write.
 WRITTEN_BY_THE_READER = "my_experiment"

@@ -103,7 +103,8 @@ def test_data_checksum_depends_on_images_labels_and_shapes():
     assert len(compute_data_checksum(data)) == 8
 
 
-@pytest.mark.parametrize("offset", [-5, pytest.param(1, marks=pytest.mark.stress)])
+@pytest.mark.stress
+@pytest.mark.parametrize("offset", [-5, 1])
 def test_classifier_labels_may_be_any_integers(tmp_path, short_training, offset):
     data = digits_subset("shifted")
     plain = load_or_train_classifier("shifted", tmp_path, data=data)

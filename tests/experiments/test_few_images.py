@@ -38,6 +38,7 @@ def build_mlp(config):
     )
 
 
+@pytest.mark.stress
 @pytest.mark.usefixtures("offline")
 def test_few_images_compares_runs_with_and_without_augmentation(command, tmp_path, monkeypatch):
     monkeypatch.setattr(few_images, "load_evaluator", load_fake_evaluator)

@@ -78,9 +78,8 @@ def test_parabola_population_is_measured_together(command, train_parabola, tmp_p
     assert "has members 0 to 2, not 3" in error
 
 
-@pytest.mark.parametrize(
-    "options", [(), pytest.param(("--num-seeds", 2), marks=pytest.mark.stress)]
-)
+@pytest.mark.stress
+@pytest.mark.parametrize("options", [(), ("--num-seeds", 2)])
 def test_parabola_evaluates_during_training(train_parabola, tmp_path, monkeypatch, options):
     monkeypatch.setattr(parabola, "parabola_source", lambda size: parabola_source(size, 10))
     status, _, error = train_parabola(tmp_path, "--evaluate-every", 1, *options)

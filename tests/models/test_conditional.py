@@ -129,7 +129,8 @@ def test_output_logits_with_spectral_norm_bounds_the_embedding():
     assert bool(jnp.all(jnp.abs(logits - bias) <= 2.05 * jnp.linalg.norm(x, axis=1)))
 
 
-@pytest.mark.parametrize("name", ["mlp", pytest.param("conv", marks=pytest.mark.stress), "dcgan"])
+@pytest.mark.stress
+@pytest.mark.parametrize("name", PAIRS)
 def test_networks_depend_on_the_class(name):
     make_generator, make_discriminator, options, shape = PAIRS[name]
     g_options = {} if name == "conv" else {"shape": shape}

@@ -56,6 +56,7 @@ def program(workdir, event):
     return [sys.executable, "-m", "tests.robustness.test_disk", str(workdir), event]
 
 
+@pytest.mark.stress
 @pytest.mark.parametrize(
     ("event", "message"),
     [
@@ -64,9 +65,7 @@ def program(workdir, event):
         ("gone", "No such file or directory: '{workdir}/metrics.jsonl'"),
     ],
 )
-def test_train_ends_with_a_message_if_files_cannot_be_written(event, message, tmp_path, count):
-    if not count(event == "20000", True):
-        pytest.skip("only with --full")
+def test_train_ends_with_a_message_if_files_cannot_be_written(event, message, tmp_path):
     workdir = tmp_path / "run"
     done = subprocess.run(
         program(workdir, event), capture_output=True, text=True, timeout=120, cwd=ROOT

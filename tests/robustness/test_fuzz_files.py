@@ -200,12 +200,9 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[:-20])
 
 
+@pytest.mark.stress
 @pytest.mark.parametrize("name", DAMAGES)
-def test_resuming_ignores_damaged_figures_and_truncated_logs(
-    train_toy, runs, tmp_path, count, name
-):
-    if not count(name in ("empty samples", "truncated log"), True):
-        pytest.skip("only with --full")
+def test_resuming_ignores_damaged_figures_and_truncated_logs(train_toy, runs, tmp_path, name):
     start, expected_state = runs
     workdir = tmp_path / "damaged"
     shutil.copytree(start, workdir)
