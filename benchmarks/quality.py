@@ -52,8 +52,8 @@ class Config:
     runs: tuple[str, ...] = (
         "mnist_cnn",
         "mnist_cnn --preset tuned",
-        "mnist_cnn --preset tuned --conditional",
-        "mnist_mlp",
+        "mnist_cnn --preset quick",
+        "mnist_cnn --preset quick --conditional",
         "mnist_mlp --preset tuned",
     )
     """Command lines of experiments. All are trained for --seconds; their numbers of steps are
