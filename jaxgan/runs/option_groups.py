@@ -46,7 +46,7 @@ def make_grouped_type(default: RunConfig) -> type:
     for field in sort_fields(config_type):
         if not is_option(field):
             continue
-        argument = tyro.conf.arg(help=docs[field.name], metavar=metavar_of(hints[field.name]))
+        argument = tyro.conf.arg(help=docs.get(field.name), metavar=metavar_of(hints[field.name]))
         annotation = Annotated[hints[field.name], argument]
         value = dataclasses.field(default=getattr(default, field.name))
         members[group_of(field.name)].append((field.name, annotation, value))
@@ -101,12 +101,20 @@ def set_help(config_type: type) -> None:
 
 
 def field_docs(config_type: type) -> dict[str, str]:
-    """Returns the docstrings below the fields of a dataclass and its bases, by field."""
+    """Returns the docstrings below the fields of a dataclass and its bases, by field.
+
+    Fields of a class without source code, such as one defined in an interactive session, are left
+    out.
+    """
     docs: dict[str, str] = {}
     for base in reversed(config_type.__mro__):
         if not dataclasses.is_dataclass(base):
             continue
-        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        try:
+            source = inspect.getsource(base)
+        except (OSError, TypeError):  # defined in an interactive session, or made by a function
+            continue
+        (tree,) = ast.parse(textwrap.dedent(source)).body
         body = typing.cast(ast.ClassDef, tree).body
         for field, text in itertools.pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):

@@ -6,7 +6,8 @@ import pytest
 
 from experiments import mixture, mnist_cnn, mnist_mlp, mnist_mlp_bce, mnist_wgan, parabola
 from jaxgan.runs import option_groups
-from jaxgan.runs.config import is_option
+from jaxgan.runs.command_line import parse_cli
+from jaxgan.runs.config import RunConfig, is_option
 from jaxgan.training import TrainOptions
 
 EACH_EXPERIMENT = pytest.mark.parametrize(
@@ -62,3 +63,13 @@ def test_groups_name_existing_options():
 def test_group_of_an_option_that_is_not_named_is_optimization():
     assert option_groups.group_of("learning_rate") == "optimization"
     assert option_groups.group_of("seed") == "run"
+
+
+def test_options_of_a_class_without_source_code_have_no_help():
+    config_type = dataclasses.make_dataclass(
+        "Config", [("size", int, 3)], bases=(RunConfig,), frozen=True, kw_only=True
+    )
+    assert "size" not in option_groups.field_docs(config_type)
+    assert "seed" in option_groups.field_docs(config_type)
+    config = parse_cli(config_type, ["--size", "5", "--workdir", "runs/x"])
+    assert (config.size, str(config.workdir)) == (5, "runs/x")
