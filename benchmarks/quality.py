@@ -66,8 +66,8 @@ class Config:
     """Training time between two scores, in seconds."""
     levels: tuple[float, ...] = (100.0, 50.0, 20.0, 10.0)
     """Fréchet distances; a table has the training time at which each is reached."""
-    pytorch_steps: int = 0
-    """Train steps of the tutorial's mnist_cnn in PyTorch. 0: it is not trained."""
+    pytorch_steps: int | None = None
+    """Train steps of the tutorial's mnist_cnn in PyTorch. Unset: it is not trained."""
     data_dir: Path = DEFAULT_DATA_DIR
     """Directory of the prepared data sets."""
     workdir: Path = Path("runs/quality")
