@@ -30,6 +30,11 @@ def two_devices():
     assert len(jax.devices()) == 2
 
 
+@pytest.mark.parametrize("module", [compare_pytorch, quality, scaling])
+def test_default_options_are_valid(module):
+    module.Config()
+
+
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_systems_have_the_shapes_of_their_experiments(name):
     system = SYSTEMS[name]
