@@ -68,8 +68,8 @@ def spectrum(
       `num_matvecs` approximate eigenvalues with their residuals, or all n.
 
     Raises:
-      ConfigError: If the dense Jacobian is too large, `num_matvecs` is out of its range, or the
-        package matfree is missing.
+      ConfigError: If the dense Jacobian is too large or not finite, `num_matvecs` is out of its
+        range, or the package matfree is missing.
 
     References:
       Saad 2011, "Numerical methods for large eigenvalue problems", section 6.2 (Arnoldi's method,
@@ -77,6 +77,7 @@ def spectrum(
     """
     if num_matvecs is None:
         matrix = np.asarray(jax.jit(lambda p: jacobian(field_fn, p))(params), np.float64)
+        check_finite(matrix)
         return sort_spectrum(np.linalg.eigvals(matrix), np.zeros(len(matrix)))
     flat, unravel = ravel_pytree(params)
     key = jax.random.key(0) if key is None else key
@@ -134,11 +135,25 @@ def ritz_spectrum(hessenberg: jax.typing.ArrayLike, residual: jax.typing.ArrayLi
       hessenberg: `[k, k]`, see `arnoldi`.
       residual: Scalar, see `arnoldi`.
 
+    Raises:
+      ConfigError: If the matrix is not finite.
+
     References:
       Saad 2011, section 6.2 (Ritz values and their residuals).
     """
-    values, vectors = np.linalg.eig(np.asarray(hessenberg, np.float64))
+    matrix = np.asarray(hessenberg, np.float64)
+    check_finite(matrix)
+    values, vectors = np.linalg.eig(matrix)
     return sort_spectrum(values, float(np.asarray(residual)) * np.abs(vectors[-1]))
+
+
+def check_finite(matrix: np.ndarray) -> None:
+    """Raises ConfigError if the Jacobian or its projection has entries that are not finite."""
+    if not np.isfinite(matrix).all():
+        raise ConfigError(
+            "the Jacobian has entries that are not finite, so it has no eigenvalues; check the "
+            "parameters and the samples"
+        )
 
 
 def sort_spectrum(eigenvalues: np.ndarray, residuals: np.ndarray) -> Spectrum:

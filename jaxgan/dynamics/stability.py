@@ -27,7 +27,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from jaxgan._checks import check_integers
+from jaxgan._checks import check_integers, check_number
+from jaxgan.dynamics.spectrum import check_finite
 from jaxgan.errors import ConfigError, ShapeError
 
 UpdateMethod = Literal["simultaneous", "extragradient", "optimistic"]
@@ -53,8 +54,22 @@ def contraction_factor(
       The larger |μ| of each eigenvalue, of the broadcast shape; the error shrinks if it is below 1.
 
     Raises:
-      ConfigError: If there is no such method, or it takes no momentum.
+      ConfigError: If there is no such method, it takes no momentum, or the momentum is out of its
+        range.
     """
+    check_method(method, momentum)
+    w = np.asarray(learning_rate) * np.asarray(eigenvalues, complex)
+    if method == "extragradient":
+        return np.abs(1 - w + w**2)
+    if method == "optimistic":
+        return larger_root(1 - 2 * w, -w)
+    if momentum:
+        return larger_root(1 + momentum - (1 - momentum) * w, np.full_like(w, momentum))
+    return np.abs(1 - w)
+
+
+def check_method(method: UpdateMethod, momentum: float) -> None:
+    """Raises ConfigError if the method or its momentum is invalid."""
     if method not in get_args(UpdateMethod):
         raise ConfigError(
             f"method is {method!r}, expected one of {', '.join(get_args(UpdateMethod))}"
@@ -64,14 +79,7 @@ def contraction_factor(
             f"momentum is {momentum} with method {method!r}, expected 0; only 'simultaneous' takes "
             "a momentum"
         )
-    w = np.asarray(learning_rate) * np.asarray(eigenvalues, complex)
-    if method == "extragradient":
-        return np.abs(1 - w + w**2)
-    if method == "optimistic":
-        return larger_root(1 - 2 * w, -w)
-    if momentum:
-        return larger_root(1 + momentum - (1 - momentum) * w, np.full_like(w, momentum))
-    return np.abs(1 - w)
+    check_number("momentum", momentum, lower=-1, below=1, open_lower=True)
 
 
 def larger_root(total: np.ndarray, product: np.ndarray) -> np.ndarray:
@@ -98,12 +106,18 @@ def max_stable_rate(
       all eigenvalues are 0.
 
     Raises:
-      ConfigError: If there is no such method, or it takes no momentum.
+      ConfigError: See `contraction_factor`; or if an eigenvalue is not finite.
 
     References:
       Mescheder et al. 2017, lemma 4 (simultaneous updates).
     """
+    check_method(method, momentum)
     values = np.atleast_1d(np.asarray(eigenvalues, complex))
+    if not np.isfinite(values).all():
+        raise ConfigError(
+            f"{np.sum(~np.isfinite(values))} of {values.size} eigenvalues are not finite, expected "
+            "finite numbers; check the parameters"
+        )
     moduli = np.abs(values)
     values, moduli = (x[moduli > ZERO_MODULUS * moduli.max(initial=0)] for x in (values, moduli))
     if not values.size:
@@ -146,10 +160,20 @@ def alternating_spectral_radius(
 
     Raises:
       ShapeError: If the Jacobian is not square, or `num_d` is out of its range.
+      ConfigError: If the Jacobian is not finite.
 
     References:
       Gidel et al. 2019b; Zhang and Yu 2020.
     """
+    matrix = check_jacobian(jacobian, num_d)
+    d_update, g_update = np.eye(len(matrix)), np.eye(len(matrix))
+    d_update[:num_d] -= learning_rate * matrix[:num_d]
+    g_update[num_d:] -= learning_rate * matrix[num_d:]
+    return float(np.abs(np.linalg.eigvals(g_update @ d_update)).max())
+
+
+def check_jacobian(jacobian: np.typing.ArrayLike, num_d: int) -> np.ndarray:
+    """Returns the Jacobian in float64; raises ShapeError or ConfigError if it is invalid."""
     matrix = np.asarray(jacobian, np.float64)
     check_integers(num_d=num_d)
     if matrix.ndim != 2 or len(set(matrix.shape)) != 1 or not 0 < num_d < len(matrix):
@@ -157,10 +181,8 @@ def alternating_spectral_radius(
             f"the Jacobian has shape {list(matrix.shape)} and num_d is {num_d}, expected [n, n] "
             "and 1 to n - 1; pass the return value of `jacobian` and the number of D's parameters"
         )
-    d_update, g_update = np.eye(len(matrix)), np.eye(len(matrix))
-    d_update[:num_d] -= learning_rate * matrix[:num_d]
-    g_update[num_d:] -= learning_rate * matrix[num_d:]
-    return float(np.abs(np.linalg.eigvals(g_update @ d_update)).max())
+    check_finite(matrix)
+    return matrix
 
 
 def max_alternating_rate(jacobian: np.typing.ArrayLike, num_d: int) -> float:
@@ -177,10 +199,13 @@ def max_alternating_rate(jacobian: np.typing.ArrayLike, num_d: int) -> float:
 
     Raises:
       ShapeError: See `alternating_spectral_radius`.
+      ConfigError: If the Jacobian is not finite.
     """
-    matrix = np.asarray(jacobian, np.float64)
+    matrix = check_jacobian(jacobian, num_d)
     values = np.linalg.eigvals(matrix)
     scale = np.abs(values).max()
+    if scale == 0:
+        return 0.0
     simultaneous = max_stable_rate(values) * scale / 2
     start = (min(simultaneous, 1e-3) if simultaneous > ZERO_MODULUS else 1e-3) / scale
     margin = 1e-10 * start * scale  # rounding of a factor that is 1

@@ -107,3 +107,9 @@ def test_spectrum_names_the_extra_if_matfree_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "matfree", None)
     with pytest.raises(ConfigError, match=r"pip install 'jaxgan\[dynamics\]'"):
         dynamics.spectrum(linear_field, jnp.ones(6), num_matvecs=2)
+
+
+@pytest.mark.parametrize("num_matvecs", [None, 2])
+def test_spectrum_raises_if_the_jacobian_is_not_finite(num_matvecs):
+    with pytest.raises(ConfigError, match="the Jacobian has entries that are not finite"):
+        dynamics.spectrum(lambda x: jnp.nan * x, jnp.ones(6), num_matvecs=num_matvecs)

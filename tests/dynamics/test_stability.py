@@ -95,3 +95,25 @@ def test_stability_raises_on_what_it_cannot_predict():
     for shape, num_d in (((2, 3), 1), ((3, 3), 3), ((3, 3), 0)):
         with pytest.raises(ShapeError, match=r"expected \[n, n\] and 1 to n - 1"):
             alternating_spectral_radius(np.zeros(shape), num_d, 0.1)
+        with pytest.raises(ShapeError, match=r"expected \[n, n\] and 1 to n - 1"):
+            max_alternating_rate(np.zeros(shape), num_d)
+
+
+@pytest.mark.parametrize("momentum", [1.0, -1.0, 1.5, np.nan])
+def test_stability_raises_if_the_momentum_is_out_of_range(momentum):
+    for function in (max_stable_rate, lambda x, **k: contraction_factor(x, 0.1, **k)):
+        with pytest.raises(ConfigError, match=r"momentum is .*, expected more than -1 and below 1"):
+            function([1.0], momentum=momentum)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_stable_rates_raise_if_the_jacobian_is_not_finite(value):
+    for eigenvalues in ([value], [1.0, value]):
+        with pytest.raises(ConfigError, match=r"1 of \d eigenvalues are not finite"):
+            max_stable_rate(eigenvalues)
+    with pytest.raises(ConfigError, match="the Jacobian has entries that are not finite"):
+        max_alternating_rate([[1.0, value], [0.0, 1.0]], num_d=1)
+
+
+def test_max_alternating_rate_is_zero_without_a_gradient():
+    assert max_alternating_rate(np.zeros((2, 2)), num_d=1) == 0
