@@ -35,6 +35,7 @@ class UpdateRule(NamedTuple):
       decay_steps: Train steps over which it falls linearly to 0; None if it is constant.
       momentum: Decay of the first moment; 0 for methods other than simultaneous updates.
       b2: Decay of the second moment.
+      neglected: Settings of the run that the region of stability does not account for.
     """
 
     method: UpdateMethod
@@ -43,6 +44,7 @@ class UpdateRule(NamedTuple):
     decay_steps: int | None
     momentum: float
     b2: float
+    neglected: tuple[str, ...] = ()
 
     def rate_at(self, step: int) -> float:
         """Returns the learning rate of the update before a train step."""
@@ -56,7 +58,13 @@ class UpdateRule(NamedTuple):
 
     def describe(self) -> str:
         """Returns a short description, such as `alternating updates, momentum 0.5`."""
-        name = "alternating" if self.alternating else self.method
+        if self.method != "simultaneous":
+            return (
+                f"alternating {self.method} updates"
+                if self.alternating
+                else f"{self.method} updates"
+            )
+        name = "alternating" if self.alternating else "simultaneous"
         return f"{name} updates, momentum {self.momentum:g}"
 
 
@@ -97,6 +105,14 @@ def read_update_rule(config: dict[str, Any]) -> UpdateRule:
         method = "extragradient"
     elif options.get("optimistic"):
         method = "optimistic"
+    neglected = []
+    if options.get("b1") and method != "simultaneous":
+        neglected.append(f"b1 {options['b1']:g}")
+    if options.get("optimistic") and method != "optimistic":
+        neglected.append("optimistic")
+    if method != "extragradient":
+        steps = {name: config["train"]["options"].get(name, 1) for name in ("d_steps", "g_steps")}
+        neglected += [f"{name} {num}" for name, num in steps.items() if num != 1]
     return UpdateRule(
         method=method,
         alternating=order in ("d_first", "g_first"),
@@ -104,6 +120,7 @@ def read_update_rule(config: dict[str, Any]) -> UpdateRule:
         decay_steps=options.get("decay_steps"),
         momentum=options.get("b1", 0.0) if method == "simultaneous" else 0.0,
         b2=options.get("b2", 0.9),
+        neglected=tuple(neglected),
     )
 
 
@@ -174,6 +191,7 @@ def summarize(found: list[CheckpointStability], rule: UpdateRule) -> str:
     limit = dynamics.max_stable_rate(values, rule.method, rule.momentum)
     outside = values[rule.factors(last.rate * values) > 1]
     rotating = int(np.sum(np.abs(np.imag(outside)) > np.abs(np.real(outside))))
+    neglected = f" Not accounted for: {', '.join(rule.neglected)}." if rule.neglected else ""
     return (
         f"Step {last.step:,} ({rule.describe()}, learning rate {last.rate:.3g}): "
         f"{describe_motion(values, last.rate, rule)} Of {len(values)} converged eigenvalues, "
@@ -181,7 +199,7 @@ def summarize(found: list[CheckpointStability], rule: UpdateRule) -> str:
         f"of {format_complex(values[0])}, the smallest real part that of {format_complex(lowest)}; "
         f"{describe_limit(limit)}. The rotation fraction is "
         f"{last.rotation:.2f}; it was {found[0].rotation:.2f} at step {found[0].step:,}. The norm "
-        f"of both gradients is {last.field_norm:.3g}."
+        f"of both gradients is {last.field_norm:.3g}.{neglected}"
     )
 
 

@@ -69,8 +69,38 @@ def test_read_update_rule_follows_the_configuration():
     )
     assert stability.read_update_rule(config_of("extragradient")).method == "extragradient"
     assert stability.read_update_rule(config_of(optimistic=True)).momentum == 0
+    assert rule.neglected == ()
     with pytest.raises(ConfigError, match="records no learning rate"):
         stability.read_update_rule({"config": {}})
+
+
+@pytest.mark.parametrize(
+    ("update_order", "options", "description", "neglected"),
+    [
+        ("extragradient", {"b1": -0.5}, "extragradient updates", ("b1 -0.5",)),
+        (
+            "extragradient",
+            {"b1": 0.0, "optimistic": True},
+            "extragradient updates",
+            ("optimistic",),
+        ),
+        ("d_first", {"optimistic": True}, "alternating optimistic updates", ("b1 0.5",)),
+        ("simultaneous", {"optimistic": True, "b1": 0.0}, "optimistic updates", ()),
+    ],
+)
+def test_update_rule_names_what_it_neglects(update_order, options, description, neglected):
+    rule = stability.read_update_rule(config_of(update_order, **options))
+    assert rule.describe() == description
+    assert rule.neglected == neglected
+    text = stability.summarize([found_at(1.0)], rule)
+    assert f"({description}, learning rate" in text
+    assert ("Not accounted for: " + ", ".join(neglected) + "." in text) == bool(neglected)
+
+
+def test_read_update_rule_neglects_further_updates_per_step():
+    config = config_of("d_first")
+    config["train"]["options"] |= {"d_steps": 5, "g_steps": 1}
+    assert stability.read_update_rule(config).neglected == ("d_steps 5",)
 
 
 def test_load_batch_draws_samples_of_the_runs_data(offline, tmp_path):
