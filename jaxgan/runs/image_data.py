@@ -109,7 +109,13 @@ def reopen_dataset(record: dict[str, Any], data_dir: Path) -> Split:
       DataError: If it is not available, or its images or labels have changed.
     """
     if "path" not in record:
-        return open_dataset(record["name"], data_dir)
+        try:
+            return open_dataset(record["name"], data_dir)
+        except DataError as error:
+            raise DataError(
+                f"{error} If the data set is prepared elsewhere, give that directory with "
+                "--data-dir."
+            ) from error
     options = {name: record.get(name) for name in ("size", "channels", "skip_damaged")}
     data = open_with_progress(record["path"], data_dir, **options)
     if (data.record or {}).get("checksum") != record["checksum"]:

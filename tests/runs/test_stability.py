@@ -4,7 +4,7 @@ import pytest
 
 from jaxgan import dynamics
 from jaxgan.data.parabola import parabolas
-from jaxgan.errors import ConfigError
+from jaxgan.errors import ConfigError, DataError
 from jaxgan.runs import stability
 
 RULE = stability.UpdateRule("simultaneous", False, 0.1, None, 0.0, 0.9)
@@ -101,6 +101,12 @@ def test_read_update_rule_neglects_further_updates_per_step():
     config = config_of("d_first")
     config["train"]["options"] |= {"d_steps": 5, "g_steps": 1}
     assert stability.read_update_rule(config).neglected == ("d_steps 5",)
+
+
+def test_load_batch_mentions_the_directory_of_the_data(offline, tmp_path):
+    config = {"data": {"name": "mnist", "shape": [28, 28, 1]}, "config": {"conditional": False}}
+    with pytest.raises(DataError, match="give that directory with --data-dir"):
+        stability.load_batch(config, tmp_path, 8, jax.random.key(0))
 
 
 def test_load_batch_draws_samples_of_the_runs_data(offline, tmp_path):
