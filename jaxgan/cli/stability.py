@@ -20,6 +20,8 @@ from jaxgan import dynamics
 from jaxgan._io import write_json
 from jaxgan.cli.loading import load_run_with_precision
 from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
+from jaxgan.errors import CheckpointError
+from jaxgan.gan import GAN
 from jaxgan.plotting.dynamics import save_spectrum
 from jaxgan.plotting.images import save_gif, save_side_by_side
 from jaxgan.plotting.sample_files import evenly_spaced
@@ -34,6 +36,7 @@ from jaxgan.runs.stability import (
     read_update_rule,
     summarize,
 )
+from jaxgan.states import GANState
 from jaxgan.training.checkpoints import Checkpoints
 from jaxgan.training.config_file import run_title
 from jaxgan.training.options import check_ranges
@@ -74,14 +77,21 @@ def run(config: Config) -> None:
     analyze = make_analysis(loaded.gan, rule, config.num_matvecs)
     found = []
     for step in list_steps(config.workdir, config.max_checkpoints):
-        state = load_run(config.workdir, step, member=config.member, gan=loaded.gan).state
+        state = load_state(config, step, loaded.gan)
+        if state is None:
+            continue
         rate = rule.rate_at(step)
         *projection, rotation, norm = jax.device_get(
             analyze(state, real, jax.random.clone(key), condition, rate)
         )
+        if not np.isfinite(projection[0]).all():
+            print_line(f"step {step:,} is left out: its Jacobian is not finite, or 0")
+            continue
         spectrum = dynamics.ritz_spectrum(*projection)
         found.append(CheckpointStability(step, rate, spectrum, float(rotation), float(norm)))
         print_line(f"step {step:,}: largest modulus {abs(spectrum.dominant):.3g}")
+    if not found:
+        raise CheckpointError(f"{config.workdir} has no checkpoint that can be analyzed")
     write_records(config.workdir, found)
     draw(config.workdir, found, rule, run_title(loaded.config))
     print_line(summarize(found, rule))
@@ -89,9 +99,19 @@ def run(config: Config) -> None:
 
 
 def list_steps(workdir: Path, num: int) -> list[int]:
-    """Returns the train steps of at most `num` evenly spaced checkpoints."""
+    """Returns the train steps of at most `num` evenly spaced checkpoints, with the latest."""
     with Checkpoints(workdir / "checkpoints") as checkpoints:
-        return evenly_spaced(checkpoints.all_steps, num)
+        steps = checkpoints.all_steps
+    return steps[-1:] if num == 1 else evenly_spaced(steps, num)
+
+
+def load_state(config: Config, step: int, gan: GAN) -> GANState | None:
+    """Returns the state of a checkpoint; None, after a message, if it cannot be read."""
+    try:
+        return load_run(config.workdir, step, member=config.member, gan=gan).state
+    except CheckpointError as error:
+        print_line(f"step {step:,} is left out: {error}")
+        return None
 
 
 def write_records(workdir: Path, found: list[CheckpointStability]) -> None:

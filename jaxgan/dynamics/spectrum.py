@@ -142,13 +142,18 @@ def ritz_spectrum(hessenberg: jax.typing.ArrayLike, residual: jax.typing.ArrayLi
       Saad 2011, section 6.2 (Ritz values and their residuals).
     """
     matrix = np.asarray(hessenberg, np.float64)
-    check_finite(matrix)
+    if not np.isfinite(matrix).all():
+        raise ConfigError(
+            "the projection of the Jacobian has entries that are not finite, so it has no "
+            "eigenvalues; check the parameters and the samples, and that the product with the "
+            "first vector is not 0"
+        )
     values, vectors = np.linalg.eig(matrix)
     return sort_spectrum(values, float(np.asarray(residual)) * np.abs(vectors[-1]))
 
 
 def check_finite(matrix: np.ndarray) -> None:
-    """Raises ConfigError if the Jacobian or its projection has entries that are not finite."""
+    """Raises ConfigError if the Jacobian has entries that are not finite."""
     if not np.isfinite(matrix).all():
         raise ConfigError(
             "the Jacobian has entries that are not finite, so it has no eigenvalues; check the "
