@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,9 @@ def export_run(
       The content of export.json.
 
     Raises:
-      ConfigError: If the generator cannot be exported, `num` is not an integer of at least 1, or
-        `out` is a file or contains files other than an export. Nothing is written in these cases.
+      ConfigError: If the generator cannot be exported, its weights are not finite, `num` is not an
+        integer of at least 1, or `out` is a file or contains files other than an export. Nothing is
+        written in these cases.
     """
     check_instance("run", run, Run)
     check_integers(num=num)
@@ -75,10 +77,11 @@ def export_run(
         raise ConfigError(f"num is {num}, expected at least 1 sample")
     out = Path(out)
     check_out(out)
+    weights = named_weights(generator_variables(run))
+    check_finite(weights, run.step)
     functions = {GENERATE_NAME: export_generate(run)}
     if (sample := export_sample(run, num)) is not None:
         functions[SAMPLE_NAME] = sample
-    weights = named_weights(generator_variables(run))
     record = describe_export(run, functions, weights, scores)
     for name in (GENERATE_NAME, SAMPLE_NAME):
         if name in functions:
@@ -102,6 +105,15 @@ def check_out(out: Path) -> None:
         raise ConfigError(
             f"out is {out}, which contains other files ({', '.join(names[:3])}), expected an empty "
             "directory or an earlier export; name another directory"
+        )
+
+
+def check_finite(weights: Mapping[str, np.ndarray], step: int) -> None:
+    """Raises ConfigError if weights are not finite."""
+    wrong = [name for name, array in weights.items() if not jnp.isfinite(array).all()]
+    if wrong:
+        raise ConfigError(
+            f"{wrong[0]} of the generator at step {step:,} is not finite; export another checkpoint"
         )
 
 

@@ -158,6 +158,15 @@ def test_export_refuses_generators_that_cannot_be_exported(tmp_path, generator, 
     assert not (tmp_path / "new").exists()
 
 
+def test_export_refuses_weights_that_are_not_finite(tmp_path):
+    run = make_run()
+    params = jax.tree.map(lambda x: x * jnp.nan, run.state.g.params)
+    run = run._replace(state=run.state.replace(g=run.state.g.replace(params=params)))
+    with pytest.raises(ConfigError, match=r"params/.* of the generator at step 7 is not finite"):
+        export_run(run, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_export_refuses_other_directories_and_numbers(exported, tmp_path):
     run, _ = exported
     (tmp_path / "notes.txt").write_text("mine")
