@@ -83,12 +83,13 @@ def invert(
     images = jnp.asarray(images)
     check_floating(images=images)
     variables = state.g.variables if state.g_ema is None else state.g_ema
-    z = jax.eval_shape(lambda key: gan.prior(key, max(1, len(images))), jax.random.key(0))
+    num = max(1, images.shape[0]) if images.ndim else 1
+    z = jax.eval_shape(lambda key: gan.prior(key, num), jax.random.key(0))
     sample_shape = jax.eval_shape(gan.generate, variables, z, condition).shape
     if images.shape != sample_shape:
         raise ShapeError(
             f"images have shape {list(images.shape)}, but the generator makes samples of shape "
-            f"{list(sample_shape[1:])}; pass images [N, …] of that shape"
+            f"{list(sample_shape[1:])}; pass a batch [N, …] of such samples, N at least 1"
         )
     options = (num_starts, steps, learning_rate)
     return optimize_latents(
@@ -140,7 +141,7 @@ def optimize_latents(
 
     starts = jax.vmap(lambda key: prior(key, len(images)))(jax.random.split(key, num_starts))
     z, error = jax.vmap(descend)(starts)
-    best = jnp.argmin(error, axis=0)
+    best = jnp.argmin(jnp.where(jnp.isnan(error), jnp.inf, error), axis=0)
     rows = jnp.arange(len(images))
     z, error = z[best, rows], error[best, rows]
     return Inversion(z, generate(variables, z, condition), error)

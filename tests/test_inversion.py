@@ -88,6 +88,8 @@ def test_invert_uses_the_condition_the_average_and_the_projection():
     ("changes", "error", "message"),
     [
         ({"images": jnp.zeros((2, 5, 5, 1))}, ShapeError, r"\[2, 5, 5, 1\], but the generator"),
+        ({"images": jnp.zeros(SHAPE)}, ShapeError, r"pass a batch \[N, …\] of such samples"),
+        ({"images": jnp.zeros(())}, ShapeError, r"shape \[\], but the generator"),
         ({"images": jnp.zeros((2, *SHAPE), jnp.uint8)}, DtypeError, "images"),
         ({"num_starts": 0}, ConfigError, "num_starts is 0"),
         ({"steps": 0}, ConfigError, "steps is 0"),
@@ -99,3 +101,15 @@ def test_invert_refuses_invalid_arguments(linear_gan, changes, error, message):
     arguments = {"images": jnp.zeros((2, *SHAPE)), "key": jax.random.key(0)} | changes
     with pytest.raises(error, match=message):
         invert(gan, state, **arguments)
+
+
+def test_invert_ignores_starts_with_errors_that_are_not_finite(linear_gan):
+    gan, state = linear_gan
+    images = jax.random.normal(jax.random.key(3), (2, *SHAPE))
+
+    def diverge(z):  # of some starts
+        return jnp.where(z[:, :1] > 0, jnp.nan, z)
+
+    found = invert(gan, state, images, jax.random.key(2), num_starts=8, steps=1, projection=diverge)
+    assert jnp.isfinite(found.error).all()
+    assert jnp.isfinite(found.samples).all()
