@@ -20,7 +20,7 @@ SUBCOMMANDS = {
 
 def main() -> None:
     """Parses the command line and runs the subcommand."""
-    with exit_on_error():
+    with exit_on_error(resumable=False):
         config = tyro.cli(
             Annotated[sample.Config, make_subcommand("sample")]
             | Annotated[evaluate.Config, make_subcommand("evaluate")]

@@ -58,12 +58,16 @@ def default_config(config_type: type[ConfigT], arguments: Sequence[str] | None =
 
 
 @contextlib.contextmanager
-def exit_on_error() -> Iterator[None]:
+def exit_on_error(*, resumable: bool = True) -> Iterator[None]:
     """Turns errors of a program into a message and an exit status.
 
     Errors of jaxgan and of the file system exit with status 1, a second Ctrl-C with 130. In a run
     of several processes, those that end normally wait for the others; JAX errors that follow from
     the end of another process are reported as such.
+
+    Args:
+      resumable: Whether the program trains a run, which the same command resumes after an error of
+        the file system.
     """
     try:
         try:
@@ -77,7 +81,9 @@ def exit_on_error() -> Iterator[None]:
             "\nExisting checkpoints are untouched. Fix the problem and run the same command to "
             "resume."
         )
-        print_line(f"error: {error}{hint if isinstance(error, OSError) else ''}", stderr=True)
+        print_line(
+            f"error: {error}{hint if resumable and isinstance(error, OSError) else ''}", stderr=True
+        )
         exit_process(1)
     except KeyboardInterrupt:
         print_line("Stopped immediately. Existing checkpoints are untouched.", stderr=True)

@@ -79,6 +79,12 @@ def test_exit_on_error_prints_a_message_and_exits(capfd, error, status, messages
     assert stderr or not messages
 
 
+def test_exit_on_error_does_not_mention_resuming_if_there_is_no_run(capfd):
+    with pytest.raises(SystemExit), command_line.exit_on_error(resumable=False):
+        raise OSError(28, "No space left")
+    assert capfd.readouterr().err == "error: [Errno 28] No space left\n"
+
+
 @pytest.mark.parametrize("error", [TypeError("a bug"), ValueError("a bug")])
 def test_exit_on_error_does_not_hide_bugs(error):
     with pytest.raises(type(error), match="a bug"), command_line.exit_on_error():
