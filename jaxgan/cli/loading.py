@@ -1,5 +1,6 @@
 """Loading of runs, and the choice of a checkpoint, shared by the subcommands."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -8,6 +9,7 @@ import jax
 from jaxgan.errors import ConfigError
 from jaxgan.runs.loading import Run, load_run
 from jaxgan.training.config_file import read_config
+from jaxgan.training.options import MAX_SEED
 
 
 def load_run_with_precision(workdir: Path, step: int | Literal["best"] | None, member: int) -> Run:
@@ -26,3 +28,12 @@ def choose_step(step: int | None, best: bool) -> int | Literal["best"] | None:
     if best and step is not None:
         raise ConfigError(f"--best and --step {step} are both given; leave out one")
     return "best" if best else step
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Raises ConfigError if there is no seed, or one is out of range."""
+    if not seeds or not all(0 <= seed <= MAX_SEED for seed in seeds):
+        raise ConfigError(
+            f"seeds is {' '.join(map(str, seeds)) or 'empty'}, expected one or more integers from "
+            f"0 to {MAX_SEED:,}"
+        )

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import tyro
 
-from jaxgan.cli.loading import load_run_with_precision
+from jaxgan.cli.loading import check_seeds, load_run_with_precision
 from jaxgan.errors import CheckpointError, ConfigError
 from jaxgan.report import write_comparison, write_report
 from jaxgan.report.explorer import DEFAULT_SEEDS, make_explorer
@@ -43,6 +43,7 @@ class Config:
     def __post_init__(self):
         """Raises ConfigError at the first option that is invalid."""
         check_ranges(self)
+        check_seeds(self.seeds)
         if not self.workdirs:
             raise ConfigError("no run is given, expected at least one; name its directory")
         if self.out is not None and self.out.suffix != ".html":

@@ -13,7 +13,7 @@ import numpy as np
 import tyro
 
 from jaxgan._io import save_array
-from jaxgan.cli.loading import load_run_with_precision
+from jaxgan.cli.loading import check_seeds, load_run_with_precision
 from jaxgan.data.classes import find_class
 from jaxgan.data.mixture import MIXTURES
 from jaxgan.data.parabola import POINTS
@@ -74,8 +74,8 @@ class Config:
         if not self.interpolate and (self.path is not None or not self.loop):
             option = "--no-loop" if self.path is None else f"--path {self.path}"
             raise ConfigError(f"{option} is given without --interpolate; add --interpolate")
-        if self.seeds == () or (self.seeds is not None and min(self.seeds) < 0):
-            raise ConfigError(f"seeds is {self.seeds}, expected one or more integers of at least 0")
+        if self.seeds is not None:
+            check_seeds(self.seeds)
         if self.seeds is not None and not self.interpolate and self.num is not None:
             raise ConfigError(
                 f"--num {self.num} and --seeds are both given, but there is one sample per seed; "
@@ -149,6 +149,11 @@ def walk(loaded: Run, config: Config, classes: list[int] | None) -> tuple[np.nda
             raise ConfigError(
                 f"seeds is {config.seeds}, but a walk needs at least two; add another seed, or "
                 "several classes for a run with --conditional"
+            )
+        if num < num_corners:
+            raise ConfigError(
+                f"num is {num}, but the walk passes through {num_corners} latent vectors; use "
+                f"--num {num_corners} or more"
             )
         corners = draw_latents(prior, np.resize(config.seeds, num_corners).tolist())
     spherical = config.path == "spherical" or (config.path is None and is_normal(prior))

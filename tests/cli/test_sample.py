@@ -116,6 +116,8 @@ def test_sample_uses_a_member_of_a_population(command, train_toy, tmp_path):
         (("--out", "x.jpg"), "out is x.jpg, expected a name ending in .png, .gif or .npy"),
         (("--path", "linear"), "--path linear is given without --interpolate; add --interpolate"),
         (("--no-loop",), "--no-loop is given without --interpolate; add --interpolate"),
+        (("--seeds", 1, 2**32), "seeds is 1 4294967296, expected one or more integers from 0 to"),
+        (("--seeds", 1, -1), "seeds is 1 -1, expected one or more integers from 0 to"),
         (("--seeds", 1, "--num", 3), "--num 3 and --seeds are both given"),
     ],
 )
@@ -129,6 +131,10 @@ def test_sample_refuses_what_the_run_does_not_have(command, toy_run):
     for arguments, message in (
         (("--step", 3), "has no checkpoint of step 3; give one of the existing steps: [60]"),
         (("--seeds", 1, "--interpolate"), "a walk needs at least two"),
+        (
+            ("--seeds", 1, 2, 3, "--interpolate", "--num", 2),
+            "num is 2, but the walk passes through 3 latent vectors; use --num 3 or more",
+        ),
         (("--class", 1), "is not a run with --conditional; leave out --class"),
     ):
         status, _, error = command(cli.main, "sample", toy_run, *arguments)
