@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxgan._io import write_json
-from jaxgan.errors import ConfigError
+from jaxgan.errors import ConfigError, DataError
 from jaxgan.training.writers import OpenWriterFn, Writer
 
 WriterName = Literal["tensorboard", "wandb"]
@@ -83,8 +83,9 @@ class WandbWriter(Writer):
         import wandb
 
         self._wandb, self._path = wandb, workdir / "wandb.json"
-        record = json.loads(self._path.read_text()) if step >= 0 and self._path.exists() else {}
-        self._id, self._sent = record.get("id", secrets.token_hex(4)), record.get("step", -1)
+        self._id, self._sent = secrets.token_hex(4), -1
+        if step >= 0 and self._path.exists():
+            self._id, self._sent = read_wandb_record(self._path)
         self._record()
         self._run = wandb.init(
             dir=workdir,
@@ -131,6 +132,17 @@ class WandbWriter(Writer):
 
     def _record(self) -> None:
         write_json(self._path, {"id": self._id, "step": self._sent})
+
+
+def read_wandb_record(path: Path) -> tuple[str, int]:
+    """Returns the id and the last train step in wandb.json; raises DataError if it is corrupt."""
+    try:
+        record = json.loads(path.read_text())
+        return str(record["id"]), int(record["step"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} is corrupt ({error!r}); remove it to send the run to W&B under a new id"
+        ) from error
 
 
 # The class of each writer, and the package that it needs: the extra of the writer's name.

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from jaxgan.errors import ConfigError
+from jaxgan.errors import ConfigError, DataError
 from jaxgan.training import Callbacks, TrainOptions, find_writers, read_columns, train
+from jaxgan.training.dashboards import read_wandb_record
 from jaxgan.training.writers import block_scalars
 from tests.helpers.dashboards import read_tensorboard, read_wandb
 from tests.helpers.networks import tiny_gan, tiny_source
@@ -104,6 +105,16 @@ def test_tensorboard_of_a_resumed_run_has_no_gaps_and_no_doubles(tmp_path):
     (first, text), (second, _) = records["config/text_summary"]
     assert (first, second) == (0, 4)
     assert '"steps": 12' in text
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"id": "abc"}', '{"id": "abc", "step": null}'])
+def test_wandb_names_a_corrupt_record(tmp_path, text):
+    path = tmp_path / "wandb.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"wandb\.json is corrupt .*; remove it to send the run"):
+        read_wandb_record(path)
+    path.write_text('{"id": "abc", "step": 20}')
+    assert read_wandb_record(path) == ("abc", 20)
 
 
 @pytest.mark.stress
