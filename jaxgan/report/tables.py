@@ -72,6 +72,7 @@ def evaluation_tables(evaluation: dict[str, Any]) -> list[Table]:
     num = evaluation.get("evaluator", {}).get("num_samples")
     size = f" of {num:,} samples" if isinstance(num, int) else ""
     draws = evaluation["num_draws"]
+    labels = [GENERATOR_LABELS.get(name, name) for name in map(str, generators)]
     pretrained = "network" in evaluation.get("evaluator", {})
     features = "EfficientNet-Lite0" if pretrained else "a classifier of the data set"
     tables = [
@@ -80,7 +81,7 @@ def evaluation_tables(evaluation: dict[str, Any]) -> list[Table]:
             f"jaxgan evaluate at step {evaluation['step']:,}; mean ± standard error of {draws} "
             f"draws{size}. Real images are held-out training images. The features are those of "
             f"{features}, so the scores are not comparable with published values.",
-            ["score", *(GENERATOR_LABELS.get(n, n) for n in generators), "real images", "goal"],
+            ["score", *labels, "real images", "goal"],
             rows,
         )
     ]
