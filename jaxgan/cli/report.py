@@ -66,18 +66,21 @@ def run(config: Config) -> None:
 
 def report_single(workdir: Path, config: Config) -> Path:
     """Writes the report of one run, without a latent explorer if its GAN cannot be loaded."""
-    explorer, facts = None, {}
+    explorer, facts, note = None, {}, None
     try:
         loaded = load_run_with_precision(workdir, None, config.member)
     except (CheckpointError, ConfigError) as error:
-        print_line(f"The page has no latent explorer: {error}")
+        note = f"The page has no latent explorer: {error}"
     else:
         state = loaded.state
         variables = state.g.variables if state.g_ema is None else state.g_ema
         name = loaded.config.get("data", {}).get("name")
         explorer = make_explorer(loaded.gan, variables, name, loaded.class_names, config.seeds)
         facts = {"parameters": count_parameters(loaded)}
-    return write_report(workdir, config.out, explorer=explorer, facts=facts)
+    path = write_report(workdir, config.out, explorer=explorer, facts=facts)
+    if note is not None:
+        print_line(note)
+    return path
 
 
 def count_parameters(loaded: Run) -> str:

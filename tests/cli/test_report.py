@@ -51,6 +51,6 @@ def test_report_refuses_invalid_options(command, arguments, message):
 
 
 def test_report_refuses_a_directory_without_a_run(command, tmp_path):
-    status, _, error = command(cli.main, "report", tmp_path)
-    assert status == 1
+    status, output, error = command(cli.main, "report", tmp_path)
+    assert (status, output) == (1, "")
     assert "contains no run" in error
