@@ -4,8 +4,10 @@ Arnoldi's method approximates the outer eigenvalues λ of the Jacobian, precondi
 of Adam or RMSprop, on one large batch. Every ηλ, where η is the learning rate, is drawn with the
 region in which a step contracts; a printed summary interprets those of the last checkpoint.
 Training circles along eigenvalues with a large imaginary part, and leaves the point along those
-with a negative real part. Train with --keep-every to keep several checkpoints. Writes
-stability.gif, stability.png (three of the checkpoints) and stability.json to the run's directory.
+with a negative real part. The summary names the settings for which the region does not account.
+Train with --keep-every to keep several checkpoints; those that cannot be analyzed are left out.
+Writes stability.gif, stability.png (three of the checkpoints) and stability.json to the run's
+directory.
 """
 
 import dataclasses

@@ -191,6 +191,9 @@ def summarize(found: list[CheckpointStability], rule: UpdateRule) -> str:
     limit = dynamics.max_stable_rate(values, rule.method, rule.momentum)
     outside = values[rule.factors(last.rate * values) > 1]
     rotating = int(np.sum(np.abs(np.imag(outside)) > np.abs(np.real(outside))))
+    first, before = found[0], ""
+    if first is not last:
+        before = f"; it was {first.rotation:.2f} at step {first.step:,}"
     neglected = f" Not accounted for: {', '.join(rule.neglected)}." if rule.neglected else ""
     return (
         f"Step {last.step:,} ({rule.describe()}, learning rate {last.rate:.3g}): "
@@ -198,8 +201,8 @@ def summarize(found: list[CheckpointStability], rule: UpdateRule) -> str:
         f"{len(outside)} do not contract, of which {rotating} rotate. The largest modulus is that "
         f"of {format_complex(values[0])}, the smallest real part that of {format_complex(lowest)}; "
         f"{describe_limit(limit)}. The rotation fraction is "
-        f"{last.rotation:.2f}; it was {found[0].rotation:.2f} at step {found[0].step:,}. The norm "
-        f"of both gradients is {last.field_norm:.3g}.{neglected}"
+        f"{last.rotation:.2f}{before}. The norm of both gradients is {last.field_norm:.3g}."
+        f"{neglected}"
     )
 
 

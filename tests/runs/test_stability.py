@@ -37,6 +37,9 @@ def test_summarize_says_what_the_fastest_eigenvalue_does(eigenvalues, expected):
     assert expected in text
     assert "simultaneous updates, momentum 0, learning rate 0.1" in text
     assert ("grows e-fold in about 10 steps" in text) == ("moves away" in text)
+    assert "The rotation fraction is 0.25; it was 0.25 at step 100." in text
+    text = stability.summarize([found_at(*eigenvalues)], RULE)
+    assert "The rotation fraction is 0.25. The norm" in text
 
 
 @pytest.mark.parametrize(
