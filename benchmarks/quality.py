@@ -90,14 +90,14 @@ def main() -> None:
         digits = load_split("mnist", config.data_dir)
         runs = {run: parse_run(run, config.data_dir) for run in config.runs}
         compute_distance = make_distance_fn(digits, config.data_dir)
-        curves: dict[str, list[Curve]] = {run: [] for run in runs}
+        curves: dict[str, list[Curve]] = {}
         for run, (module, run_config) in runs.items():
             for seed in range(run_config.seed, run_config.seed + config.num_seeds):
                 train, sample = make_run(module, dataclasses.replace(run_config, seed=seed), digits)
                 curve = measure_curve(
                     train, sample, compute_distance, config.seconds, config.interval
                 )
-                curves[run].append(curve)
+                curves.setdefault(run, []).append(curve)
                 print_line(f"{run}, seed {seed}: {format_curve(curve)}")
                 write_results(config, curves)
                 jax.clear_caches()

@@ -137,6 +137,26 @@ def test_seconds_to_level_interpolates_the_logarithm():
     assert quality_report.seconds_to_level(curve, 24.0) == np.inf
 
 
+def test_quality_writes_its_results_after_every_seed(command, tmp_path, monkeypatch):
+    for name, replacement in {
+        "load_split": lambda *arguments: None,
+        "make_distance_fn": lambda *arguments: None,
+        "make_run": lambda *arguments: (None, None),
+        "measure_curve": lambda *arguments: [[10, 5.0, 400.0], [20, 10.0, 100.0]],
+    }.items():
+        monkeypatch.setattr(quality, name, replacement)
+    written = []
+    monkeypatch.setattr(quality, "print_line", lambda text: written.append(text))
+    runs = ("--runs", "mnist_cnn", "mnist_mlp", "--num-seeds", 2, "--seconds", 20)
+    status, _, error = command(quality.main, *runs, "--workdir", tmp_path)
+    assert status == 0, error
+    assert [text.split(":")[0] for text in written[:4]] == [
+        f"{run}, seed {seed}" for run in ("mnist_cnn", "mnist_mlp") for seed in (0, 1)
+    ]
+    curves = json.loads((tmp_path / "quality.json").read_text())
+    assert {run: len(seeds) for run, seeds in curves.items()} == {"mnist_cnn": 2, "mnist_mlp": 2}
+
+
 def test_quality_tables_give_distances_and_times_over_seeds(tmp_path):
     curves = {
         "mnist_cnn": [[[10, 5.0, 400.0], [20, 10.0, 100.0]], [[12, 5.0, 500.0], [24, 10.0, 300.0]]],
