@@ -49,7 +49,7 @@ def parabola_game(evaluations: int) -> Game:
         priors.normal(5),
     )
 
-    def score(gan, states, seed, num_seeds):
+    def compute_scores(gan, states, seed, num_seeds):
         measured = measure_samples(
             gan,
             states,
@@ -60,7 +60,7 @@ def parabola_game(evaluations: int) -> Game:
         )
         return {"parabola: W2²": measured["w2_squared"]}
 
-    return Game(networks, parabola_source(64), 1e-3, evaluations, score)
+    return Game(networks, parabola_source(64), 1e-3, evaluations, compute_scores)
 
 
 def ring_game(evaluations: int) -> Game:
@@ -73,7 +73,7 @@ def ring_game(evaluations: int) -> Game:
         priors.normal(2),
     )
 
-    def score(gan, states, seed, num_seeds):
+    def compute_scores(gan, states, seed, num_seeds):
         found = measure_samples(
             gan,
             states,
@@ -87,7 +87,7 @@ def ring_game(evaluations: int) -> Game:
             "ring: % within 3 sigma": 100 * found["high_quality"],
         }
 
-    return Game(networks, mixture_source(RING, 128), 1e-3, evaluations, score)
+    return Game(networks, mixture_source(RING, 128), 1e-3, evaluations, compute_scores)
 
 
 def mnist_game(evaluations: int, dataset: str, data_dir: Path) -> Game:
@@ -103,7 +103,7 @@ def mnist_game(evaluations: int, dataset: str, data_dir: Path) -> Game:
         priors.uniform(100),
     )
 
-    def score(gan, states, seed, num_seeds):
+    def compute_scores(gan, states, seed, num_seeds):
         def score_member(state, key):
             return evaluator.compute_scores(gan.sample(state, key, evaluator.num_samples))
 
@@ -111,4 +111,4 @@ def mnist_game(evaluations: int, dataset: str, data_dir: Path) -> Game:
         found = score_members(score_member, states, keys, num_seeds)
         return {f"{dataset}: Fréchet distance": found["frechet_distance"]}
 
-    return Game(networks, source, 3e-4, evaluations, score)
+    return Game(networks, source, 3e-4, evaluations, compute_scores)

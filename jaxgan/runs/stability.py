@@ -20,9 +20,8 @@ from jaxgan.errors import ConfigError
 from jaxgan.gan import GAN
 from jaxgan.runs.image_data import read_classes, reopen_dataset
 
-RESIDUAL_TOLERANCE = (
-    1e-2  # largest residual of an eigenvalue that is used, relative to the largest modulus
-)
+# The largest residual of an eigenvalue that is used, relative to the largest modulus.
+RESIDUAL_TOLERANCE = 1e-2
 
 
 class UpdateRule(NamedTuple):
