@@ -14,23 +14,29 @@ import numpy as np
 def write_atomic(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes a file atomically: a reader sees the old content or the new content, never a mix.
 
-    The content is written to a temporary file next to `path`, flushed to disk, and renamed.
+    The content is written to a temporary file next to `path`, flushed to disk, and renamed. The
+    temporary file is removed if that fails.
 
     Args:
       path: The file to create or replace. Missing parent folders are created.
       content: The complete new content.
 
     Raises:
-      OSError: If the file cannot be written; `filename` is set.
+      OSError: If the file cannot be written, or `path` is a directory; `filename` is set.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    with with_filename(path), temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with with_filename(path), temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 @contextlib.contextmanager

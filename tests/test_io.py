@@ -15,6 +15,13 @@ def test_write_atomic_replaces_the_file_and_leaves_no_other(tmp_path, path_type)
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_write_atomic_leaves_no_file_if_it_fails(tmp_path):
+    (tmp_path / "directory").mkdir()
+    with pytest.raises(IsADirectoryError, match="directory"):
+        _io.write_atomic(tmp_path / "directory", b"content")
+    assert [path.name for path in tmp_path.iterdir()] == ["directory"]
+
+
 @pytest.mark.parametrize("path_type", [str, lambda path: path], ids=["str", "Path"])
 def test_with_filename_names_the_file_in_an_oserror(tmp_path, path_type):
     path = tmp_path / "file"

@@ -5,6 +5,7 @@ Only this module, `option_groups` and the subcommands of `jaxgan.cli` import tyr
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from jaxgan.runs.console import print_line
 from jaxgan.runs.option_groups import flatten_groups, make_grouped_type, set_help
 
 T = TypeVar("T")
+
+BROKEN_PIPE_STATUS = 141  # 128 + SIGPIPE
 
 
 def parse_cli(config_type: type[T], arguments: Sequence[str] | None = None) -> T:
@@ -61,9 +64,10 @@ def default_config(config_type: type[ConfigT], arguments: Sequence[str] | None =
 def exit_on_error(*, resumable: bool = True) -> Iterator[None]:
     """Turns errors of a program into a message and an exit status.
 
-    Errors of jaxgan and of the file system exit with status 1, a second Ctrl-C with 130. In a run
-    of several processes, those that end normally wait for the others; JAX errors that follow from
-    the end of another process are reported as such.
+    Errors of jaxgan and of the file system exit with status 1, a second Ctrl-C with 130. If the
+    program that reads the output has ended, such as `head`, the exit status is 141, without a
+    message, as for other Unix programs. In a run of several processes, those that end normally wait
+    for the others; JAX errors that follow from the end of another process are reported as such.
 
     Args:
       resumable: Whether the program trains a run, which the same command resumes after an error of
@@ -76,6 +80,10 @@ def exit_on_error(*, resumable: bool = True) -> Iterator[None]:
             barrier("exit")
             raise
         barrier("exit")
+    except BrokenPipeError:
+        # What is still buffered would raise the same error when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        exit_process(BROKEN_PIPE_STATUS)
     except (JaxganError, OSError) as error:
         hint = (
             "\nExisting checkpoints are untouched. Fix the problem and run the same command to "
