@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxgan.evaluation.classifier import NetworkOutputs
 from jaxgan.metrics import classes, frechet, kernel, neighbors, ssim
+from jaxgan.metrics.fidelity_diversity import density_coverage, precision_recall
 
 # Precision, recall, density and coverage use at most this many real and generated images.
 NUM_NEIGHBOR_IMAGES = 10_000
@@ -122,8 +123,8 @@ def score_outputs(
             reference.moments, frechet.feature_moments(fake.features)
         ),
         "kernel_distance": kernel.kernel_distance(reference.features, fake.features).value,
-        **neighbors.precision_recall(real_part, fake_part, 3, real_radii=radii[:, 3])._asdict(),
-        **neighbors.density_coverage(real_part, fake_part, 5, real_radii=radii[:, 5])._asdict(),
+        **precision_recall(real_part, fake_part, 3, real_radii=radii[:, 3])._asdict(),
+        **density_coverage(real_part, fake_part, 5, real_radii=radii[:, 5])._asdict(),
         "nearest_distance": jnp.mean(distances),
         "copy_rate": jnp.mean(distances < reference.copy_threshold),
     }

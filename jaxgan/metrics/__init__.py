@@ -15,18 +15,17 @@ from jaxgan.metrics.classes import (
     expected_modes,
     kl_divergence,
 )
-from jaxgan.metrics.frechet import Moments, feature_moments, frechet_distance
-from jaxgan.metrics.kernel import KernelDistance, kernel_distance
-from jaxgan.metrics.mixture import MixtureScores, mixture_scores
-from jaxgan.metrics.neighbors import (
+from jaxgan.metrics.fidelity_diversity import (
     DensityCoverage,
     PrecisionRecall,
     density_coverage,
     expected_coverage,
-    knn_radii,
-    nearest_neighbors,
     precision_recall,
 )
+from jaxgan.metrics.frechet import Moments, feature_moments, frechet_distance
+from jaxgan.metrics.kernel import KernelDistance, kernel_distance
+from jaxgan.metrics.mixture import MixtureScores, mixture_scores
+from jaxgan.metrics.neighbors import knn_radii, nearest_neighbors
 from jaxgan.metrics.parabola import (
     ParabolaDistance,
     expected_w2_squared,

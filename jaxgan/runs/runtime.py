@@ -10,7 +10,7 @@ from jaxgan.data.image_datasets import DEFAULT_DATA_DIR
 from jaxgan.distributed.multihost import initialize
 from jaxgan.runs.config import RunConfig
 
-MIN_CACHED_SECONDS = 0.2  # programs that compile faster are not worth a file
+MIN_CACHED_SECONDS = 0.03  # programs that compile faster are not worth a file
 MAX_CACHE_BYTES = 2**30  # the programs that were not used for the longest time are removed
 
 

@@ -10,7 +10,7 @@ from jaxgan.data.image_datasets import load_split
 from jaxgan.data.splits import Images
 from jaxgan.errors import ConfigError, DataError
 from jaxgan.evaluation import SCORES, load_or_train_classifier, make_evaluator
-from jaxgan.metrics import classes, neighbors
+from jaxgan.metrics import classes, fidelity_diversity
 
 NUM_SAMPLES = 898  # half of the digits, the default for them
 
@@ -21,7 +21,7 @@ def test_real_baseline_agrees_with_theory(digits_evaluator):
     error = {name: np.std(values, ddof=1) / len(values) ** 0.5 for name, values in baseline.items()}
     assert list(baseline) == list(SCORES)
     assert abs(mean["kernel_distance"]) < 4 * error["kernel_distance"]
-    coverage = neighbors.expected_coverage(NUM_SAMPLES, NUM_SAMPLES, 5)
+    coverage = fidelity_diversity.expected_coverage(NUM_SAMPLES, NUM_SAMPLES, 5)
     assert abs(mean["coverage"] - coverage) < 5 * error["coverage"] + 0.005
     assert abs(mean["density"] - 1) < 5 * error["density"] + 0.02
     assert abs(mean["precision"] - mean["recall"]) < 0.05

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxgan.errors import ConfigError, ShapeError
-from jaxgan.metrics import neighbors
+from jaxgan.metrics import fidelity_diversity, neighbors
 from tests.helpers.arrays import normal
 
 NUM, BATCH_SIZE = 150, 64  # shared by most tests, which therefore share compiled programs
@@ -17,8 +17,8 @@ NUM, BATCH_SIZE = 150, 64  # shared by most tests, which therefore share compile
 def compute_scores(real, fake, k):
     radii = neighbors.knn_radii(real, k, batch_size=BATCH_SIZE)
     options = {"real_radii": radii, "batch_size": BATCH_SIZE}
-    precision_recall = neighbors.precision_recall(real, fake, k, **options)
-    return *precision_recall, *neighbors.density_coverage(real, fake, k, **options)
+    precision_recall = fidelity_diversity.precision_recall(real, fake, k, **options)
+    return *precision_recall, *fidelity_diversity.density_coverage(real, fake, k, **options)
 
 
 def scores(real, fake, k=3):
@@ -81,7 +81,10 @@ def test_precision_recall_density_coverage_match_brute_force(dim, num, k):
 def test_precision_recall_density_coverage_compute_missing_radii():
     real, fake = normal(NUM, 2), 0.3 + normal(NUM, 2, seed=1)
     pair = np.float32(real), np.float32(fake)
-    values = *neighbors.precision_recall(*pair), *neighbors.density_coverage(*pair)
+    values = (
+        *fidelity_diversity.precision_recall(*pair),
+        *fidelity_diversity.density_coverage(*pair),
+    )
     expected = *brute_force_scores(real, fake, 3)[:2], *brute_force_scores(real, fake, 5)[2:]
     np.testing.assert_allclose(values, expected, rtol=1e-5)
 
@@ -139,8 +142,8 @@ def test_precision_recall_density_coverage_resolve_narrow_distant_clusters():
 
 def test_expected_coverage_is_the_mean_for_equal_distributions():
     draws = [np.float32(normal(100, num, 3, seed=seed)) for seed, num in enumerate((60, 90))]
-    result = jax.vmap(partial(neighbors.density_coverage, k=4))(*draws)
-    expected = 1, neighbors.expected_coverage(60, 90, 4)
+    result = jax.vmap(partial(fidelity_diversity.density_coverage, k=4))(*draws)
+    expected = 1, fidelity_diversity.expected_coverage(60, 90, 4)
     for values, mean in zip(result, expected, strict=True):
         assert abs(np.mean(values) - mean) < 4 * np.std(values) / 100**0.5
     assert np.std(result.coverage) / 100**0.5 < 0.01
@@ -149,8 +152,8 @@ def test_expected_coverage_is_the_mean_for_equal_distributions():
 @pytest.mark.parametrize(
     "function",
     [
-        neighbors.precision_recall,
-        neighbors.density_coverage,
+        fidelity_diversity.precision_recall,
+        fidelity_diversity.density_coverage,
         partial(neighbors.nearest_neighbors, k=1),
     ],
 )

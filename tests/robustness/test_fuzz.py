@@ -14,7 +14,16 @@ from jaxgan.data.mixture import MIXTURES
 from jaxgan.data.sources import array_source
 from jaxgan.data.streaming import streaming_source
 from jaxgan.diagnostics import diagnose
-from jaxgan.metrics import classes, frechet, kernel, mixture, neighbors, parabola, ssim
+from jaxgan.metrics import (
+    classes,
+    fidelity_diversity,
+    frechet,
+    kernel,
+    mixture,
+    neighbors,
+    parabola,
+    ssim,
+)
 from jaxgan.training.blocks import plan_blocks
 from tests.helpers.fuzzing import call_or_refuse
 from tests.helpers.networks import SHAPE, small_gan, tiny_gan
@@ -38,8 +47,8 @@ METRICS = {
     "classifier_score": (classes.classifier_score, 1),
     "kl_divergence": (classes.kl_divergence, 2),
     "nearest_neighbors": (partial(neighbors.nearest_neighbors, k=1), 2),
-    "precision_recall": (neighbors.precision_recall, 2),
-    "density_coverage": (neighbors.density_coverage, 2),
+    "precision_recall": (fidelity_diversity.precision_recall, 2),
+    "density_coverage": (fidelity_diversity.density_coverage, 2),
     "mixture_scores": (partial(mixture.mixture_scores, mixture=MIXTURES["ring"]), 1),
     "parabola_distance": (parabola.parabola_distance, 1),
     "ssim": (ssim.ssim, 2),
@@ -240,12 +249,12 @@ COLLECTIONS = {
         True,
     ),
     "precision_recall": (
-        lambda n: neighbors.precision_recall(rows(n, 3), rows(n, 3)),
+        lambda n: fidelity_diversity.precision_recall(rows(n, 3), rows(n, 3)),
         False,
         False,
     ),
     "density_coverage": (
-        lambda n: neighbors.density_coverage(rows(n, 3), rows(n, 3)),
+        lambda n: fidelity_diversity.density_coverage(rows(n, 3), rows(n, 3)),
         False,
         False,
     ),
