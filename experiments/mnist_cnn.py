@@ -6,8 +6,10 @@ dense layers. Both are updated in turn with the non-saturating loss, on the same
 
 `python -m experiments.mnist_cnn` trains for 25 epochs: 11,700 train steps on MNIST, about 0.3 s
 each on two 2.5 GHz CPU cores. The first digits are legible after one epoch, most after five.
-`--preset tuned` adds R1 on a few images of each batch and a moving average of the generator; most
-of its digits are legible after one epoch. `--preset quick` trains for one epoch of smaller batches.
+`--preset tuned` trains for five epochs with R1 on a few images of each batch, a falling learning
+rate and a moving average of the generator; most of its digits are legible after one epoch. Its
+learning rate is 0 after 2,340 steps; set --decay-steps together with --epochs or --batch-size.
+`--preset quick` trains for one epoch of smaller batches.
 """
 
 import dataclasses
@@ -20,7 +22,9 @@ from jaxgan.runs.config import PRECISIONS, AdamConfig
 from jaxgan.runs.finish import finish_run
 from jaxgan.runs.image_runner import train_on_images
 
-TUNED: dict[str, Any] = dict(b1=0.0, b2=0.9, r1_gamma=1.0, penalty_batch_size=16)
+TUNED: dict[str, Any] = dict(
+    learning_rate=2e-3, b1=0.0, b2=0.9, r1_gamma=1.0, penalty_batch_size=16
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,27 +32,17 @@ class Config(AdamConfig):
     """Options of the experiment; the defaults are those of the documented run."""
 
     preset: Literal["faithful", "tuned", "quick"] = "faithful"
-    """faithful: the tutorial's settings, with PyTorch's initialization. tuned: better samples in as
-    many train steps. quick: tuned with half the batch size and twice the learning rate, for short
-    runs."""
+    """faithful: the tutorial's settings, with PyTorch's initialization. tuned: better samples in a
+    fifth of the train steps. quick: tuned with half the batch size and a constant learning rate,
+    for short runs."""
     workdir: Path = Path("runs/mnist_cnn")
     epochs: int | None = 25
     penalty_batch_size: int | None = None
     """Real images of each batch on which R1 is computed. Unset, or above the batch size: all."""
 
     presets: ClassVar = {
-        "tuned": dict(
-            learning_rate=1e-3,
-            ema_half_life=5_000.0,
-            **TUNED,
-        ),
-        "quick": dict(
-            epochs=1,
-            batch_size=64,
-            learning_rate=2e-3,
-            ema_half_life=10_000.0,
-            **TUNED,
-        ),
+        "tuned": dict(epochs=5, decay_steps=2_340, ema_half_life=20_000.0, **TUNED),
+        "quick": dict(epochs=1, batch_size=64, ema_half_life=10_000.0, **TUNED),
     }
 
 
