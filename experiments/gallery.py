@@ -34,10 +34,7 @@ SYSTEMS = {
     "mnist_mlp": ("experiments.mnist_mlp",),
     "mnist_cnn": ("experiments.mnist_cnn",),
     "mnist_cnn_tuned": ("experiments.mnist_cnn", "--preset", "tuned"),
-    "mnist_cnn_conditional": (
-        *("experiments.mnist_cnn", "--preset", "tuned", "--conditional"),
-        *("--epochs", "5"),
-    ),
+    "mnist_cnn_conditional": ("experiments.mnist_cnn", "--preset", "tuned", "--conditional"),
     "mnist_wgan": ("experiments.mnist_wgan",),
     "mnist_wgan_gradient_penalty": ("experiments.mnist_wgan", "--preset", "gradient-penalty"),
     "stacked_mnist_tuned": ("experiments.stacked_mnist", "--preset", "tuned"),
