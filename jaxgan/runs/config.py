@@ -90,6 +90,11 @@ class RunConfig(LoopOptions):
         del steps
         return []
 
+    def longer_hint(self, step: int) -> str:
+        """Returns how a run that has ended at train step `step` can be trained for longer."""
+        del step
+        return "Train longer with more --steps, or start over with --overwrite."
+
     def train_options(self, steps_per_epoch: int) -> TrainOptions:
         """Returns the options of the training loop, with epochs resolved to train steps."""
         shared = {
@@ -220,6 +225,15 @@ class AdamOptions(GameOptions):
             f"The learning rate is 0 from step {self.decay_steps:,} on (decay_steps), so the "
             f"last {steps - self.decay_steps:,} of {steps:,} steps change nothing.",
         ]
+
+    def longer_hint(self, step: int) -> str:
+        """Returns how to train for longer, which is not possible at a learning rate of 0."""
+        if self.decay_steps is None or step < self.decay_steps:
+            return super().longer_hint(step)
+        return (
+            "The learning rate has fallen to 0. To train for longer, start over with --overwrite "
+            "and larger --steps and --decay-steps."
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

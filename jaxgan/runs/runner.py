@@ -145,6 +145,5 @@ def exit_message(config: RunConfig, step: int, steps: int) -> str:
         )
     return (
         f"Finished at step {step:,}. See {config.workdir}/progress.png and losses.png. Draw more "
-        f"samples with\n  {sample}\n"
-        "Train longer with more --steps, or start over with --overwrite."
+        f"samples with\n  {sample}\n{config.longer_hint(step)}"
     )

@@ -121,3 +121,10 @@ def test_warnings_of_adam_options_name_the_steps_without_learning():
     (warning,) = mnist_cnn.Config(decay_steps=100).warnings(150)
     assert "The learning rate is 0 from step 100 on (decay_steps), so the last 50 of 150" in warning
     assert not mnist_cnn.Config(decay_steps=100).warnings(100)
+
+
+def test_longer_hint_does_not_resume_at_a_learning_rate_of_0():
+    assert "more --steps" in mnist_cnn.Config(decay_steps=100).longer_hint(99)
+    assert "more --steps" in mnist_cnn.Config().longer_hint(100)
+    hint = mnist_cnn.Config(decay_steps=100).longer_hint(100)
+    assert "has fallen to 0" in hint and "--overwrite" in hint and "--decay-steps" in hint
