@@ -3,11 +3,12 @@
     python -m experiments.few_images
 
 The settings are those of `mnist_cnn --preset tuned`, except for batches of 64, a constant learning
-rate of 1e-3, and a half-life of 5,000 images of the moving average. All runs are trained on the same
-images, which are drawn at random from the data set; the runs of a variant differ in their seed. The
-samples are scored against all images of the data set. A generator that imitates the augmentation
-would generate shifted images or a gray background. The table therefore also gives the brightness of
-the outermost pixels and the spread of the centers of mass, for the samples and for real images.
+rate of 1e-3, and a half-life of 5,000 images of the moving average. All runs are trained on the
+same images, which are drawn at random from the data set; the runs of a variant differ in their
+seed. The samples are scored against all images of the data set. A generator that imitates the
+augmentation would generate shifted images or a gray background. The table therefore also gives the
+brightness of the outermost pixels and the spread of the centers of mass, for the samples and for
+real images.
 
 The workdir receives README.md with the table, and samples.png. Run the same command again to resume
 an interrupted comparison.

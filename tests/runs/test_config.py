@@ -127,4 +127,4 @@ def test_longer_hint_does_not_resume_at_a_learning_rate_of_0():
     assert "more --steps" in mnist_cnn.Config(decay_steps=100).longer_hint(99)
     assert "more --steps" in mnist_cnn.Config().longer_hint(100)
     hint = mnist_cnn.Config(decay_steps=100).longer_hint(100)
-    assert "has fallen to 0" in hint and "--overwrite" in hint and "--decay-steps" in hint
+    assert all(words in hint for words in ("has fallen to 0", "--overwrite", "--decay-steps"))
