@@ -10,29 +10,24 @@ import hashlib
 import io
 import os
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import traverse_util
 
 from jaxgan._io import write_atomic
 from jaxgan.data.classes import find_classes, index_labels
 from jaxgan.data.image_datasets import load_split
-from jaxgan.data.sources import array_source, default_repeats, from_pixels
+from jaxgan.data.sources import from_pixels
 from jaxgan.data.splits import Images
 from jaxgan.errors import DataError
+from jaxgan.evaluation.classifier_training import train_classifier
 from jaxgan.metrics import ssim
 from jaxgan.models.classifier import Classifier
 
-NUM_EPOCHS = 4
-BATCH_SIZE = 128
-LEARNING_RATE = 2e-3
-STEPS_PER_BLOCK = 50  # train steps in one compiled loop, between two calls of progress_fn
 EVAL_BATCH_SIZE = 500  # images per forward pass
 TEST_EVERY = 6  # if a data set has no test split, every sixth training image is held out
 MIN_EVALUATION_IMAGES = 200  # at least 100 samples are scored, and at most half of the images
@@ -169,62 +164,6 @@ def split_train_test(data: Images, data_dir: Path) -> tuple[Images, Images]:
 def select_images(data: Images, rows: np.ndarray) -> Images:
     """Returns the images and labels of the given rows (indices, or a mask)."""
     return data._replace(images=data.images[rows], labels=data.labels[rows])
-
-
-def train_classifier(
-    data: Images,
-    num_classes: int,
-    progress_fn: Callable[[int, int], None] = lambda done, total: None,
-) -> Any:
-    """Trains a classifier with Adam and a cosine decay of the learning rate, from a fixed seed.
-
-    Args:
-      data: Training images; the labels are class indices 0 to `num_classes` - 1.
-      num_classes: Number of classes K.
-      progress_fn: Called with (steps done, total steps).
-
-    Returns:
-      The parameters of a `Classifier(num_classes)`.
-    """
-    model = Classifier(num_classes=num_classes)
-    apply: Callable[..., Any] = model.apply
-    source = array_source(
-        data.images,
-        min(BATCH_SIZE, len(data.images)),
-        labels=data.labels,
-        repeats=default_repeats(len(data.images)),
-    )
-    total_steps = NUM_EPOCHS * source.batches_per_epoch
-    init_key, order_key, batch_key = jax.random.split(jax.random.key(0), 3)
-    init_fn, order_fn = jax.jit(partial(model.init, train=True)), jax.jit(source.order)
-    params = init_fn(init_key, from_pixels(jnp.asarray(data.images[:1])))["params"]
-    tx = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, total_steps))
-
-    def loss_fn(params, images, labels):
-        _, logits = apply({"params": params}, images, train=True)
-        return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
-
-    @partial(jax.jit, donate_argnums=0)
-    def train_block(train_state, arrays, order, begin, end):
-        def train_step(index, train_state):
-            params, opt_state = train_state
-            images, labels = source.batch(arrays, order, jax.random.clone(batch_key), index)
-            grads = jax.grad(loss_fn)(params, images, labels)
-            updates, opt_state = tx.update(grads, opt_state, params)
-            return optax.apply_updates(params, updates), opt_state
-
-        return jax.lax.fori_loop(begin, end, train_step, train_state)
-
-    train_state = (params, tx.init(params))
-    for epoch in range(NUM_EPOCHS):
-        order = order_fn(jax.random.clone(order_key), jnp.int32(epoch))
-        for begin in range(0, source.batches_per_epoch, STEPS_PER_BLOCK):
-            end = min(begin + STEPS_PER_BLOCK, source.batches_per_epoch)
-            train_state = jax.block_until_ready(
-                train_block(train_state, source.arrays, order, jnp.int32(begin), jnp.int32(end))
-            )
-            progress_fn(epoch * source.batches_per_epoch + end, total_steps)
-    return train_state[0]
 
 
 def make_extract_fn(
