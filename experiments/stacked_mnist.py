@@ -90,7 +90,7 @@ class Config(AdamOptions):
             share_noise=True,
             r1_gamma=1.0,
             penalty_batch_size=16,
-            ema_half_life=10_000.0,
+            ema_half_life=50_000.0,
             learning_rate=2e-3,
             b1=0.0,
             b2=0.9,
