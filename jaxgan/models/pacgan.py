@@ -3,6 +3,8 @@
 Kernels are initialized from N(0, 0.02²), biases with 0.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -107,5 +109,5 @@ class PacDCGANDiscriminator(nn.Module):
             if i > 0:
                 x = nn.BatchNorm(use_running_average=not train, momentum=0.9, **dtypes)(x)
             x = nn.leaky_relu(x, 0.2)
-        x = x.reshape(num_packs, -1)
+        x = x.reshape(num_packs, math.prod(x.shape[1:]))
         return nn.Dense(1, kernel_init=KERNEL_INIT, **dtypes)(x).squeeze(-1)
