@@ -73,10 +73,10 @@ def test_presets_generate_color_images(preset):
 
 
 def build_mlp(config):
-    del config
+    packed = models.PacDCGANDiscriminator(pack=config.pack, width=1)
     return make_gan(
         models.MLPGenerator(widths=(8,), shape=(28, 28, 3)),
-        models.MLPDiscriminator(widths=(8,)),
+        models.MLPDiscriminator(widths=(8,)) if config.pack == 1 else packed,
         losses.non_saturating,
         ADAM,
         ADAM,
@@ -101,7 +101,11 @@ def train_stacked(command, offline, monkeypatch):
 
 @pytest.mark.parametrize(
     ("options", "num_seeds"),
-    [((), 1), pytest.param(("--num-seeds", 2), 2, marks=pytest.mark.stress)],
+    [
+        ((), 1),
+        (("--pack", 2), 1),
+        pytest.param(("--num-seeds", 2), 2, marks=pytest.mark.stress),
+    ],
 )
 def test_stacked_mnist_is_measured_beside_published_values(
     train_stacked, tmp_path, options, num_seeds

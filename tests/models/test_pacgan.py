@@ -16,6 +16,7 @@ from jaxgan import models
         (models.PacDCGANGenerator(), (2, 100), 4_514_819, (2, 28, 28, 3)),
         (models.PacDCGANDiscriminator(), (3, 28, 28, 3), 4_310_401, (3,)),
         (models.PacDCGANDiscriminator(pack=2), (5, 28, 28, 3), 4_315_201, (2,)),
+        (models.PacDCGANDiscriminator(pack=2), (1, 28, 28, 3), 4_315_201, (0,)),
     ],
 )
 def test_pacgan_networks_have_the_documented_shapes(module, input_shape, num_params, output_shape):
