@@ -1,4 +1,5 @@
 import errno
+import os
 
 import numpy as np
 import pytest
@@ -15,11 +16,18 @@ def test_write_atomic_replaces_the_file_and_leaves_no_other(tmp_path, path_type)
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_write_atomic_leaves_no_file_if_it_fails(tmp_path):
-    (tmp_path / "directory").mkdir()
-    with pytest.raises(IsADirectoryError, match="directory"):
-        _io.write_atomic(tmp_path / "directory", b"content")
-    assert [path.name for path in tmp_path.iterdir()] == ["directory"]
+def raise_disk_full(descriptor):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_write_atomic_leaves_no_file_if_it_fails(tmp_path, monkeypatch):
+    (tmp_path / "target").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"target'$"):
+        _io.write_atomic(tmp_path / "target", b"content")
+    monkeypatch.setattr(os, "fsync", raise_disk_full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*file'$"):
+        _io.write_atomic(tmp_path / "file", b"content")
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
 @pytest.mark.parametrize("path_type", [str, lambda path: path], ids=["str", "Path"])

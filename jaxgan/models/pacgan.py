@@ -69,7 +69,8 @@ class PacDCGANDiscriminator(nn.Module):
 
     With `pack` above 1, the channels of consecutive images are concatenated, and the pack gets one
     logit. The discriminator can then recognize a lack of diversity within a pack. The last
-    `B % pack` images, too few for a pack, are dropped.
+    `B % pack` images, too few for a pack, are dropped; fewer than `pack` images have no logit,
+    which is enough to initialize the parameters, but not to train.
 
     Attributes:
       pack: Number of images per logit. Above 1 no logit belongs to a single image, so penalties on

@@ -6,6 +6,7 @@ Only this module, `option_groups` and the subcommands of `jaxgan.cli` import tyr
 import argparse
 import contextlib
 import os
+import select
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -76,15 +77,17 @@ def exit_on_error(*, resumable: bool = True) -> Iterator[None]:
     try:
         try:
             yield
+            sys.stdout.flush()
         except SystemExit:
             barrier("exit")
             raise
         barrier("exit")
-    except BrokenPipeError:
-        # What is still buffered would raise the same error when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        exit_process(BROKEN_PIPE_STATUS)
     except (JaxganError, OSError) as error:
+        if isinstance(error, BrokenPipeError) and is_output_closed():
+            # What is still buffered would raise the same error when Python ends.
+            with open(os.devnull, "w") as null:
+                os.dup2(null.fileno(), sys.stdout.fileno())
+            exit_process(BROKEN_PIPE_STATUS)
         hint = (
             "\nExisting checkpoints are untouched. Fix the problem and run the same command to "
             "resume."
@@ -105,6 +108,16 @@ def exit_on_error(*, resumable: bool = True) -> Iterator[None]:
             stderr=True,
         )
         exit_process(1)
+
+
+def is_output_closed() -> bool:
+    """Returns whether the output is a pipe, and the program that reads it has ended."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), select.POLLOUT)
+    except OSError:  # standard output was replaced by an object without a file
+        return False
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def module_name(defined: Any) -> str:

@@ -1,13 +1,24 @@
 """Console output of a run: messages, and progress as a bar on a terminal or as plain lines."""
 
+import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
+from rich import console as rich_console
 from rich import progress as rich_progress
-from rich.console import Console
 
 from jaxgan.distributed.multihost import is_primary_process
 from jaxgan.training.progress import Progress, format_progress, make_line_reporter
+
+
+class Console(rich_console.Console):
+    """A console of rich that raises BrokenPipeError, where rich's own would exit with status 1."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Called by rich while it handles a BrokenPipeError."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
 
 
 def print_line(text: str, *, stderr: bool = False) -> None:

@@ -122,6 +122,7 @@ def test_stacked_mnist_is_measured_beside_published_values(
     kl = record["scores"]["kl_divergence"]
     assert len(kl) == num_seeds
     assert "real triples" in output
+    assert ("run, pack 2" in output) == ("--pack" in options)
     scores = read_columns(tmp_path / "scores.jsonl")
     assert list(scores)[:2] == ["step", "kl_divergence"]
     np.testing.assert_allclose(scores["kl_divergence"][-1], np.mean(kl), rtol=1e-5)

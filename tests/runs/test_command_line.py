@@ -1,7 +1,10 @@
 """Command lines of experiments: options, help, errors as messages, exit statuses."""
 
 import dataclasses
+import errno
+import os
 import re
+import subprocess
 import sys
 
 import jax
@@ -12,6 +15,7 @@ from jaxgan.errors import ConfigError
 from jaxgan.runs import command_line
 from jaxgan.runs.config import is_option
 from tests.helpers import toy_experiment
+from tests.helpers.programs import ROOT
 
 
 @pytest.mark.parametrize(
@@ -77,6 +81,29 @@ def test_exit_on_error_prints_a_message_and_exits(capfd, error, status, messages
     assert output == ""
     assert all(message in stderr for message in messages)
     assert stderr or not messages
+
+
+@pytest.mark.parametrize("statement", ["print_line('text')", "print('text')", "parse_cli(Config)"])
+def test_command_ends_without_a_message_if_nothing_reads_its_output(statement):
+    reader, writer = os.pipe()
+    os.close(reader)
+    program = f"""
+from experiments.parabola import Config
+from jaxgan.runs.command_line import exit_on_error, parse_cli
+from jaxgan.runs.console import print_line
+with exit_on_error():
+    {statement}
+"""
+    arguments = [sys.executable, "-c", program, "--help"]
+    done = subprocess.run(arguments, stdout=writer, stderr=subprocess.PIPE, cwd=ROOT, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (command_line.BROKEN_PIPE_STATUS, "")
+
+
+def test_exit_on_error_reports_a_broken_pipe_that_is_not_the_output(capfd):
+    with pytest.raises(SystemExit), command_line.exit_on_error(resumable=False):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+    assert capfd.readouterr().err == "error: [Errno 32] Broken pipe\n"
 
 
 def test_exit_on_error_does_not_mention_resuming_if_there_is_no_run(capfd):
