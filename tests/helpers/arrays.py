@@ -22,3 +22,8 @@ def in_float64(function, *args, **options):
     with jax.enable_x64(True):
         result = jitted(function, **options)(*jax.tree.map(np.float64, args))
         return jax.tree.map(np.float64, result)
+
+
+def all_distances(x, y):
+    """Returns the Euclidean distances `[N, M]` of the rows of `x [N, F]` and `y [M, F]`."""
+    return np.sqrt(np.sum((x[:, None] - y[None]) ** 2, -1))
