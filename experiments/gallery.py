@@ -6,7 +6,7 @@ Experiments without a finished run in runs/gallery/ are trained for their docume
 MNIST if it is available, and otherwise on a data set that needs no network; only `stacked_mnist`
 needs MNIST, or another data set that --dataset names. docs/gallery/ receives the last samples and
 the losses of each experiment, and a table of data sets, steps, times and metrics. This takes hours
-on two 2.5 GHz CPU cores, mostly for the three runs of `mnist_cnn`; the table has the minutes of
+on two 2.5 GHz CPU cores, mostly for the 25 epochs of `mnist_cnn`; the table has the minutes of
 each.
 """
 

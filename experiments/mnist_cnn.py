@@ -33,8 +33,8 @@ class Config(AdamConfig):
 
     preset: Literal["faithful", "tuned", "quick"] = "faithful"
     """faithful: the tutorial's settings, with PyTorch's initialization. tuned: better samples in a
-    fifth of the train steps. quick: tuned with half the batch size and a constant learning rate,
-    for short runs."""
+    fifth of the train steps. quick: one epoch with half the batch size, a constant learning rate
+    and half the half-life of the moving average."""
     workdir: Path = Path("runs/mnist_cnn")
     epochs: int | None = 25
     penalty_batch_size: int | None = None

@@ -167,6 +167,13 @@ def test_files_that_pages_name_exist():
                 assert (ROOT / name).is_file(), (page_id(path), name)
 
 
+def test_every_figure_is_shown_on_a_page():
+    text = "".join(path.read_text() for path in PAGES)
+    figures = {path.name for kind in ("png", "gif") for path in DOCS.rglob(f"*.{kind}")}
+    assert figures
+    assert [name for name in sorted(figures) if name not in text] == []
+
+
 def test_every_page_is_in_a_toctree():
     named = set()
     for path in PAGES:
