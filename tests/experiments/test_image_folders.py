@@ -11,7 +11,13 @@ from PIL import Image
 from jaxgan import cli
 from jaxgan.data import load_split, open_dataset
 from jaxgan.data.sources import from_pixels
-from jaxgan.evaluation import NetworkOutputs, PretrainedNetwork, classifier, pretrained
+from jaxgan.evaluation import (
+    NetworkOutputs,
+    PretrainedNetwork,
+    classifier,
+    classifier_training,
+    pretrained,
+)
 from jaxgan.evaluation.scores import LOGIT_SCORES, SCORES
 from jaxgan.runs import image_evaluation, image_runner
 from jaxgan.training import read_columns
@@ -39,7 +45,7 @@ def folders(tmp_path_factory):
 def train(train_toy, monkeypatch):
     """Returns `train_toy`, with epochs of one pass over the data, also for the classifier."""
     monkeypatch.setattr(image_runner, "default_repeats", lambda num: 1)
-    monkeypatch.setattr(classifier, "default_repeats", lambda num: 1)
+    monkeypatch.setattr(classifier_training, "default_repeats", lambda num: 1)
     return train_toy
 
 
