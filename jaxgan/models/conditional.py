@@ -22,7 +22,8 @@ def class_weights(condition, num_classes, dtype=None):
 
     Args:
       condition: Class indices, integers `[B]` from 0 to K - 1; weights of the classes, floating
-        `[B, K]`; or None. Indices out of range are not detected: they give weights of 0.
+        `[B, K]`; or None. An index out of range gives weights of NaN, because compiled code cannot
+        raise an error.
       num_classes: K, or None for a network without classes.
       dtype: Dtype of the weights; None for float32.
 
@@ -45,7 +46,9 @@ def class_weights(condition, num_classes, dtype=None):
     condition = jnp.asarray(condition)
     dtype = dtype or jnp.float32
     if condition.ndim == 1 and jnp.issubdtype(condition.dtype, jnp.integer):
-        return jax.nn.one_hot(condition, num_classes, dtype=dtype)
+        is_class = (condition >= 0) & (condition < num_classes)
+        weights = jax.nn.one_hot(condition, num_classes, dtype=dtype)
+        return jnp.where(is_class[:, None], weights, jnp.nan)
     if condition.shape[1:] == (num_classes,) and jnp.issubdtype(condition.dtype, jnp.floating):
         return condition.astype(dtype)
     raise ShapeError(
