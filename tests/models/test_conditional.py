@@ -54,10 +54,8 @@ def test_class_weights_of_indices_and_of_weights():
 
 def test_class_indices_out_of_range_give_nan():
     weights = class_weights(jnp.asarray([-1, 0, 2, 3]), 3)
-    assert np.isnan(weights[0]).all() and np.isnan(weights[3]).all()
-    np.testing.assert_array_equal(weights[1:3], [[1, 0, 0], [0, 0, 1]])
-    half = class_weights(jnp.asarray([3, 1]), 3, jnp.bfloat16)
-    assert half.dtype == jnp.bfloat16 and np.isnan(half[0]).all()
+    np.testing.assert_array_equal(weights, [[np.nan] * 3, [1, 0, 0], [0, 0, 1], [np.nan] * 3])
+    assert class_weights(jnp.asarray([3]), 3, jnp.bfloat16).dtype == jnp.bfloat16
 
 
 @pytest.mark.parametrize(
