@@ -88,7 +88,7 @@ class Config(AdamOptions):
             batch_size=128,
             g_steps=1,
             share_noise=True,
-            r1_gamma=3.0,
+            r1_gamma=1.0,
             penalty_batch_size=16,
             ema_half_life=10_000.0,
             learning_rate=2e-3,
