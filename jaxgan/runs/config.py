@@ -185,13 +185,15 @@ class GameOptions(RunConfig):
 class AdamOptions(GameOptions):
     """The options of experiments in which Adam updates both networks.
 
-    The learning rate is above 0; `b1` is above -1 and below 1, `b2` at least 0 and below 1.
+    The learning rates are above 0; `b1` is above -1 and below 1, `b2` at least 0 and below 1.
     """
 
     learning_rate: float = 3e-4
     """Learning rate of Adam, for both networks."""
+    d_learning_rate: float | None = None
+    """Another learning rate for the discriminator. Unset: the same."""
     decay_steps: int | None = None
-    """Train steps over which the learning rate falls linearly to 0. Unset: it is constant."""
+    """Train steps over which the learning rates fall linearly to 0. Unset: they are constant."""
     b1: float = 0.5
     """Decay rate of Adam's first moment, above -1 and below 1. A negative value damps the rotation
     of alternating updates."""
@@ -199,21 +201,19 @@ class AdamOptions(GameOptions):
     """Decay rate of Adam's second moment."""
 
     def make_optimizers(self) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
-        """Returns the optimizers of D and of G: Adam, with a falling learning rate if asked for."""
-        if self.decay_steps is None:
-            tx = self.make_optimistic(optimizers.adam(self.learning_rate, self.b1, self.b2))
-            return tx, tx
+        """Returns the optimizers of D and of G: Adam, with falling learning rates if asked for."""
         # The schedule of an optimizer counts its updates; an extragradient step has two of each.
-        counts = (self.d_steps, self.g_steps)
-        d_schedule, g_schedule = (
-            optax.linear_schedule(self.learning_rate, 0.0, self.decay_steps * num_updates)
-            for num_updates in ((2, 2) if self.update_order == "extragradient" else counts)
-        )
-        d_tx, g_tx = (
-            self.make_optimistic(optimizers.adam(rate, self.b1, self.b2))
-            for rate in (d_schedule, g_schedule)
-        )
-        return d_tx, g_tx
+        extragradient = self.update_order == "extragradient"
+        d_updates, g_updates = (2, 2) if extragradient else (self.d_steps, self.g_steps)
+        d_rate = self.learning_rate if self.d_learning_rate is None else self.d_learning_rate
+        return self.make_adam(d_rate, d_updates), self.make_adam(self.learning_rate, g_updates)
+
+    def make_adam(self, learning_rate: float, updates: int) -> optax.GradientTransformation:
+        """Returns the optimizer of a network that is updated several times per train step."""
+        rate = learning_rate
+        if self.decay_steps is not None:
+            rate = optax.linear_schedule(learning_rate, 0.0, self.decay_steps * updates)
+        return self.make_optimistic(optimizers.adam(rate, self.b1, self.b2))
 
     def warnings(self, steps: int) -> list[str]:
         """Returns a warning if the learning rate is 0 for some of the train steps."""

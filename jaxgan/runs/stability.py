@@ -107,6 +107,8 @@ def read_update_rule(config: dict[str, Any]) -> UpdateRule:
     neglected = []
     if options.get("b1") and method != "simultaneous":
         neglected.append(f"b1 {options['b1']:g}")
+    if options.get("d_learning_rate") not in (None, options["learning_rate"]):
+        neglected.append(f"d_learning_rate {options['d_learning_rate']:g}")
     if options.get("optimistic") and method != "optimistic":
         neglected.append("optimistic")
     if method != "extragradient":

@@ -14,7 +14,7 @@ from jaxgan.train_step import UpdateOrder
 MAX_STEPS = 2**31 - 1  # compiled programs count train steps and batches in int32
 MAX_SEED = 2**32 - 1
 OPTIONS_FROM_ZERO = ("seed", "member", "process_id")
-OPTIONS_ABOVE_ZERO = ("learning_rate", "ema_half_life", "weight_clip")
+OPTIONS_ABOVE_ZERO = ("learning_rate", "d_learning_rate", "ema_half_life", "weight_clip")
 OPTIONS_BELOW_ONE = ("b2",)
 OPTIONS_WITHIN_ONE = ("b1",)  # above -1 and below 1: games can be played with negative momentum
 UPPER_BOUNDS = {

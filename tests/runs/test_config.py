@@ -117,6 +117,17 @@ def test_make_optimizers_lowers_both_rates_over_the_same_train_steps(decay_steps
         np.testing.assert_allclose(rates, expected, atol=1e-5)
 
 
+def test_make_optimizers_gives_the_discriminator_its_own_learning_rate():
+    config = AdamOptions(learning_rate=0.5, d_learning_rate=0.25)
+    rates = [
+        -float(tx.update(jnp.ones(()), tx.init(jnp.zeros(())))[0])
+        for tx in config.make_optimizers()
+    ]
+    np.testing.assert_allclose(rates, [0.25, 0.5], atol=1e-5)
+    with pytest.raises(ConfigError, match="d_learning_rate is 0"):
+        AdamOptions(d_learning_rate=0.0)
+
+
 def test_warnings_of_adam_options_name_the_steps_without_learning():
     (warning,) = mnist_cnn.Config(decay_steps=100).warnings(150)
     assert "The learning rate is 0 from step 100 on (decay_steps), so the last 50 of 150" in warning

@@ -89,6 +89,12 @@ def test_read_update_rule_follows_the_configuration():
         ),
         ("d_first", {"optimistic": True}, "alternating optimistic updates", ("b1 0.5",)),
         ("simultaneous", {"optimistic": True, "b1": 0.0}, "optimistic updates", ()),
+        (
+            "simultaneous",
+            {"d_learning_rate": 5e-4},
+            "simultaneous updates, momentum 0.5",
+            ("d_learning_rate 0.0005",),
+        ),
     ],
 )
 def test_update_rule_names_what_it_neglects(update_order, options, description, neglected):
