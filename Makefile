@@ -17,7 +17,7 @@ DEFAULT_XLA_TESTS = $(shell grep -rl --include='test_*.py' default_xla tests)
 .PHONY: mnist gallery test test-browser stress lint docs dist
 
 mnist: .venv/run
-	@$(VENV) -m experiments.mnist_cnn --preset quick --conditional --steps 600 --decay-steps 600 --workdir runs/quick
+	@$(VENV) -m experiments.mnist_cnn --preset quick --conditional --steps 500 --decay-steps 500 --workdir runs/quick
 
 gallery: .venv/run
 	@$(VENV) -m experiments.gallery
