@@ -87,7 +87,7 @@ def test_speed_table_takes_ratios_round_by_round():
     }
     lines = compare_report.speed_table(results).splitlines()
     assert lines[2] == "| mnist_cnn | jaxgan | 8 (2 to 300) |  |  | 1.0 | 2.0 | 1 |"
-    assert lines[3] == "| mnist_cnn | PyTorch | 4 (2 to 100) | 2 (1 to 3) | 1.8 | 1.0 | 2.0 | 1 |"
+    assert lines[3] == "| mnist_cnn | PyTorch | 4 (2 to 100) | 2 (1 to 3) | 2 | 1.0 | 2.0 | 1 |"
 
 
 def test_config_rejects_an_unknown_system():
