@@ -5,28 +5,34 @@ Automatic differentiation produces convolutions with other layouts. XLA rewrites
 layouts at the top level of a program but not in the body of a loop, where they run about 20 times
 slower.
 
-This module avoids the slow layouts on CPUs in two ways:
+This module avoids the slow layouts on CPUs in three ways:
 
 * A convolution without strides or dilation is a product of matrices, or a batch of products
   (`jaxgan.models.matmul_conv`). Matrix products are fast everywhere, and the derivatives of a
   matrix product are matrix products.
-* A convolution with strides, or with a dilated input (a transposed convolution), has a custom
-  gradient (`fast_conv`). The gradient of the input is a convolution with the fast layouts, and the
-  gradient of the kernel is one matrix product per kernel tap, or a single one if there are few
-  channels and no dilation. A tap is one spatial position `(i, j)` of the kernel. If the kernel is
-  larger than the input, the convolution itself is a matrix product as well, since XLA has no fast
-  implementation for this case.
+* A convolution with strides, or with a dilated input (a transposed convolution), becomes one with
+  stride 1 by polyphase decomposition (`jaxgan.models.polyphase`), if there are enough channels and
+  the stride divides the size of the kernel.
+* Others have a custom gradient (`conv_with_fast_gradients`). The gradient of the input is a
+  convolution with the fast layouts, and the gradient of the kernel is one matrix product per kernel
+  tap, or a single one if there are few channels and no dilation. A tap is one spatial position
+  `(i, j)` of the kernel. If the kernel is larger than the input, the convolution itself is a matrix
+  product as well, since XLA has no fast implementation for this case.
 
 On other platforms the convolutions and the kernel gradients are those of `lax`.
 """
 
+import math
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxgan.models.matmul_conv import conv_by_products, pad_spatial
+from jaxgan.models.matmul_conv import MIN_CHANNELS, conv_by_products
+from jaxgan.models.polyphase import strided_conv_by_phases, transposed_conv_by_phases
+from jaxgan.models.spatial import pad_spatial
+from jaxgan.models.toom_cook import MAX_SIZE
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 # With fewer channels, a product per kernel tap is too narrow to be fast.
@@ -90,9 +96,8 @@ def fast_conv_general_dilated(
     return lax.platform_dependent(lhs, rhs, cpu=cpu_conv, default=lax_conv)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def fast_conv(x, kernel, strides, padding, lhs_dilation):
-    """Computes `lax.conv_general_dilated` with gradients that are fast on CPUs.
+    """Computes `lax.conv_general_dilated` with strides or a dilated input, fast on CPUs.
 
     Args:
       x: `[B, H, W, C]`.
@@ -105,6 +110,42 @@ def fast_conv(x, kernel, strides, padding, lhs_dilation):
     Returns:
       `[B, H', W', F]`.
     """
+    conv = partial(
+        conv_with_fast_gradients, strides=strides, padding=padding, lhs_dilation=lhs_dilation
+    )
+    if not is_faster_by_phases(kernel, strides, lhs_dilation):
+        return conv(x, kernel)
+    if lhs_dilation == (1, 1):
+        cpu_conv = partial(strided_conv_by_phases, strides=strides, padding=padding)
+    else:
+        cpu_conv = partial(transposed_conv_by_phases, lhs_dilation=lhs_dilation, padding=padding)
+    return lax.platform_dependent(x, kernel, cpu=cpu_conv, default=conv)
+
+
+def is_faster_by_phases(kernel, strides, lhs_dilation):
+    """Returns whether `jaxgan.models.polyphase` is the fastest form on a CPU.
+
+    There must be at least two cells of taps in a row, and none padded with zeros, which would be
+    multiplied too. With few channels or with 16 bits, Toom-Cook's algorithm is not used; see
+    `conv_by_products`.
+    """
+    (kh, kw, channels, features) = kernel.shape
+    cell = strides if lhs_dilation == (1, 1) else lhs_dilation
+    if lhs_dilation == (1, 1):
+        channels *= math.prod(cell)
+    else:
+        features *= math.prod(cell)
+    return (
+        kh % cell[0] == kw % cell[1] == 0
+        and 2 <= kw // cell[1] < MAX_SIZE
+        and min(channels, features) >= MIN_CHANNELS
+        and kernel.dtype.itemsize >= 4
+    )
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def conv_with_fast_gradients(x, kernel, strides, padding, lhs_dilation):
+    """Computes the convolution of `fast_conv` by `lax` or patches, with gradients fast on CPUs."""
     options = {"strides": strides, "padding": padding, "lhs_dilation": lhs_dilation}
     lax_conv = partial(conv_by_lax, **options)
     # XLA:CPU is a hundred times slower if the kernel is larger than the input.
@@ -165,18 +206,19 @@ def rotate_kernel(kernel):
     return jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
 
 
-def _fast_conv_fwd(x, kernel, strides, padding, lhs_dilation):
-    # Calls fast_conv itself, so that second derivatives use the fast gradients too.
-    return fast_conv(x, kernel, strides, padding, lhs_dilation), (x, kernel)
+def _conv_fwd(x, kernel, strides, padding, lhs_dilation):
+    # Calls the function itself, so that second derivatives use the fast gradients too.
+    y = conv_with_fast_gradients(x, kernel, strides, padding, lhs_dilation)
+    return y, (x, kernel)
 
 
-def _fast_conv_bwd(strides, padding, lhs_dilation, residuals, g):
+def _conv_bwd(strides, padding, lhs_dilation, residuals, g):
     x, kernel = residuals
     # The gradient of the input convolves g with the rotated kernel. Strides and dilation swap their
     # roles: g is dilated by the strides, and the window moves by the dilation of x, because only
     # those positions hold entries of x.
     x_padding = reverse_padding(x.shape, g.shape, kernel.shape, strides, padding, lhs_dilation)
-    x_grad = fast_conv(g, rotate_kernel(kernel), lhs_dilation, x_padding, strides)
+    x_grad = conv_with_fast_gradients(g, rotate_kernel(kernel), lhs_dilation, x_padding, strides)
     options = {
         "kernel_shape": kernel.shape,
         "strides": strides,
@@ -188,7 +230,7 @@ def _fast_conv_bwd(strides, padding, lhs_dilation, residuals, g):
     return x_grad, lax.platform_dependent(x, g, cpu=cpu_grad, default=lax_grad)
 
 
-fast_conv.defvjp(_fast_conv_fwd, _fast_conv_bwd)
+conv_with_fast_gradients.defvjp(_conv_fwd, _conv_bwd)
 
 
 def reverse_padding(x_shape, g_shape, kernel_shape, strides, padding, lhs_dilation):

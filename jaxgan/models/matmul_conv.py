@@ -8,10 +8,10 @@ batch of smaller products if these need at most half of its multiplications
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from jaxgan.errors import ShapeError
-from jaxgan.models.toom_cook import MAX_SIZE, conv_by_toom_cook
+from jaxgan.models.spatial import pad_spatial
+from jaxgan.models.toom_cook import best_tile_width, conv_by_toom_cook, count_multiplications
 
 # Measured on two cores with AVX-512: with fewer channels, or if more than this fraction of the
 # multiplications remains, Toom-Cook's transforms take longer than what they save.
@@ -50,16 +50,16 @@ def conv_by_products(x, kernel, padding):
 def toom_cook_tile_width(columns, kw):
     """Returns the tile width of `conv_by_toom_cook` for a row of `columns` pixels, or 0.
 
-    A tile of m pixels needs m + kw - 1 multiplications, even if it extends beyond the row. The
-    width with the fewest multiplications is chosen; of several, the smallest, since the rounding
-    error grows with the width. The banded matrix of `conv_as_matmul`, with its tiles of t pixels,
-    needs t + kw - 1 multiplications per pixel. The result is 0 if Toom-Cook's algorithm needs more
-    than `MAX_COST_RATIO` of these; the banded matrix is then faster.
+    The banded matrix of `conv_as_matmul`, with its tiles of t pixels, needs t + kw - 1
+    multiplications per pixel. The result is 0 if Toom-Cook's algorithm needs more than
+    `MAX_COST_RATIO` of these; the banded matrix is then faster.
     """
-    costs = {m: -(-columns // m) * (m + kw - 1) for m in range(2, MAX_SIZE - kw + 2)}
-    best = min(costs, key=lambda m: costs[m], default=0)
+    tile_width = best_tile_width(columns, kw)
+    if not tile_width:
+        return 0
     banded_cost = columns * (matmul_tile_width(columns, kw) + kw - 1)
-    return best if best and costs[best] <= MAX_COST_RATIO * banded_cost else 0
+    cost = count_multiplications(columns, kw, tile_width)
+    return tile_width if cost <= MAX_COST_RATIO * banded_cost else 0
 
 
 def matmul_tile_width(columns, kw):
@@ -118,9 +118,3 @@ def conv_as_matmul(x, kernel):
         -1, tile_width * features
     )
     return product.reshape(batch, rows, columns, features)
-
-
-def pad_spatial(x, padding):
-    """Pads rows and columns of `x` `[B, H, W, C]` with zeros; negative padding crops."""
-    rows, columns = ((low, high, 0) for low, high in padding)
-    return lax.pad(x, x.dtype.type(0), ((0, 0, 0), rows, columns, (0, 0, 0)))

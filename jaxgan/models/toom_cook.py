@@ -47,6 +47,8 @@ import numpy as np
 from jax import lax
 from numpy.polynomial.polynomial import polyfromroots
 
+from jaxgan.models.spatial import pad_spatial
+
 POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
 MAX_SIZE = len(POINTS) + 1  # the largest n
 
@@ -73,6 +75,27 @@ def toom_cook_matrices(m: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return a.T, b_t, g
 
 
+def best_tile_width(columns: int, kw: int) -> int:
+    """Returns the m with the fewest multiplications, or 0 if no m above 1 is possible.
+
+    Of several, the smallest, since the rounding error grows with the width.
+
+    Args:
+      columns: Number of output pixels in a row.
+      kw: Number of taps of the kernel in a row.
+    """
+    widths = range(2, MAX_SIZE - kw + 2)
+    return min(widths, key=lambda m: count_multiplications(columns, kw, m), default=0)
+
+
+def count_multiplications(columns: int, kw: int, tile_width: int) -> int:
+    """Returns the number of multiplications for one row of outputs and one row of the kernel.
+
+    A tile of m pixels needs m + kw - 1 multiplications, even if it extends beyond the row.
+    """
+    return -(-columns // tile_width) * (tile_width + kw - 1)
+
+
 def conv_by_toom_cook(x, kernel, tile_width):
     """Computes a convolution without padding, strides or dilation.
 
@@ -88,22 +111,38 @@ def conv_by_toom_cook(x, kernel, tile_width):
       `[B, H', W', F]`.
     """
     kh, kw, channels, features = kernel.shape
-    batch, rows, columns = x.shape[0], x.shape[1] - kh + 1, x.shape[2] - kw + 1
+    batch, height = x.shape[:2]
+    rows, columns = height - kh + 1, x.shape[2] - kw + 1
     num_tiles, n = -(-columns // tile_width), tile_width + kw - 1
-    a_t, b_t, g = (jnp.asarray(m, x.dtype) for m in toom_cook_matrices(tile_width, kw))
-    missing = num_tiles * tile_width - columns
-    x = jnp.pad(x, ((0, 0), (0, 0), (0, missing), (0, 0)))
-    # [B, H, tiles, n, C]: the pixels of each input row that a tile depends on.
-    starts = range(0, num_tiles * tile_width, tile_width)
-    tiles = jnp.stack([x[:, :, i : i + n] for i in starts], 2)
-    tiles = jnp.einsum("pn,bhtnc->pbhtc", b_t, tiles)
-    # [n, B, H', tiles, kh, C]: the same for the kh input rows of each output row.
-    tiles = jnp.stack([tiles[:, :, i : i + rows] for i in range(kh)], 4)
-    kernels = jnp.einsum("pj,ijcf->picf", g, kernel).reshape(n, kh * channels, features)
+    a_t, b_t, g = toom_cook_matrices(tile_width, kw)
+    # Each row in groups of m pixels, of which a tile takes the n pixels from its own group on.
+    num_groups = num_tiles - 1 + -(-n // tile_width)
+    x = pad_spatial(x, ((0, 0), (0, num_groups * tile_width - x.shape[2])))
+    groups = x.reshape(batch, height, num_groups, tile_width * channels)
+    # `lax.split` is used because its derivative is one concatenation; that of indexing is a sum of
+    # padded arrays.
+    slots = lax.split(groups, [channels] * tile_width, axis=3)
+    # n arrays [B, H, tiles, C]: pixel j of each tile.
+    pixels = [
+        slots[j % tile_width][:, :, j // tile_width : j // tile_width + num_tiles] for j in range(n)
+    ]
+    # [n, B, H, tiles, C], then [n, B, H', tiles, kh * C]: of the kh input rows of each output row.
+    tiles = jnp.stack([combine(row, pixels) for row in b_t])
+    tiles = jnp.concatenate([tiles[:, :, i : i + rows] for i in range(kh)], 4)
+    kernels = jnp.einsum("pj,ijcf->picf", jnp.asarray(g, x.dtype), kernel)
     # One product per point, all in one call: n separate products are ten times slower.
     products = lax.dot_general(
-        tiles.reshape(n, -1, kh * channels), kernels, (((2,), (1,)), ((0,), (0,)))
+        tiles.reshape(n, -1, kh * channels),
+        kernels.reshape(n, kh * channels, features),
+        (((2,), (1,)), ((0,), (0,))),
     )
     products = products.reshape(n, batch, rows, num_tiles, features)
-    y = jnp.einsum("mp,pbhtf->bhtmf", a_t, products)
+    products = [a[0] for a in lax.split(products, [1] * n, axis=0)]
+    y = jnp.concatenate([combine(row, products) for row in a_t], 3)
     return y.reshape(batch, rows, num_tiles * tile_width, features)[:, :, :columns]
+
+
+def combine(weights, arrays):
+    """Returns the sum of `weights[i] * arrays[i]`, without the terms of weight 0."""
+    terms = [a * w.astype(a.dtype) for w, a in zip(weights, arrays, strict=True) if w]
+    return sum(terms[1:], terms[0])
