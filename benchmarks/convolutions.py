@@ -2,11 +2,11 @@
 
     python -m benchmarks.convolutions
 
-The implementations, called forms, are those of `jaxgan.models.fast_conv`, those of
-`jaxgan.models.toom_cook` with several tile widths, and `lax`. They run in compiled loops, as in
-training, and alternate in one process. The table has the fastest of several rounds in milliseconds,
-for the forward pass and for the forward pass with both gradients, and the root mean square error of
-the forward pass, relative to a float64 reference.
+The implementations, called forms, are `lax`, `jaxgan.models.toom_cook` with several tile widths,
+and those that `jaxgan.models.fast_conv` chooses from; "jaxgan" is its choice. They run in compiled
+loops, as in training, and alternate in one process. The table has the fastest of several rounds in
+milliseconds, for the forward pass and for the forward pass with both gradients, and the root mean
+square error of the forward pass, relative to a float64 reference.
 """
 
 import time
@@ -21,7 +21,7 @@ from jax import lax
 
 from jaxgan.evaluation import markdown_table
 from jaxgan.models import fast_conv as fc
-from jaxgan.models import matmul_conv
+from jaxgan.models import matmul_conv, polyphase, strided_conv
 from jaxgan.models.toom_cook import conv_by_toom_cook
 
 NUM_ROUNDS, NUM_CALLS = 4, 2
@@ -58,8 +58,12 @@ CASES = (
     Case(128, 14, 64, 64, 3),
     Case(128, 14, 16, 16, 3),
     Case(128, 14, 64, 128, 4, stride=2),
+    Case(64, 16, 128, 256, 4, stride=2),
+    Case(64, 8, 128, 256, 5, stride=2),
     Case(64, 4, 256, 512, 5, stride=2),
     Case(128, 7, 128, 64, 4, dilation=2),
+    Case(128, 14, 64, 64, 4, dilation=2),
+    Case(128, 14, 64, 1, 4, dilation=2),
     Case(64, 4, 256, 128, 5, dilation=2),
 )
 
@@ -70,7 +74,10 @@ def make_forms(case: Case) -> dict[str, Conv]:
         width = case.size - case.kernel + 1
         forms: dict[str, Conv] = {
             "lax": partial(
-                fc.conv_by_lax, strides=(1, 1), padding=NO_PADDING, lhs_dilation=NO_DILATION
+                strided_conv.conv_by_lax,
+                strides=(1, 1),
+                padding=NO_PADDING,
+                lhs_dilation=NO_DILATION,
             ),
             "banded": matmul_conv.conv_as_matmul,
         }
@@ -84,9 +91,23 @@ def make_forms(case: Case) -> dict[str, Conv]:
         "padding": (((k - k // 2, k // 2),) * 2 if case.dilation > 1 else ((k // 2, k // 2),) * 2),
         "lhs_dilation": (case.dilation, case.dilation),
     }
+    if case.stride > 1:
+        by_phases = partial(
+            polyphase.strided_conv_by_phases, strides=options["strides"], padding=options["padding"]
+        )
+    else:
+        by_phases = partial(
+            polyphase.transposed_conv_by_phases,
+            lhs_dilation=options["lhs_dilation"],
+            padding=options["padding"],
+        )
     return {
-        "lax": partial(fc.conv_by_lax, **options),
-        "patches": partial(fc.conv_by_patches, **options),
+        "lax": partial(strided_conv.conv_by_lax, **options),
+        "custom gradient": lambda x, kernel: strided_conv.conv_with_fast_gradients(
+            x, kernel, *options.values()
+        ),
+        "patches": partial(strided_conv.conv_by_patches, **options),
+        "phases": by_phases,
         "jaxgan": lambda x, kernel: fc.fast_conv(x, kernel, *options.values()),
     }
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from jaxgan.models import fast_conv
+from jaxgan.models import fast_conv, strided_conv
 from tests.helpers.networks import draw_arrays
 
 SETTINGS = settings(max_examples=12, deadline=None, derandomize=True)
@@ -33,7 +33,7 @@ def conv_arguments(draw):
 
 def lax_conv(x, kernel, strides, padding, lhs_dilation):
     return lax.conv_general_dilated(
-        x, kernel, strides, padding, lhs_dilation, dimension_numbers=fast_conv.LAYOUT
+        x, kernel, strides, padding, lhs_dilation, dimension_numbers=strided_conv.LAYOUT
     )
 
 
@@ -112,8 +112,8 @@ def test_kernel_grad_by_taps_equals_kernel_grad_by_lax():
     options = {"strides": (1, 1), "padding": ((1, 1), (0, 2)), "lhs_dilation": (1, 1)}
     (g,) = draw_arrays(lax_conv(x, kernel, **options).shape)
     np.testing.assert_allclose(
-        fast_conv.kernel_grad_by_lax(x, g, kernel.shape, **options),
-        fast_conv.kernel_grad_by_taps(x, g, kernel.shape, **options),
+        strided_conv.kernel_grad_by_lax(x, g, kernel.shape, **options),
+        strided_conv.kernel_grad_by_taps(x, g, kernel.shape, **options),
         rtol=1e-4,
         atol=1e-5,
     )
@@ -121,7 +121,7 @@ def test_kernel_grad_by_taps_equals_kernel_grad_by_lax():
 
 @pytest.mark.parametrize(
     ("channels", "num_products"),
-    [(fast_conv.MIN_TAP_CHANNELS, 9), (fast_conv.MIN_TAP_CHANNELS - 1, 1)],
+    [(strided_conv.MIN_TAP_CHANNELS, 9), (strided_conv.MIN_TAP_CHANNELS - 1, 1)],
 )
 def test_fast_conv_kernel_gradient_uses_products_only_on_cpus(channels, num_products):
     """One product per tap, or one for all taps if there are few channels."""

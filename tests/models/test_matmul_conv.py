@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from jax import lax
 
 from jaxgan.errors import ShapeError
-from jaxgan.models import fast_conv, matmul_conv
+from jaxgan.models import matmul_conv, strided_conv
 from tests.helpers.networks import draw_arrays
 
 
@@ -21,7 +21,7 @@ def test_conv_as_matmul_equals_lax_for_all_tile_widths(kh, kw, channels, extra, 
 
     def both(x, kernel):
         expected = lax.conv_general_dilated(
-            x, kernel, (1, 1), padding, dimension_numbers=fast_conv.LAYOUT
+            x, kernel, (1, 1), padding, dimension_numbers=strided_conv.LAYOUT
         )
         return matmul_conv.conv_as_matmul(matmul_conv.pad_spatial(x, padding), kernel), expected
 

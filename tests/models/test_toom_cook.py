@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxgan.models import fast_conv, toom_cook
+from jaxgan.models import strided_conv, toom_cook
 from tests.helpers.networks import draw_arrays
 
 # Every pair of a number of outputs and a number of taps.
@@ -15,7 +15,7 @@ SIZES = [(m, k) for k in range(1, 9) for m in range(1, 10 - k)]
 
 def lax_conv(x, kernel):
     return lax.conv_general_dilated(
-        x, kernel, (1, 1), "VALID", dimension_numbers=fast_conv.LAYOUT, precision="highest"
+        x, kernel, (1, 1), "VALID", dimension_numbers=strided_conv.LAYOUT, precision="highest"
     )
 
 
