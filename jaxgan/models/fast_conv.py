@@ -25,7 +25,8 @@ from jax import lax
 
 from jaxgan.models.matmul_conv import MIN_CHANNELS, conv_by_products
 from jaxgan.models.polyphase import strided_conv_by_phases, transposed_conv_by_phases
-from jaxgan.models.strided_conv import conv_by_lax, conv_with_fast_gradients
+from jaxgan.models.spatial import check_kernel_fits
+from jaxgan.models.strided_conv import conv_by_lax, conv_with_fast_gradients, dilated_size
 from jaxgan.models.toom_cook import MAX_SIZE
 
 
@@ -51,8 +52,8 @@ def fast_conv_general_dilated(
       `[B, H', W', F]`.
 
     Raises:
-      ShapeError: If the convolution has neither strides nor dilation, and the kernel is larger than
-        the padded input.
+      ShapeError: If the kernel is larger than the dilated and padded input, unless the convolution
+        is forwarded.
     """
     strides, dilation = tuple(window_strides), tuple(lhs_dilation or (1, 1))
     has_fast_form = (
@@ -97,7 +98,12 @@ def fast_conv(x, kernel, strides, padding, lhs_dilation):
 
     Returns:
       `[B, H', W', F]`.
+
+    Raises:
+      ShapeError: If the kernel is larger than the dilated and padded input.
     """
+    axes = zip(x.shape[1:3], lhs_dilation, padding, strict=True)
+    check_kernel_fits(kernel.shape, [dilated_size(n, d) + sum(pads) for n, d, pads in axes])
     conv = partial(
         conv_with_fast_gradients, strides=strides, padding=padding, lhs_dilation=lhs_dilation
     )

@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.errors import ShapeError
-from jaxgan.models.spatial import pad_spatial
+from jaxgan.models.spatial import check_kernel_fits, pad_spatial
 from jaxgan.models.toom_cook import best_tile_width, conv_by_toom_cook, count_multiplications
 
 # Measured on two cores with AVX-512: with fewer channels, or if more than this fraction of the
@@ -33,12 +32,8 @@ def conv_by_products(x, kernel, padding):
     Raises:
       ShapeError: If the kernel is larger than the padded input.
     """
-    x, (kh, kw, channels, features) = pad_spatial(x, padding), kernel.shape
-    if kh > x.shape[1] or kw > x.shape[2]:
-        raise ShapeError(
-            f"the kernel is {kh}x{kw}, expected at most {x.shape[1]}x{x.shape[2]}, the size of the "
-            "padded input; use a smaller kernel or more padding"
-        )
+    x, (_, kw, channels, features) = pad_spatial(x, padding), kernel.shape
+    check_kernel_fits(kernel.shape, x.shape[1:3])
     tile_width = toom_cook_tile_width(x.shape[2] - kw + 1, kw)
     # With few channels the transforms cost more than they save. Their rounding errors are too large
     # for 16 bits.

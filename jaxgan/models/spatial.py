@@ -2,6 +2,23 @@
 
 from jax import lax
 
+from jaxgan.errors import ShapeError
+
+
+def check_kernel_fits(kernel_shape, size):
+    """Raises ShapeError if a kernel is larger than the input of its convolution.
+
+    Args:
+      kernel_shape: `(kh, kw, C, F)`.
+      size: Rows and columns of the input, after dilation and padding.
+    """
+    kh, kw = kernel_shape[:2]
+    if kh > size[0] or kw > size[1]:
+        raise ShapeError(
+            f"the kernel is {kh}x{kw}, expected at most {size[0]}x{size[1]}, the size of the "
+            "padded input; use a smaller kernel or more padding"
+        )
+
 
 def pad_spatial(x, padding):
     """Pads rows and columns of `x` `[B, H, W, C]` with zeros; negative padding crops.

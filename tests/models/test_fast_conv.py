@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 
+from jaxgan.errors import ShapeError
 from jaxgan.models import fast_conv, strided_conv
 from tests.helpers.networks import draw_arrays
 
@@ -168,3 +169,19 @@ def test_fast_conv_general_dilated_accepts_other_ranks():
         fast_conv.fast_conv_general_dilated(x, kernel, (2,), "SAME", dimension_numbers=layout),
         lax.conv_general_dilated(x, kernel, (2,), "SAME", dimension_numbers=layout),
     )
+
+
+@pytest.mark.parametrize(
+    ("size", "strides", "dilation"),
+    [(3, (1, 1), (1, 1)), (3, (2, 2), (1, 1)), (2, (1, 1), (2, 2))],
+)
+@pytest.mark.parametrize("channels", [2, 16])
+def test_fast_conv_of_a_kernel_larger_than_the_padded_input_is_a_shape_error(
+    size, strides, dilation, channels
+):
+    x, kernel = draw_arrays((1, 6, size, channels), (4, 4, channels, 16))
+    message = "the kernel is 4x4, expected at most .*x3, the size of the padded input"
+    with pytest.raises(ShapeError, match=message):
+        fast_conv.fast_conv_general_dilated(
+            x, kernel, strides, ((0, 0), (0, 0)), lhs_dilation=dilation
+        )
