@@ -99,8 +99,8 @@ def count_multiplications(columns: int, kw: int, tile_width: int) -> int:
 def conv_by_toom_cook(x, kernel, tile_width):
     """Computes a convolution without padding, strides or dilation.
 
-    Each output row is divided into tiles of m pixels. The derivatives of any order are einsums of
-    the same form, so they are as fast.
+    Each output row is divided into tiles of m pixels. Derivatives of any order are built from the
+    same operations, so they are as fast.
 
     Args:
       x: `[B, H, W, C]`.
@@ -127,7 +127,7 @@ def conv_by_toom_cook(x, kernel, tile_width):
         slots[j % tile_width][:, :, j // tile_width : j // tile_width + num_tiles] for j in range(n)
     ]
     # [n, B, H, tiles, C], then [n, B, H', tiles, kh * C]: of the kh input rows of each output row.
-    tiles = jnp.stack([combine(row, pixels) for row in b_t])
+    tiles = jnp.stack([weighted_sum(row, pixels) for row in b_t])
     tiles = jnp.concatenate([tiles[:, :, i : i + rows] for i in range(kh)], 4)
     kernels = jnp.einsum("pj,ijcf->picf", jnp.asarray(g, x.dtype), kernel)
     # One product per point, all in one call: n separate products are ten times slower.
@@ -138,11 +138,11 @@ def conv_by_toom_cook(x, kernel, tile_width):
     )
     products = products.reshape(n, batch, rows, num_tiles, features)
     products = [a[0] for a in lax.split(products, [1] * n, axis=0)]
-    y = jnp.concatenate([combine(row, products) for row in a_t], 3)
+    y = jnp.concatenate([weighted_sum(row, products) for row in a_t], 3)
     return y.reshape(batch, rows, num_tiles * tile_width, features)[:, :, :columns]
 
 
-def combine(weights, arrays):
+def weighted_sum(weights, arrays):
     """Returns the sum of `weights[i] * arrays[i]`, without the terms of weight 0."""
     terms = [a * w.astype(a.dtype) for w, a in zip(weights, arrays, strict=True) if w]
     return sum(terms[1:], terms[0])

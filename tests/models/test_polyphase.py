@@ -15,7 +15,7 @@ SETTINGS = settings(max_examples=10, deadline=None, derandomize=True)
 
 @st.composite
 def conv_arguments(draw):
-    """Arguments `(x, kernel, cell, padding)` of both functions; x is as large as the kernel."""
+    """Arguments `(x, kernel, cell, padding)` of both functions; x is larger than the kernel."""
     kernel_size = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
     cell = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
     # Negative padding crops; at least one row of outputs remains.
