@@ -146,13 +146,8 @@ def kernel_grad_by_lax(x, g, kernel_shape, strides, padding, lhs_dilation):
       padding: See `jaxgan.models.fast_conv.fast_conv`.
       lhs_dilation: See `jaxgan.models.fast_conv.fast_conv`.
     """
-
-    def convolve(kernel):
-        return lax.conv_general_dilated(
-            x, kernel, strides, padding, lhs_dilation=lhs_dilation, dimension_numbers=LAYOUT
-        )
-
-    return jax.linear_transpose(convolve, jax.ShapeDtypeStruct(kernel_shape, x.dtype))(g)[0]
+    conv = partial(conv_by_lax, x, strides=strides, padding=padding, lhs_dilation=lhs_dilation)
+    return jax.linear_transpose(conv, jax.ShapeDtypeStruct(kernel_shape, x.dtype))(g)[0]
 
 
 def kernel_grad_by_taps(x, g, kernel_shape, strides, padding, lhs_dilation):

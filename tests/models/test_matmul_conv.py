@@ -66,5 +66,6 @@ def test_conv_by_products_uses_toom_cook_for_many_channels(dtype, batched):
                 *arguments
             )
         )
+        assert text.count("dot_general") == 2  # one builds the matrix, one is the product
         # Only Toom-Cook's algorithm has a product with a batch dimension.
         assert ("(([2], [1]), ([0], [0]))" in text) == expected
